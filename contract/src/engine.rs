@@ -1,0 +1,323 @@
+//! The partition engine: what runs partitions. The embedded engine and a QEMU engine implement it alike.
+//!
+//! A managed system decides and records; then it tells its engine. Every call is idempotent for the same
+//! `generation`, because it may be repeated after a crash. No call blocks on a guest: what takes guest time
+//! is answered later by an [`EngineEvent`].
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use varan_model::ids::{MacAddress, MachineIdentity, PartitionId, PartitionUuid, VirtualSlot};
+
+/// One activation of a partition. Rises with each activation, so that late events of an earlier one are told
+/// apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Generation(pub u64);
+
+/// Which operating system's manners the guest has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Personality {
+    /// AIX.
+    Aix,
+    /// Linux on Power.
+    Linux,
+    /// Virtual I/O Server (AIX underneath, padmin on top).
+    VirtualIoServer,
+    /// IBM i.
+    IbmI,
+}
+
+/// Where the partition firmware stops or what it boots (`chsysstate -b`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum BootMode {
+    /// Boot the operating system (`norm`).
+    Normal,
+    /// Diagnostics with the default boot list (`dd`).
+    DiagnosticsDefault,
+    /// Diagnostics with the stored boot list (`ds`).
+    DiagnosticsStored,
+    /// Stop at the Open Firmware prompt (`of`).
+    OpenFirmware,
+    /// Stop in System Management Services (`sms`).
+    SystemManagementServices,
+}
+
+/// Processors of a running partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessorAllocation {
+    /// Virtual (shared) or whole (dedicated) processors.
+    pub processors: u32,
+    /// Entitlement in hundredths of a processing unit; 100 times `processors` when dedicated.
+    pub entitlement_hundredths: u32,
+    /// Whole processors of its own.
+    pub dedicated: bool,
+    /// May use more than its entitlement.
+    pub uncapped: bool,
+    /// Share of spare capacity, 0 to 255.
+    pub uncapped_weight: u8,
+}
+
+/// A virtual network adapter as the guest sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestNetworkAdapter {
+    /// Virtual slot.
+    pub slot: VirtualSlot,
+    /// MAC address.
+    pub mac_address: MacAddress,
+    /// Port VLAN id.
+    pub port_vlan_id: u16,
+    /// Virtual switch name.
+    pub virtual_switch: String,
+    /// The address that this adapter gets when the guest asks for one by DHCP; `None` where nobody answers.
+    pub offered_address: Option<(Ipv4Addr, u8)>,
+}
+
+/// A disk that a guest boots from: an array of 512-byte sectors.
+///
+/// A guest's host name, IP configuration, ODM, error log, `ghostdev` and RSCT node id live here, so that a clone
+/// boots as its source.
+pub trait BootDisk: Send + Sync {
+    /// Size in bytes, a multiple of 512.
+    fn size(&self) -> u64;
+    /// Reads `buffer.len()` bytes at `offset`.
+    ///
+    /// # Errors
+    /// Whatever the storage reports, or `UnexpectedEof` beyond the end.
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<()>;
+    /// Writes `data` at `offset`.
+    ///
+    /// # Errors
+    /// Whatever the storage reports, or `UnexpectedEof` beyond the end.
+    fn write_at(&self, offset: u64, data: &[u8]) -> std::io::Result<()>;
+    /// Makes everything written so far durable.
+    ///
+    /// # Errors
+    /// Whatever the storage reports.
+    fn flush(&self) -> std::io::Result<()>;
+}
+
+/// What a new boot disk is installed with; an installed disk is left as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Installation {
+    /// Operating system.
+    pub personality: Personality,
+    /// Its level as the operating system writes it: `7100-03-05-1524`, `2.2.6.21`, `4.18.0-553.el8.ppc64le`.
+    pub level: String,
+    /// Host name.
+    pub hostname: String,
+    /// A fixed address, or `None` for DHCP on the first adapter.
+    pub address: Option<(Ipv4Addr, u8)>,
+}
+
+/// Everything that an engine needs to power a partition on.
+#[derive(Clone)]
+pub struct GuestSpecification {
+    /// The partition.
+    pub partition: PartitionUuid,
+    /// This activation.
+    pub generation: Generation,
+    /// Partition name, shown by the guest (`lparstat -i`).
+    pub name: String,
+    /// Partition number.
+    pub id: PartitionId,
+    /// Machine that hosts it; the guest shows it in `uname -m`, `lsattr -El sys0`, error log entries.
+    pub machine: MachineIdentity,
+    /// Processor compatibility mode in force (`POWER8`).
+    pub processor_mode: String,
+    /// Memory in MB.
+    pub memory_megabytes: u64,
+    /// Most memory in MB that the partition may get while it runs.
+    pub maximum_memory_megabytes: u64,
+    /// Processors.
+    pub processors: ProcessorAllocation,
+    /// Boot mode of this activation.
+    pub boot_mode: BootMode,
+    /// Virtual network adapters in slot order.
+    pub network_adapters: Vec<GuestNetworkAdapter>,
+    /// The boot disk, if the partition has one; without it the firmware stops.
+    pub boot_disk: Option<Arc<dyn BootDisk>>,
+    /// What to install on a boot disk that is blank.
+    pub installation: Installation,
+}
+
+/// How a guest is asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StopRequest {
+    /// Power off at once (`shutdown --immed`).
+    Immediate,
+    /// The white button: the operating system gets a moment, then power goes (`shutdown`).
+    Delayed,
+    /// The operating system shuts itself down (`osshutdown`).
+    OperatingSystem,
+    /// The operating system shuts itself down at once (`osshutdown --immed`).
+    OperatingSystemImmediate,
+}
+
+/// Where a guest is in its life, as far as the hypervisor can see.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GuestState {
+    /// Powered on, partition firmware is at work.
+    Starting,
+    /// Stopped at the firmware prompt or in its menus.
+    OpenFirmware,
+    /// The operating system runs.
+    Running,
+    /// The operating system is going down.
+    ShuttingDown,
+    /// Off. `restart` is true when the guest asks to be powered on again (reboot).
+    Stopped {
+        /// The guest wants to be started again with the same configuration.
+        restart: bool,
+    },
+    /// The guest ended abnormally or could not start.
+    Failed,
+}
+
+/// What an operating system tells the console's RMC about itself once it is up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatingSystemReport {
+    /// `AIX`, `Linux/Red Hat`, `VIOS`, `IBM i`.
+    pub name: String,
+    /// The text of `os_version`, for example `AIX 7.1 7100-03-05-1524` or `VIOS 2.2.6.21`.
+    pub version: String,
+    /// The guest's host name.
+    pub hostname: String,
+    /// Configured addresses: adapter slot, address.
+    pub addresses: Vec<(VirtualSlot, Ipv4Addr)>,
+    /// RSCT node id, 16 hexadecimal digits; clones that were not activated share it.
+    pub rsct_node_id: String,
+    /// Whether the RMC daemons run.
+    pub rmc_running: bool,
+}
+
+/// One thing that happened in an engine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineEvent {
+    /// Partition.
+    pub partition: PartitionUuid,
+    /// Activation that it belongs to.
+    pub generation: Generation,
+    /// What happened.
+    pub kind: EngineEventKind,
+}
+
+/// Kinds of [`EngineEvent`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EngineEventKind {
+    /// A reference code was posted on the partition's operator panel (`CA00E1F1`, `AA00E1A9`, `0c33`...); empty clears it.
+    ReferenceCode(String),
+    /// The guest's state changed.
+    State(GuestState),
+    /// The operating system is up, or its report changed.
+    OperatingSystem(OperatingSystemReport),
+    /// An answer to [`PartitionEngine::set_memory`].
+    MemorySet {
+        /// Token of the request.
+        token: u64,
+        /// Memory in MB that the guest has now; short of the wish when the guest could not give all of it up.
+        megabytes: u64,
+        /// Detail lines of the guest's DLPAR manager when it fell short; empty otherwise.
+        details: Vec<String>,
+    },
+    /// An answer to [`PartitionEngine::set_processors`].
+    ProcessorsSet {
+        /// Token of the request.
+        token: u64,
+        /// What the guest has now.
+        processors: ProcessorAllocation,
+        /// Detail lines of the guest's DLPAR manager when it fell short; empty otherwise.
+        details: Vec<String>,
+    },
+}
+
+/// Receives events. Called from engine threads; must not block and must not call back into the engine.
+pub trait EngineEvents: Send + Sync {
+    /// Takes one event.
+    fn engine_event(&self, event: EngineEvent);
+}
+
+/// Counters of a running guest since its activation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestStatistics {
+    /// Processor time consumed within the entitlement, in nanoseconds of one processor.
+    pub capped_nanoseconds: u64,
+    /// Processor time consumed beyond the entitlement, in nanoseconds of one processor.
+    pub uncapped_nanoseconds: u64,
+    /// Idle processor time, in nanoseconds of one processor.
+    pub idle_nanoseconds: u64,
+    /// Bytes of guest memory that are backed by real pages now.
+    pub resident_bytes: u64,
+}
+
+/// One attached virtual terminal. Dropping it detaches.
+pub trait GuestTerminal: Send {
+    /// Waits for output of the guest and appends it to `buffer`; returns false when the terminal is closed
+    /// (`rmvterm`, partition gone).
+    fn read(&self, buffer: &mut Vec<u8>) -> bool;
+    /// Types `bytes`; bytes beyond what the guest's input queue takes are dropped, as a serial line does.
+    fn write(&self, bytes: &[u8]);
+    /// A handle that closes this terminal from another thread.
+    fn closer(&self) -> Box<dyn Fn() + Send + Sync>;
+}
+
+/// Why an engine refused.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+pub enum EngineError {
+    /// No guest of that partition is powered on.
+    #[error("partition {0} is not powered on")]
+    NotRunning(PartitionUuid),
+    /// The site-wide cap on real memory or the host's own limit is reached.
+    #[error("the host has no room for this partition: {0}")]
+    NoRoom(String),
+    /// The virtual terminal is already open.
+    #[error("the virtual terminal of partition {0} is already open")]
+    TerminalBusy(PartitionUuid),
+    /// The engine cannot do this.
+    #[error("not supported by this engine: {0}")]
+    Unsupported(String),
+}
+
+/// An engine that runs partitions.
+pub trait PartitionEngine: Send + Sync {
+    /// Powers a partition on. A repeat with the same generation is harmless; a higher generation replaces a guest.
+    ///
+    /// # Errors
+    /// [`EngineError::NoRoom`].
+    fn start(&self, specification: GuestSpecification) -> Result<(), EngineError>;
+    /// Asks a guest to stop, and to come back if `restart` is true (answered by `State(Stopped { restart })`).
+    ///
+    /// # Errors
+    /// [`EngineError::NotRunning`].
+    fn stop(&self, partition: PartitionUuid, request: StopRequest, restart: bool) -> Result<(), EngineError>;
+    /// Cuts the power of every guest at once: the frame's own power loss. No events follow.
+    fn power_loss(&self);
+    /// Asks the guest to have `megabytes` of memory; answered by `MemorySet` with the same token.
+    ///
+    /// # Errors
+    /// [`EngineError::NotRunning`].
+    fn set_memory(&self, partition: PartitionUuid, megabytes: u64, token: u64) -> Result<(), EngineError>;
+    /// Asks the guest to have these processors; answered by `ProcessorsSet` with the same token.
+    ///
+    /// # Errors
+    /// [`EngineError::NotRunning`].
+    fn set_processors(
+        &self,
+        partition: PartitionUuid,
+        processors: ProcessorAllocation,
+        token: u64,
+    ) -> Result<(), EngineError>;
+    /// Attaches a virtual terminal to a guest's console. One at a time.
+    ///
+    /// # Errors
+    /// [`EngineError::NotRunning`], [`EngineError::TerminalBusy`].
+    fn open_terminal(&self, partition: PartitionUuid) -> Result<Box<dyn GuestTerminal>, EngineError>;
+    /// Closes the virtual terminal of a partition, whoever has it; true if there was one.
+    fn close_terminal(&self, partition: PartitionUuid) -> bool;
+    /// Counters of a guest.
+    ///
+    /// # Errors
+    /// [`EngineError::NotRunning`].
+    fn statistics(&self, partition: PartitionUuid) -> Result<GuestStatistics, EngineError>;
+}

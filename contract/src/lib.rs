@@ -1,0 +1,3 @@
+//! What authorities and engines say to each other. Types only.
+
+pub mod engine;

@@ -1,0 +1,204 @@
+//! `lshwres -r mem`.
+
+use std::sync::Arc;
+
+use super::partition::PartitionRow;
+use super::{Attribute, Change, Table, Value};
+use crate::configuration::{Configuration, PartitionEnvironment};
+use crate::hardware::ProcessorFamily;
+use crate::system::ManagedSystem;
+use crate::units::ProcessingUnits;
+
+/// A row of the system levels of `lshwres`.
+pub type SystemResourceRow = Arc<ManagedSystem>;
+
+/// Size of a huge page in MB.
+pub const HUGE_PAGE_MEGABYTES: u64 = 16_384;
+
+const HPT_RATIOS: [&str; 5] = ["1:32", "1:64", "1:128", "1:256", "1:512"];
+
+/// Attributes of `lshwres -r mem --level sys`.
+pub static SYSTEM_MEMORY: Table<SystemResourceRow> = Table {
+    name: "mem sys",
+    attributes: &[
+        Attribute::new(
+            "configurable_sys_mem",
+            "Memory that may be used, in MB.",
+            |row: &SystemResourceRow| Value::of(row.hardware.installed_memory),
+        ),
+        Attribute::new(
+            "curr_avail_sys_mem",
+            "Memory that is free for partitions, in MB.",
+            |row: &SystemResourceRow| Value::of(row.available_memory()),
+        ),
+        Attribute::new(
+            "pend_avail_sys_mem",
+            "Memory that is free after pending changes, in MB.",
+            |row: &SystemResourceRow| Value::of(row.available_memory()),
+        ),
+        Attribute::new("installed_sys_mem", "Installed memory in MB.", |row: &SystemResourceRow| {
+            Value::of(row.hardware.installed_memory)
+        }),
+        Attribute::new(
+            "deconfig_sys_mem",
+            "Memory taken out of use by errors, in MB.",
+            |_: &SystemResourceRow| Value::of(0),
+        ),
+        Attribute::new("sys_firmware_mem", "Memory of the hypervisor in MB.", |row: &SystemResourceRow| {
+            Value::of(row.firmware_memory())
+        }),
+        Attribute::new("mem_region_size", "Logical memory block size in MB.", |row: &SystemResourceRow| {
+            Value::of(row.hardware.memory_region_size)
+        }),
+        Attribute::new(
+            "pend_mem_region_size",
+            "Block size after the next power-on, in MB.",
+            |row: &SystemResourceRow| Value::of(row.settings.pending_memory_region_size),
+        )
+        .change(Change::Anytime)
+        .on_request(),
+        Attribute::new(
+            "configurable_num_sys_huge_pages",
+            "Huge pages set aside.",
+            |_: &SystemResourceRow| Value::of(0),
+        ),
+        Attribute::new("curr_avail_num_sys_huge_pages", "Free huge pages.", |_: &SystemResourceRow| {
+            Value::of(0)
+        }),
+        Attribute::new("pend_avail_num_sys_huge_pages", "Free huge pages after pending changes.", |_| {
+            Value::of(0)
+        }),
+        Attribute::new("max_num_sys_huge_pages", "Most huge pages.", |row: &SystemResourceRow| {
+            Value::of(row.hardware.installed_memory / HUGE_PAGE_MEGABYTES)
+        }),
+        Attribute::new(
+            "requested_num_sys_huge_pages",
+            "Huge pages to set aside at the next power-on.",
+            |row: &SystemResourceRow| Value::of(row.settings.requested_huge_pages),
+        )
+        .change(Change::Anytime),
+        Attribute::new("huge_page_size", "Size of a huge page in MB.", |_: &SystemResourceRow| {
+            Value::of(HUGE_PAGE_MEGABYTES)
+        }),
+        Attribute::new("max_mem_pools", "Most shared memory pools.", |row: &SystemResourceRow| {
+            Value::flag(row.hardware.capable("active_mem_sharing_capable"))
+        }),
+        Attribute::new("max_paging_vios_per_mem_pool", "Most paging Virtual I/O Servers of a pool.", |_| {
+            Value::of(2)
+        })
+        .on_request()
+        .unverified(),
+        Attribute::new("default_hpt_ratios", "Hardware page table ratio of new partitions.", |_| {
+            Value::of("1:128")
+        }),
+        Attribute::new(
+            "possible_hpt_ratios",
+            "Hardware page table ratios to choose from.",
+            |_: &SystemResourceRow| Value::List(HPT_RATIOS.iter().map(|&ratio| ratio.to_owned()).collect()),
+        ),
+    ],
+};
+
+fn current<T: std::fmt::Display + Default>(
+    row: &PartitionRow,
+    read: impl FnOnce(&Configuration) -> T,
+) -> Value {
+    Value::of(row.entry.partition.current.as_ref().map(read).unwrap_or_default())
+}
+
+fn huge<T: std::fmt::Display + Default>(row: &PartitionRow, read: impl FnOnce(&Configuration) -> T) -> Value {
+    if row.entry.partition.environment == PartitionEnvironment::VirtualIoServer {
+        Value::NotApplicable
+    } else {
+        current(row, read)
+    }
+}
+
+fn expansion(row: &PartitionRow) -> Value {
+    if row.system.hardware.family < ProcessorFamily::Power7 {
+        return Value::NotApplicable;
+    }
+    current(row, |content| ProcessingUnits(content.memory_expansion))
+}
+
+/// Attributes of `lshwres -r mem --level lpar`.
+pub static PARTITION_MEMORY: Table<PartitionRow> = Table {
+    name: "mem lpar",
+    attributes: &[
+        Attribute::new("lpar_name", "Partition.", |row: &PartitionRow| Value::of(&row.entry.partition.name)),
+        Attribute::new("lpar_id", "Number of the partition.", |row: &PartitionRow| {
+            Value::of(row.entry.partition.id)
+        }),
+        Attribute::new("curr_min_mem", "Least memory in MB.", |row: &PartitionRow| {
+            current(row, |content| content.minimum_memory)
+        }),
+        Attribute::new("curr_mem", "Memory in MB.", |row: &PartitionRow| {
+            current(row, |content| content.desired_memory)
+        }),
+        Attribute::new("curr_max_mem", "Most memory in MB.", |row: &PartitionRow| {
+            current(row, |content| content.maximum_memory)
+        }),
+        Attribute::new("pend_min_mem", "Least memory after pending changes, in MB.", |row: &PartitionRow| {
+            current(row, |content| content.minimum_memory)
+        }),
+        Attribute::new("pend_mem", "Memory after pending changes, in MB.", |row: &PartitionRow| {
+            current(row, |content| content.desired_memory)
+        }),
+        Attribute::new("pend_max_mem", "Most memory after pending changes, in MB.", |row: &PartitionRow| {
+            current(row, |content| content.maximum_memory)
+        }),
+        Attribute::new(
+            "run_min_mem",
+            "Least memory that the operating system can run with, in MB.",
+            |row: &PartitionRow| {
+                let running = row.entry.runtime.state.holds_resources();
+                if running { current(row, |content| content.minimum_memory) } else { Value::of(0) }
+            },
+        ),
+        Attribute::new("run_mem", "Memory that the operating system has, in MB.", |row: &PartitionRow| {
+            Value::of(row.entry.runtime.memory)
+        }),
+        Attribute::new("curr_min_num_huge_pages", "Least number of huge pages.", |row: &PartitionRow| {
+            huge(row, |content| content.minimum_huge_pages)
+        }),
+        Attribute::new("curr_num_huge_pages", "Huge pages.", |row: &PartitionRow| {
+            huge(row, |content| content.desired_huge_pages)
+        }),
+        Attribute::new("curr_max_num_huge_pages", "Most huge pages.", |row: &PartitionRow| {
+            huge(row, |content| content.maximum_huge_pages)
+        }),
+        Attribute::new(
+            "pend_min_num_huge_pages",
+            "Least number of huge pages after pending changes.",
+            |row: &PartitionRow| huge(row, |content| content.minimum_huge_pages),
+        ),
+        Attribute::new("pend_num_huge_pages", "Huge pages after pending changes.", |row: &PartitionRow| {
+            huge(row, |content| content.desired_huge_pages)
+        }),
+        Attribute::new(
+            "pend_max_num_huge_pages",
+            "Most huge pages after pending changes.",
+            |row: &PartitionRow| huge(row, |content| content.maximum_huge_pages),
+        ),
+        Attribute::new(
+            "run_num_huge_pages",
+            "Huge pages that the operating system has.",
+            |row: &PartitionRow| huge(row, |_| 0),
+        ),
+        Attribute::new("mem_mode", "Memory mode: ded, shared.", |row: &PartitionRow| {
+            Value::of(
+                row.entry.partition.current.as_ref().map_or("ded", |content| content.memory_mode.word()),
+            )
+        }),
+        Attribute::new("curr_mem_expansion", "Active memory expansion factor.", expansion).on_request(),
+        Attribute::new(
+            "pend_mem_expansion",
+            "Active memory expansion factor after pending changes.",
+            expansion,
+        )
+        .on_request(),
+        Attribute::new("curr_hpt_ratio", "Hardware page table ratio.", |row: &PartitionRow| {
+            current(row, |content| format!("1:{}", content.hpt_ratio))
+        }),
+    ],
+};

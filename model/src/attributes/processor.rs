@@ -1,0 +1,243 @@
+//! `lshwres -r proc`.
+
+use super::memory::SystemResourceRow;
+use super::partition::PartitionRow;
+use super::{Attribute, Table, Value};
+use crate::configuration::{Configuration, ProcessorMode, SharingMode};
+use crate::hardware::ProcessorFamily;
+
+fn most_virtual(row: &SystemResourceRow) -> Value {
+    // 64 virtual processors per partition up to POWER7, 256 later (per partition limits of the hypervisor).
+    Value::of(if row.hardware.family >= ProcessorFamily::Power7 { 256 } else { 64 })
+}
+
+fn most_dedicated(row: &SystemResourceRow) -> Value {
+    let most = if row.hardware.family >= ProcessorFamily::Power7 { 256 } else { 64 };
+    Value::of(row.hardware.installed_processors.processors().min(most))
+}
+
+/// Attributes of `lshwres -r proc --level sys`.
+pub static SYSTEM_PROCESSORS: Table<SystemResourceRow> = Table {
+    name: "proc sys",
+    attributes: &[
+        Attribute::new(
+            "configurable_sys_proc_units",
+            "Processing units that may be used.",
+            |row: &SystemResourceRow| Value::of(row.hardware.configurable_processors),
+        ),
+        Attribute::new("curr_avail_sys_proc_units", "Free processing units.", |row: &SystemResourceRow| {
+            Value::of(row.available_units())
+        }),
+        Attribute::new(
+            "pend_avail_sys_proc_units",
+            "Free processing units after pending changes.",
+            |row: &SystemResourceRow| Value::of(row.available_units()),
+        ),
+        Attribute::new(
+            "installed_sys_proc_units",
+            "Installed processing units.",
+            |row: &SystemResourceRow| Value::of(row.hardware.installed_processors),
+        ),
+        Attribute::new("deconfig_sys_proc_units", "Processing units taken out of use by errors.", |_| {
+            Value::of(0)
+        }),
+        Attribute::new(
+            "min_proc_units_per_virtual_proc",
+            "Least processing units of a virtual processor.",
+            |row: &SystemResourceRow| Value::of(row.hardware.minimum_units_per_processor),
+        ),
+        Attribute::new("max_virtual_procs_per_lpar", "Most virtual processors of a partition.", most_virtual),
+        Attribute::new("max_procs_per_lpar", "Most processors of a partition.", most_dedicated),
+        Attribute::new(
+            "max_curr_virtual_procs_per_aixlinux_lpar",
+            "Most virtual processors of an AIX or Linux partition.",
+            most_virtual,
+        ),
+        Attribute::new(
+            "max_curr_virtual_procs_per_vios_lpar",
+            "Most virtual processors of a Virtual I/O Server.",
+            most_virtual,
+        ),
+        Attribute::new(
+            "max_curr_virtual_procs_per_os400_lpar",
+            "Most virtual processors of an IBM i partition.",
+            most_virtual,
+        ),
+        Attribute::new(
+            "max_curr_procs_per_aixlinux_lpar",
+            "Most processors of an AIX or Linux partition.",
+            most_dedicated,
+        ),
+        Attribute::new(
+            "max_curr_procs_per_vios_lpar",
+            "Most processors of a Virtual I/O Server.",
+            most_dedicated,
+        ),
+        Attribute::new(
+            "max_curr_procs_per_os400_lpar",
+            "Most processors of an IBM i partition.",
+            most_dedicated,
+        ),
+        Attribute::new("max_shared_proc_pools", "Most shared processor pools.", |_: &SystemResourceRow| {
+            Value::of(64)
+        }),
+        Attribute::new("curr_sys_virtual_procs", "Virtual processors in use.", |row: &SystemResourceRow| {
+            Value::of(row.usage.virtual_processors)
+        })
+        .on_request(),
+    ],
+};
+
+/// Attributes of `lshwres -r proc --level pool`: the processors that are not dedicated to a partition.
+pub static POOL_PROCESSORS: Table<SystemResourceRow> = Table {
+    name: "proc pool",
+    attributes: &[
+        Attribute::new(
+            "configurable_pool_proc_units",
+            "Processing units of the pool.",
+            |row: &SystemResourceRow| Value::of(row.hardware.configurable_processors),
+        )
+        .unverified(),
+        Attribute::new(
+            "curr_avail_pool_proc_units",
+            "Free processing units of the pool.",
+            |row: &SystemResourceRow| Value::of(row.available_units()),
+        )
+        .unverified(),
+        Attribute::new(
+            "pend_avail_pool_proc_units",
+            "Free processing units of the pool after pending changes.",
+            |row: &SystemResourceRow| Value::of(row.available_units()),
+        )
+        .unverified(),
+    ],
+};
+
+fn current<T: std::fmt::Display + Default>(
+    row: &PartitionRow,
+    read: impl FnOnce(&Configuration) -> T,
+) -> Value {
+    Value::of(row.entry.partition.current.as_ref().map(read).unwrap_or_default())
+}
+
+fn mode(row: &PartitionRow) -> ProcessorMode {
+    row.entry.partition.current.as_ref().map_or(ProcessorMode::Dedicated, |content| content.processor_mode)
+}
+
+fn shared<T: std::fmt::Display + Default>(
+    row: &PartitionRow,
+    read: impl FnOnce(&Configuration) -> T,
+) -> Value {
+    if mode(row) == ProcessorMode::Shared { current(row, read) } else { Value::NotApplicable }
+}
+
+fn pool_name(row: &PartitionRow) -> Value {
+    shared(row, |content| {
+        row.system.processor_pool(content.processor_pool).map(|pool| pool.name.clone()).unwrap_or_default()
+    })
+}
+
+fn sharing(row: &PartitionRow) -> Value {
+    let sharing =
+        row.entry.partition.current.as_ref().map_or(SharingMode::KeepIdle, |content| content.sharing_mode);
+    Value::of(sharing.word())
+}
+
+/// Attributes of `lshwres -r proc --level lpar`.
+pub static PARTITION_PROCESSORS: Table<PartitionRow> = Table {
+    name: "proc lpar",
+    attributes: &[
+        Attribute::new("lpar_name", "Partition.", |row: &PartitionRow| Value::of(&row.entry.partition.name)),
+        Attribute::new("lpar_id", "Number of the partition.", |row: &PartitionRow| {
+            Value::of(row.entry.partition.id)
+        }),
+        Attribute::new("curr_shared_proc_pool_id", "Shared processor pool.", |row: &PartitionRow| {
+            shared(row, |content| content.processor_pool)
+        }),
+        Attribute::new("curr_shared_proc_pool_name", "Shared processor pool.", pool_name),
+        Attribute::new("curr_proc_mode", "Processor mode: ded, shared.", |row: &PartitionRow| {
+            Value::of(mode(row).word())
+        }),
+        Attribute::new("curr_min_proc_units", "Least processing units.", |row: &PartitionRow| {
+            shared(row, |content| content.minimum_units)
+        }),
+        Attribute::new("curr_proc_units", "Processing units.", |row: &PartitionRow| {
+            shared(row, |content| content.desired_units)
+        }),
+        Attribute::new("curr_max_proc_units", "Most processing units.", |row: &PartitionRow| {
+            shared(row, |content| content.maximum_units)
+        }),
+        Attribute::new("curr_min_procs", "Least processors.", |row: &PartitionRow| {
+            current(row, |content| content.minimum_processors)
+        }),
+        Attribute::new("curr_procs", "Processors.", |row: &PartitionRow| {
+            current(row, |content| content.desired_processors)
+        }),
+        Attribute::new("curr_max_procs", "Most processors.", |row: &PartitionRow| {
+            current(row, |content| content.maximum_processors)
+        }),
+        Attribute::new("curr_sharing_mode", "Sharing mode.", sharing),
+        Attribute::new("curr_uncap_weight", "Weight when uncapped.", |row: &PartitionRow| {
+            shared(row, |content| content.uncapped_weight)
+        }),
+        Attribute::new(
+            "pend_shared_proc_pool_id",
+            "Shared processor pool after pending changes.",
+            |row: &PartitionRow| shared(row, |content| content.processor_pool),
+        ),
+        Attribute::new(
+            "pend_shared_proc_pool_name",
+            "Shared processor pool after pending changes.",
+            pool_name,
+        ),
+        Attribute::new("pend_proc_mode", "Processor mode after pending changes.", |row: &PartitionRow| {
+            Value::of(mode(row).word())
+        }),
+        Attribute::new(
+            "pend_min_proc_units",
+            "Least processing units after pending changes.",
+            |row: &PartitionRow| shared(row, |content| content.minimum_units),
+        ),
+        Attribute::new("pend_proc_units", "Processing units after pending changes.", |row: &PartitionRow| {
+            shared(row, |content| content.desired_units)
+        }),
+        Attribute::new(
+            "pend_max_proc_units",
+            "Most processing units after pending changes.",
+            |row: &PartitionRow| shared(row, |content| content.maximum_units),
+        ),
+        Attribute::new("pend_min_procs", "Least processors after pending changes.", |row: &PartitionRow| {
+            current(row, |content| content.minimum_processors)
+        }),
+        Attribute::new("pend_procs", "Processors after pending changes.", |row: &PartitionRow| {
+            current(row, |content| content.desired_processors)
+        }),
+        Attribute::new("pend_max_procs", "Most processors after pending changes.", |row: &PartitionRow| {
+            current(row, |content| content.maximum_processors)
+        }),
+        Attribute::new("pend_sharing_mode", "Sharing mode after pending changes.", sharing),
+        Attribute::new(
+            "pend_uncap_weight",
+            "Weight when uncapped, after pending changes.",
+            |row: &PartitionRow| shared(row, |content| content.uncapped_weight),
+        ),
+        Attribute::new(
+            "run_proc_units",
+            "Processing units that the partition runs with.",
+            |row: &PartitionRow| {
+                if mode(row) == ProcessorMode::Shared {
+                    Value::of(row.entry.runtime.units)
+                } else {
+                    Value::NotApplicable
+                }
+            },
+        ),
+        Attribute::new("run_procs", "Processors that the operating system has.", |row: &PartitionRow| {
+            Value::of(row.entry.runtime.processors)
+        }),
+        Attribute::new("run_uncap_weight", "Weight in force.", |row: &PartitionRow| {
+            let running = row.entry.runtime.state.holds_resources();
+            shared(row, |content| if running { content.uncapped_weight } else { 0 })
+        }),
+    ],
+};

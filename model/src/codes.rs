@@ -1,0 +1,253 @@
+//! The one registry of texts that a user sees when something is refused, each with its code where the field has one.
+//!
+//! `{0}`, `{1}` stand for arguments. `Evidence` says how sure the wording is: a seed or a live capture shows it, or the
+//! code is known and the wording is ours. `varan inspect unverified` lists the latter.
+
+use serde::{Deserialize, Serialize};
+
+/// Where a text or a fact comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Evidence {
+    /// Shown in a seed document.
+    Seed,
+    /// Captured from a real console, or quoted in its documentation.
+    Captured,
+    /// The code or name is known, the wording or detail is ours.
+    Unverified,
+    /// Of this platform alone.
+    Own,
+}
+
+/// One entry of the registry.
+#[derive(Debug)]
+pub struct Message {
+    /// Code such as `HSCL8012`; empty where the console prints none.
+    pub code: &'static str,
+    /// Text with `{0}`-like places for arguments.
+    pub text: &'static str,
+    /// How sure the text is.
+    pub evidence: Evidence,
+    /// What to do about it, for the documentation.
+    pub advice: &'static str,
+}
+
+macro_rules! messages {
+    ($($(#[$documentation:meta])* $name:ident: $code:literal, $text:literal, $evidence:ident, $advice:literal;)+) => {
+        /// Key of a message in the registry.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum MessageKey { $($(#[$documentation])* $name),+ }
+
+        impl MessageKey {
+            /// Every key, in registry order.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The entry.
+            #[must_use]
+            pub fn message(self) -> &'static Message {
+                match self {
+                    $(Self::$name => &Message {
+                        code: $code, text: $text, evidence: Evidence::$evidence, advice: $advice,
+                    }),+
+                }
+            }
+        }
+    };
+}
+
+messages! {
+    /// A required option is missing or an option's value is wrong.
+    ParameterInvalid: "", "The command entered is either missing a required parameter or a parameter value is invalid. The parameters that are missing or have an invalid value are {0}. Please check your entry and retry the command.", Captured, "Run the command with --help.";
+    /// An option that the command does not have.
+    ParameterUnknown: "", "An invalid parameter was entered. The invalid parameter is {0}. Please check your entry and retry the command.", Unverified, "Run the command with --help.";
+    /// An option given twice.
+    ParameterRepeated: "", "A parameter was entered more than once. The repeated parameter is {0}. Please check your entry and retry the command.", Unverified, "Give the option once.";
+    /// Options that exclude each other.
+    ParametersExclusive: "", "The parameters {0} cannot be specified together. Please check your entry and retry the command.", Unverified, "Give one of them.";
+    /// An attribute that does not exist, or may not be set here.
+    AttributeInvalid: "", "An invalid attribute was entered.  The invalid attribute is {0}.  Please check your entry and retry the command.", Captured, "List the attributes with --help or -F --header.";
+    /// An attribute value out of its range or set.
+    AttributeValueInvalid: "", "The value {1} for attribute {0} is not valid: {2}.  Please check your entry and retry the command.", Unverified, "The text names what is allowed.";
+    /// Attributes that the command needs.
+    AttributesMissing: "", "One or more required attributes are missing.  The missing attributes are {0}.  Please check your entry and retry the command.", Unverified, "Add them to the configuration data.";
+    /// An attribute given twice in one record.
+    AttributeRepeated: "", "An attribute was entered more than once.  The repeated attribute is {0}.  Please check your entry and retry the command.", Unverified, "Give the attribute once.";
+    /// A record that is not of the grammar.
+    RecordInvalid: "", "The format of the configuration data is invalid.  {0}.  Please check your entry and retry the command.", Unverified, "A record is name=value pairs with commas between; a value with commas is quoted.";
+    /// A filter that does not exist for the resource.
+    FilterInvalid: "", "An invalid filter was entered.  The invalid filter is {0}.  Please check your entry and retry the command.", Unverified, "The --help text lists the filters.";
+    /// A file given with -f that cannot be read.
+    FileUnreadable: "", "The file {0} cannot be read: {1}.", Own, "Copy the file into the home directory first.";
+    /// A command or option that a later level brings.
+    NotSupportedAtThisLevel: "", "{0} is not supported at this level.", Own, "See CHANGELOG.md for what each level brings.";
+    /// No such managed system.
+    SystemNotFound: "HSCL8003", "The managed system {0} was not found.  Please check your entry and retry the command.", Unverified, "List the systems with lssyscfg -r sys -F name.";
+    /// Several systems have the name.
+    SystemAmbiguous: "HSCL8004", "More than one managed system has the name {0}.  Use the type, model and serial number (tttt-mmm*sssssss) instead.", Unverified, "Use the second form of -m.";
+    /// The console has no connection to the system.
+    SystemNoConnection: "HSCL0001", "The management console has no connection to managed system {0}.", Unverified, "Check the system with lssyscfg -r sys -F name,state.";
+    /// The operation needs the system in Operating state.
+    SystemNotOperating: "HSCL0238", "This operation is only allowed when the managed system is in the Operating state.", Unverified, "Power the system on first.";
+    /// The operation needs the system powered off.
+    SystemNotPoweredOff: "HSCL0237", "This operation is only allowed when the managed system is in the Power Off state.", Unverified, "Power the system off first.";
+    /// Two operations on one noun at a time.
+    Locked: "HSCL0405", "The operation cannot be performed because another operation is in progress on {0}.  Retry the command later.", Unverified, "Wait for the other operation.";
+    /// No such partition.
+    PartitionNotFound: "HSCL8012", "The partition named {0} was not found.  Please check your entry and retry the command.", Captured, "List the partitions with lssyscfg -r lpar.";
+    /// No partition of that number.
+    PartitionIdNotFound: "HSCL8013", "The partition with ID {0} was not found.  Please check your entry and retry the command.", Unverified, "List the partitions with lssyscfg -r lpar.";
+    /// No such profile.
+    ProfileNotFound: "HSCL800F", "The partition profile named {0} was not found.  Please check your entry and retry the command.", Captured, "List the profiles with lssyscfg -r prof.";
+    /// Name taken by another partition.
+    PartitionNameUsed: "HSCL05DE", "The partition name {0} is already used by another partition of the managed system.", Unverified, "Choose another name.";
+    /// Number taken by another partition.
+    PartitionIdUsed: "HSCL05DC", "The partition ID {0} is already used by another partition of the managed system.", Unverified, "Choose another ID or leave it out.";
+    /// Profile name taken.
+    ProfileNameUsed: "HSCL05DD", "The partition profile name {0} is already used by another profile of the partition.", Unverified, "Choose another name or use --force with -o save.";
+    /// All partition numbers are in use.
+    PartitionsExhausted: "HSCL05DB", "The managed system supports {0} partitions, and all of them are defined.", Unverified, "Remove a partition.";
+    /// A name that is too long or has characters that names do not have.
+    NameInvalid: "HSCL05D9", "The name {0} is not valid: {1}.", Unverified, "Names have 1 to 31 printable characters.";
+    /// The partition must be off.
+    NotActivatedRequired: "HSCL05EA", "The partition must be in the Not Activated state to perform this operation.", Captured, "Shut the partition down first.";
+    /// The partition's state does not allow the operation.
+    StateNotAllowed: "HSCL05DF", "The partition is not in a state under which this operation can be performed. Check the state of the partition.", Captured, "Check lssyscfg -r lpar -F name,state.";
+    /// Shut down of a partition that is off.
+    AlreadyOff: "HSCL1558", "The operation is unavailable in the current partition state.  The partition is already shut down.", Unverified, "Nothing to do.";
+    /// No operating system to ask.
+    OperatingSystemShutdownUnavailable: "HSCL0DB4", "The operating system shutdown cannot be performed because the operating system is not running or has no RMC connection to the management console.", Unverified, "Use -o shutdown --immed, or check rmc_state.";
+    /// Never applied or activated.
+    NoCurrentConfiguration: "HSCL3680", "The partition cannot be activated with its current configuration because it has none.  Activate the partition with a partition profile.", Unverified, "Use -f with the name of a profile.";
+    /// The last profile of a partition.
+    LastProfile: "HSCL05E2", "The partition profile named {0} is the default profile of the partition and cannot be removed.", Unverified, "Make another profile the default first.";
+    /// Remote restart capability of a partition that is not shut down.
+    RemoteRestartNeedsShutdown: "HSCLA9F8", "The remote restart capability of the partition can only be changed when the partition is shutdown.", Seed, "Shut the partition down first.";
+    /// Remote restart capability on POWER7. The seed shows it without a code.
+    RemoteRestartFixed: "", "The managed system does not support changing the remote restart capability of a partition. You must delete the partition and recreate it with the desired remote restart capability.", Seed, "Create the partition anew.";
+    /// The machine lacks simplified remote restart.
+    SimplifiedRemoteRestartUnsupported: "HSCLA9F6", "The managed system does not support PowerVM Simplified Partition Remote Restart.", Unverified, "Update the firmware.";
+    /// The machine lacks remote restart.
+    RemoteRestartUnsupported: "HSCLA9F7", "The managed system does not support partition remote restart.", Unverified, "Use another managed system.";
+    /// The machine lacks suspend and resume.
+    SuspendUnsupported: "HSCLA4A0", "The operation failed because the managed system does not support Active Memory Sharing or partition suspend and resume operations.", Captured, "Use another managed system.";
+    /// The machine has no resource groups.
+    ResourceGroupsUnsupported: "HSCLCA00", "The managed system does not support multiple resource groups.", Captured, "Use another managed system.";
+    /// Remote restart forbids physical I/O.
+    RemoteRestartPhysicalIo: "HSCLA9F5", "A partition that is capable of remote restart cannot have physical I/O slots.", Unverified, "Remove the slots from the profile.";
+    /// Minimum, desired and maximum are not in order.
+    RangeOrder: "HSCL0554", "The values {0} are not in order: minimum {1}, desired {2}, maximum {3}.", Unverified, "Minimum <= desired <= maximum.";
+    /// Memory is not in whole memory blocks.
+    MemoryNotMultiple: "HSCL0550", "The memory quantity {0} is not a multiple of the logical memory block size {1}.", Unverified, "Use a multiple of the block size in MB.";
+    /// More memory than the machine can give.
+    MemoryTooSmall: "HSCL0551", "The memory quantity {0} is below the smallest quantity {1} that a partition can have.", Unverified, "Ask for at least one memory block.";
+    /// Too few units for the virtual processors.
+    UnitsTooFew: "HSCL0556", "{0} processing units are too few for {1} virtual processors; each needs at least {2}.", Unverified, "Raise the units or lower the processors.";
+    /// Too many units for the virtual processors.
+    UnitsTooMany: "HSCL0557", "{0} processing units need at least {1} virtual processors, not {2}.", Unverified, "Raise the processors or lower the units.";
+    /// Sharing mode and processor mode differ.
+    SharingModeMismatch: "HSCL0558", "The sharing mode {0} does not go with the processor mode {1}.", Unverified, "ded: keep_idle_procs...; shared: cap or uncap.";
+    /// A slot number not below the maximum.
+    VirtualSlotTooHigh: "HSCL0560", "Virtual slot {0} is not below the maximum number of virtual slots, {1}.", Unverified, "Raise max_virtual_slots.";
+    /// Two adapters in one slot.
+    VirtualSlotUsed: "HSCL0561", "Virtual slot {0} is used by more than one virtual adapter.", Unverified, "Give each adapter a slot of its own.";
+    /// No such virtual switch.
+    VirtualSwitchNotFound: "HSCL0562", "The virtual switch {0} was not found.", Unverified, "List them with lshwres -r virtualio --rsubtype vswitch.";
+    /// No such physical slot.
+    PhysicalSlotNotFound: "HSCL0563", "The I/O slot with DRC index {0} was not found.", Unverified, "List them with lshwres -r io --rsubtype slot.";
+    /// A MAC address of another definition.
+    MacAddressUsed: "HSCL0564", "The MAC address {0} is already used.", Unverified, "Leave it out to have one generated.";
+    /// A WWPN of another definition.
+    PortNameUsed: "HSCL0565", "The world-wide port name {0} is already used.", Unverified, "Leave it out to have a pair generated.";
+    /// A remote partition that does not exist.
+    RemotePartitionNotFound: "HSCL0566", "The remote partition {0} of the adapter in virtual slot {1} was not found.", Unverified, "Give the ID of a partition that will exist, or a name that does.";
+    /// Remote name and number disagree.
+    RemotePartitionMismatch: "HSCL0567", "The remote partition ID {0} and the remote partition name {1} are not of the same partition.", Unverified, "Give one of them.";
+    /// An element that += adds is there already.
+    ElementPresent: "HSCL0568", "{0} already has an element in the place of {1}.", Unverified, "Remove it first.";
+    /// An element that -= removes is not there.
+    ElementAbsent: "HSCL0569", "{0} has no element {1}.", Unverified, "List the profile first.";
+    /// A processor compatibility mode that the machine does not have.
+    CompatibilityModeUnsupported: "HSCL056A", "The processor compatibility mode {0} is not supported by the managed system.", Unverified, "See lpar_proc_compat_modes of lssyscfg -r sys.";
+    /// Not enough memory at activation.
+    NotEnoughMemory: "HSCL03EC", "There is not enough memory: Obtained: {0}, Required: {1}. Check that there is enough memory available to activate the partition.", Unverified, "Free memory, or lower min_mem.";
+    /// Not enough processors at activation.
+    NotEnoughProcessors: "HSCL03F4", "There are not enough processors: Obtained: {0}, Required: {1}. Check that there are enough processors available to activate the partition.", Unverified, "Free processors, or lower the minimum.";
+    /// A required I/O slot is in use.
+    PhysicalSlotInUse: "HSCL03F6", "The required I/O slot with DRC index {0} is in use by partition {1}.", Unverified, "Shut that partition down or make the slot not required.";
+    /// A MAC address of a running partition, at activation.
+    HostRefused: "HSCL03F9", "The partition cannot be started on this host: {0}.", Own, "See the reason given.";
+    /// DLPAR without RMC: memory and processors.
+    DlparNoRmc: "HSCL2957", "Either there is currently no RMC connection between the management console and the partition {0} or the partition does not support dynamic partitioning operations. Verify the network setup on the management console and the partition, and ensure that any firewall authentication between the management console and the partition has occurred.", Captured, "Check rmc_state; --force does not help here.";
+    /// DLPAR ended short of the wish.
+    DlparPartial: "HSCL2932", "The dynamic {0} operation on partition {1} ended with {2} of {3} requested.  The reasons reported by the partition are:", Unverified, "Retry with a longer -w, or free memory in the partition.";
+    /// DLPAR beyond the running maximum or minimum.
+    DlparOutOfRange: "HSCL294A", "The resulting {0} {1} is outside the current range {2} to {3} of partition {4}.", Unverified, "Activate the partition with a profile of another range.";
+    /// DLPAR with nothing free.
+    DlparNotEnough: "HSCL0611", "The managed system has only {0} {1} available, {2} were requested.", Unverified, "Free some first.";
+    /// The user's task role does not allow the command.
+    NotAuthorized: "HSCL350B", "The user does not have the appropriate authority.", Captured, "Use a user with another task role.";
+    /// A second virtual terminal.
+    TerminalOpen: "HSCLA0A1", "A terminal session is already open for this partition. Only one open session is allowed for a partition. Exit this command, close the session with rmvterm, and try again.", Unverified, "Use rmvterm.";
+    /// mkvterm without a terminal.
+    TerminalNeeded: "", "The mkvterm command needs a terminal.  Use ssh -t.", Own, "ssh -t gives the command a terminal.";
+    /// The partition is off.
+    TerminalPartitionOff: "HSCLA0A2", "The virtual terminal of partition {0} cannot be opened in its current state, {1}.", Unverified, "Activate the partition first.";
+    /// Wrong boot or key word.
+    ValueNotAllowed: "", "The command entered is either missing a required parameter or a parameter value is invalid. The parameters that are missing or have an invalid value are {0}. Please check your entry and retry the command.", Captured, "Run the command with --help.";
+    /// The authority could not record a change.
+    RecordFailed: "HSCL0002", "The change could not be recorded: {0}.  Nothing was changed.", Own, "Check free space of the data directory.";
+    /// Too many requests wait.
+    Busy: "HSCL0003", "The managed system is busy.  Retry the command.", Own, "Retry.";
+    /// The command was cancelled or the time is up.
+    WaitExpired: "HSCL0004", "The operation did not finish within {0} minutes.  It goes on in the background.", Own, "Look at the state of the partition.";
+}
+
+impl Message {
+    /// The text with `arguments` in place, the code before it where there is one.
+    #[must_use]
+    pub fn render(&self, arguments: &[String]) -> String {
+        let mut line = String::with_capacity(self.text.len() + 32);
+        if !self.code.is_empty() {
+            line.push_str(self.code);
+            line.push(' ');
+        }
+        let mut rest = self.text;
+        while let Some(at) = rest.find('{') {
+            line.push_str(&rest[..at]);
+            let digit = rest.as_bytes().get(at + 1).map_or(0, |byte| usize::from(byte.wrapping_sub(b'0')));
+            line.push_str(arguments.get(digit).map_or("", String::as_str));
+            rest = &rest[at + 3..];
+        }
+        line.push_str(rest);
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_places_are_single_digits() {
+        let mut seen = std::collections::BTreeMap::new();
+        for key in MessageKey::ALL {
+            let message = key.message();
+            if !message.code.is_empty() {
+                assert_eq!(seen.insert(message.code, key), None, "{} twice", message.code);
+            }
+            for (at, _) in message.text.match_indices('{') {
+                let place = &message.text.as_bytes()[at..at + 3];
+                assert!(place[1].is_ascii_digit() && place[2] == b'}', "{key:?}");
+            }
+            assert!(!message.advice.is_empty());
+        }
+    }
+
+    #[test]
+    fn arguments_are_put_in_place() {
+        let text = MessageKey::PartitionNotFound.message().render(&["x{0}".to_owned()]);
+        assert_eq!(
+            text,
+            "HSCL8012 The partition named x{0} was not found.  Please check your entry and retry the command."
+        );
+    }
+}

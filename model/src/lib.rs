@@ -1,0 +1,14 @@
+//! The nouns of the platform and the rules over them: nothing here does input or output.
+
+pub mod adapters;
+pub mod attributes;
+pub mod codes;
+pub mod configuration;
+pub mod hardware;
+pub mod ids;
+pub mod partition;
+pub mod record;
+pub mod refusal;
+pub mod rules;
+pub mod system;
+pub mod units;

@@ -1,0 +1,74 @@
+//! Rules: what may be created, changed, activated and moved dynamically, and how it is refused. Pure functions.
+
+pub mod activation;
+pub mod addresses;
+pub mod creation;
+pub mod dynamic;
+pub mod edit;
+pub mod partition;
+pub mod profile;
+pub mod validity;
+
+use crate::ids::{MacAddress, PartitionId, PartitionUuid, WorldWidePortName};
+
+/// What a rule asks about the other partitions of the system. Every answer takes the same time however many there are.
+pub trait PartitionLookup {
+    /// The partition of that name.
+    fn id_of(&self, name: &str) -> Option<PartitionId>;
+    /// The name of that partition.
+    fn name_of(&self, id: PartitionId) -> Option<String>;
+    /// Who holds that MAC address in a definition.
+    fn mac_address_holder(&self, address: MacAddress) -> Option<PartitionUuid>;
+    /// Who holds that port name in a definition.
+    fn port_name_holder(&self, name: WorldWidePortName) -> Option<PartitionUuid>;
+    /// The running partition that holds that physical slot.
+    fn slot_holder(&self, drc_index: u32) -> Option<PartitionId>;
+    /// A number that no partition has, the lowest.
+    fn free_id(&self) -> Option<PartitionId>;
+}
+
+#[cfg(test)]
+pub(crate) mod tests_support {
+    use super::*;
+
+    /// A lookup with two servers, numbers 1 and 2.
+    pub struct TwoServers;
+
+    impl PartitionLookup for TwoServers {
+        fn id_of(&self, name: &str) -> Option<PartitionId> {
+            match name {
+                "vios1" | "s00ia9927559" => Some(PartitionId(1)),
+                "vios2" | "s00ia9927560" => Some(PartitionId(2)),
+                _ => None,
+            }
+        }
+        fn name_of(&self, id: PartitionId) -> Option<String> {
+            matches!(id.0, 1 | 2).then(|| format!("vios{id}"))
+        }
+        fn mac_address_holder(&self, address: MacAddress) -> Option<PartitionUuid> {
+            (address == MacAddress(0xDEAD)).then(|| PartitionUuid::from_random(9))
+        }
+        fn port_name_holder(&self, name: WorldWidePortName) -> Option<PartitionUuid> {
+            (name == WorldWidePortName(0xBEEF)).then(|| PartitionUuid::from_random(9))
+        }
+        fn slot_holder(&self, drc_index: u32) -> Option<PartitionId> {
+            (drc_index == 0x2102_0013).then_some(PartitionId(1))
+        }
+        fn free_id(&self) -> Option<PartitionId> {
+            Some(PartitionId(3))
+        }
+    }
+
+    /// A freshly powered-on system with nothing in use.
+    pub fn system() -> crate::system::ManagedSystem {
+        let hardware = std::sync::Arc::new(crate::hardware::sample());
+        crate::system::ManagedSystem {
+            settings: crate::system::SystemSettings::new(&hardware, true),
+            hardware,
+            state: crate::system::SystemState::Operating,
+            usage: crate::partition::Usage::default(),
+            reference_codes: crate::partition::ReferenceCodes::default(),
+            partition_count: 2,
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Managed systems: settings that are recorded, state, and what is free.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::configuration::words;
+use crate::hardware::Hardware;
+use crate::partition::{Keylock, ReferenceCodes, Usage};
+use crate::units::ProcessingUnits;
+
+words! {
+    /// State of a managed system as `lssyscfg -r sys -F state` prints it.
+    SystemState {
+        /// Up, partitions can run.
+        Operating = "Operating",
+        /// Up, no partition started yet.
+        Standby = "Standby",
+        /// Off.
+        PowerOff = "Power Off",
+        /// Going off.
+        PowerOffInProgress = "Power Off In Progress",
+        /// Coming up.
+        Initializing = "Initializing",
+        /// Failed.
+        Error = "Error",
+        /// Failed and writing a dump.
+        ErrorDump = "Error - Dump in progress",
+        /// Cannot be reached.
+        NoConnection = "No Connection",
+        /// Its partition data is lost and must be recovered.
+        Recovery = "Recovery",
+        /// The password of the service processor is wrong.
+        FailedAuthentication = "Failed Authentication",
+        /// Some of its information cannot be read.
+        Incomplete = "Incomplete",
+    }
+}
+
+impl SystemState {
+    /// Whether partitions show their own state; else all show `Not Available`.
+    #[must_use]
+    pub fn shows_partitions(self) -> bool {
+        matches!(self, Self::Operating | Self::Standby | Self::PowerOffInProgress)
+    }
+}
+
+words! {
+    /// What starts when the system comes up (`power_on_lpar_start_policy`).
+    StartPolicy {
+        /// Partitions with `auto_start`.
+        AutoStart = "autostart",
+        /// Nothing.
+        UserInitiated = "userinit",
+        /// Partitions that ran before power was lost, and those with `auto_start`.
+        AutoRecovery = "autorecovery",
+    }
+}
+
+/// A shared processor pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedProcessorPool {
+    /// Number, 0 for the default pool.
+    pub id: u16,
+    /// Name.
+    pub name: String,
+    /// Most units for its uncapped partitions; `None` for the default pool, which takes what is there.
+    pub maximum_units: Option<ProcessingUnits>,
+    /// Units kept for its uncapped partitions.
+    pub reserved_units: ProcessingUnits,
+}
+
+/// Settings of a managed system: recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SystemSettings {
+    /// User-defined name.
+    pub name: String,
+    /// Free text.
+    pub description: String,
+    /// Power off after all partitions are shut down.
+    pub power_off_policy: bool,
+    /// What starts when the system comes up.
+    pub start_policy: StartPolicy,
+    /// Keylock position.
+    pub keylock: Keylock,
+    /// Side of the firmware: true for `temp`, false for `perm`.
+    pub temporary_side: bool,
+    /// Powered on; what a power loss returns to.
+    pub powered_on: bool,
+    /// Memory block size after the next power-on, in MB.
+    pub pending_memory_region_size: u64,
+    /// Huge pages asked for.
+    pub requested_huge_pages: u32,
+    /// MAC addresses handed out so far; never falls.
+    pub mac_addresses_generated: u32,
+    /// WWPN pairs handed out so far; never falls.
+    pub port_name_pairs_generated: u32,
+    /// Revision of the system noun.
+    pub revision: u64,
+    /// Shared processor pools that differ from their factory state; pool 0 is always there.
+    pub processor_pools: Vec<SharedProcessorPool>,
+}
+
+impl SystemSettings {
+    /// Settings of a machine as it leaves the factory, powered on or not.
+    #[must_use]
+    pub fn new(hardware: &Hardware, powered_on: bool) -> Self {
+        Self {
+            name: hardware.site_name.clone(),
+            description: String::new(),
+            power_off_policy: false,
+            start_policy: StartPolicy::AutoStart,
+            keylock: Keylock::Normal,
+            temporary_side: true,
+            powered_on,
+            pending_memory_region_size: hardware.memory_region_size,
+            requested_huge_pages: 0,
+            mac_addresses_generated: 0,
+            port_name_pairs_generated: 0,
+            revision: 1,
+            processor_pools: vec![SharedProcessorPool {
+                id: 0,
+                name: "DefaultPool".to_owned(),
+                maximum_units: None,
+                reserved_units: ProcessingUnits(0),
+            }],
+        }
+    }
+}
+
+/// A managed system without its partitions: what `lssyscfg -r sys` and the system levels of `lshwres` show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManagedSystem {
+    /// Hardware.
+    pub hardware: Arc<Hardware>,
+    /// Settings.
+    pub settings: SystemSettings,
+    /// State.
+    pub state: SystemState,
+    /// What the partitions that hold resources take together.
+    pub usage: Usage,
+    /// Reference codes of the system.
+    pub reference_codes: ReferenceCodes,
+    /// Number of partitions.
+    pub partition_count: u16,
+}
+
+impl ManagedSystem {
+    /// Memory in MB that the hypervisor holds: its own and that for running partitions, in whole memory blocks.
+    #[must_use]
+    pub fn firmware_memory(&self) -> u64 {
+        let block = self.hardware.memory_region_size;
+        self.hardware.hypervisor_base_memory() + self.usage.overhead.next_multiple_of(block)
+    }
+
+    /// Memory in MB that is free for partitions.
+    #[must_use]
+    pub fn available_memory(&self) -> u64 {
+        self.hardware
+            .installed_memory
+            .saturating_sub(self.firmware_memory())
+            .saturating_sub(self.usage.memory)
+    }
+
+    /// Processing units that are free.
+    #[must_use]
+    pub fn available_units(&self) -> ProcessingUnits {
+        self.hardware.configurable_processors.minus(self.usage.units)
+    }
+
+    /// The pool of that number.
+    #[must_use]
+    pub fn processor_pool(&self, id: u16) -> Option<&SharedProcessorPool> {
+        self.settings.processor_pools.iter().find(|pool| pool.id == id)
+    }
+
+    /// The pool of that name.
+    #[must_use]
+    pub fn processor_pool_named(&self, name: &str) -> Option<&SharedProcessorPool> {
+        self.settings.processor_pools.iter().find(|pool| pool.name == name)
+    }
+}

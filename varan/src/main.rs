@@ -1,0 +1,2 @@
+//! Varan: the binary.
+fn main() {}
