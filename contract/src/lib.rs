@@ -1,3 +1,4 @@
 //! What authorities and engines say to each other. Types only.
 
 pub mod engine;
+pub mod system;

@@ -105,6 +105,7 @@ impl FromStr for FirmwareLevel {
         let wrong = || InvalidIdentifier { kind: "firmware level", text: text.to_owned() };
         let (ec_number, level) = text.split_once('_').ok_or_else(wrong)?;
         let shape = ec_number.len() == 7
+            && ec_number.is_ascii()
             && ec_number.starts_with("01")
             && ec_number[2..4].bytes().all(|byte| byte.is_ascii_uppercase())
             && ec_number[4..].bytes().all(|byte| byte.is_ascii_digit());

@@ -10,5 +10,6 @@ pub mod partition;
 pub mod record;
 pub mod refusal;
 pub mod rules;
+pub mod site;
 pub mod system;
 pub mod units;

@@ -1,1 +1,19 @@
-//! (being built)
+//! A managed system as the authority over its partitions: definitions, profiles, states.
+//!
+//! Start at [`start`]: it opens the database, gives the state to an [`authority::Authority`] on a thread of its own and
+//! returns a [`SystemHandle`], by which consoles in the same process ask.
+
+pub mod authority;
+pub mod decide;
+pub mod guest;
+pub mod inbox;
+pub mod reads;
+pub mod store;
+pub mod table;
+pub mod world;
+
+mod handle;
+mod opening;
+
+pub use handle::{SystemHandle, start};
+pub use opening::{InitialPartition, Opening, open};

@@ -10,6 +10,8 @@ use super::reader::{Place, error_at};
 pub(super) enum NameSpace {
     /// What `-m` takes: names, aliases and type-model*serial of managed systems.
     ManagedSystem,
+    /// Names only, to which other sections refer.
+    ManagedSystemName,
     SerialNumber,
     Console,
     ConsoleMachine,
@@ -21,7 +23,6 @@ pub(super) enum NameSpace {
     Unit,
     Slot,
     DrcIndex,
-    Bus,
     SriovAdapter,
     AdapterPort,
     CableEnd,
@@ -44,7 +45,7 @@ pub(super) enum NameSpace {
 impl NameSpace {
     fn what(self) -> &'static str {
         match self {
-            Self::ManagedSystem => "managed system",
+            Self::ManagedSystem | Self::ManagedSystemName => "managed system",
             Self::SerialNumber => "serial number",
             Self::Console => "console",
             Self::ConsoleMachine => "console machine",
@@ -56,7 +57,6 @@ impl NameSpace {
             Self::Unit => "unit",
             Self::Slot => "slot",
             Self::DrcIndex => "DRC index",
-            Self::Bus => "bus ID",
             Self::SriovAdapter => "SR-IOV adapter ID",
             Self::AdapterPort => "adapter port",
             Self::CableEnd => "cable end",

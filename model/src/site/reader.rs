@@ -147,7 +147,7 @@ impl<'f> TableReader<'f> {
         &self.place
     }
 
-    /// Replaces the place that errors name, for a template that is read once for each user.
+    /// An error at a place of this file.
     pub(super) fn error(&self, place: &Place, problem: SiteProblem) -> SiteError {
         error_at(self.file, place, problem)
     }
@@ -284,7 +284,7 @@ impl<'f> TableReader<'f> {
 
     /// Takes an optional array of strings; `None` where the key is absent.
     pub(super) fn strings(&mut self, key: &str) -> Result<Option<Vec<Located<String>>>, SiteError> {
-        let Some(elements) = self.array(key)? else { return Ok(None) };
+        let Some(elements) = self.array(key, "an array")? else { return Ok(None) };
         let mut strings = Vec::with_capacity(elements.len());
         for element in elements {
             match element {
@@ -303,7 +303,7 @@ impl<'f> TableReader<'f> {
         maximum: u32,
     ) -> Result<Vec<Located<u32>>, SiteError> {
         let mut integers = Vec::new();
-        for element in self.array(key)?.unwrap_or_default() {
+        for element in self.array(key, "an array")?.unwrap_or_default() {
             // A one-key table puts the element through the same range check and error as a single value.
             let node = Node { line: element.place.line, value: element.value };
             let mut single = TableReader {
@@ -316,7 +316,7 @@ impl<'f> TableReader<'f> {
         Ok(integers)
     }
 
-    fn array(&mut self, key: &str) -> Result<Option<Vec<Located<Value>>>, SiteError> {
+    fn array(&mut self, key: &str, expected: &'static str) -> Result<Option<Vec<Located<Value>>>, SiteError> {
         match self.take(key) {
             None => Ok(None),
             Some(Located { value: Value::Array(elements), place }) => Ok(Some(
@@ -328,7 +328,7 @@ impl<'f> TableReader<'f> {
                     })
                     .collect(),
             )),
-            Some(other) => Err(self.wrong_type(&other, "an array")),
+            Some(other) => Err(self.wrong_type(&other, expected)),
         }
     }
 
@@ -347,7 +347,7 @@ impl<'f> TableReader<'f> {
     /// key `identity` (`managed_system.p814-1`), or its number from 1 where it has none
     /// (`managed_system[2]`).
     pub(super) fn tables(&mut self, key: &str, identity: &str) -> Result<Vec<Self>, SiteError> {
-        let elements = self.array(key)?.unwrap_or_default();
+        let elements = self.array(key, "an array of tables")?.unwrap_or_default();
         let mut tables = Vec::with_capacity(elements.len());
         for (index, element) in elements.into_iter().enumerate() {
             let Located { value: Value::Table(entries), place } = element else {

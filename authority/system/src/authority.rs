@@ -1,0 +1,716 @@
+//! The authority: one thread that owns the state of a managed system.
+//!
+//! ```text
+//! requests ──┐                         ┌─> engine
+//! events   ──┼─> decide ─> record ─> publish ─> act ─> answer ─> announce
+//! timers   ──┘      (one transaction for all that wait)
+//! ```
+//!
+//! What an engine reports is applied first, then every waiting request is decided against the result of the one before
+//! it. All their changes are recorded in one transaction; if that fails, none of them happened. Answers go out after the
+//! transaction and after the effects were started.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use varan_contract::engine::{EngineEvent, EngineEventKind, PartitionEngine};
+use varan_contract::system::{
+    CallError, RequestId, SystemEvent, SystemEventKind, SystemEvents, SystemReply, SystemRequest,
+};
+use varan_environment::{Environment, Monotonic};
+use varan_model::codes::MessageKey;
+use varan_model::ids::{PartitionId, PartitionUuid};
+use varan_model::partition::{PartitionState, RmcState};
+use varan_model::refusal::Refusal;
+use varan_model::system::{SystemSettings, SystemState};
+
+use crate::decide::{self, Answer, Decision, DynamicPlan, Effect, Moment};
+use crate::guest::{GuestSettings, specification};
+use crate::inbox::{Inbox, Input};
+use crate::store::{Batch, REQUESTS_KEPT, Store};
+use crate::world::{Change, Snapshot, World};
+
+/// Where an answer goes.
+pub type ReplySender = SyncSender<Result<SystemReply, CallError>>;
+
+/// What happens when the real time of something is over.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    RmcReaches(PartitionUuid, u64),
+    SystemTransition { epoch: u64, restart: bool, standby: bool, to: u8 },
+    WaitExpires(u64),
+}
+
+struct PendingDynamic {
+    plan: DynamicPlan,
+    reply: Option<ReplySender>,
+}
+
+/// Counters that tests look at: promises about work per command are shown by these, not by time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Durable transactions.
+    pub transactions: u64,
+    /// Partition definitions written.
+    pub definitions_written: u64,
+    /// Requests decided.
+    pub requests: u64,
+}
+
+/// The state machine and its surroundings. Driven by [`Authority::run`], or step by step in tests.
+pub struct Authority {
+    world: World,
+    store: Store,
+    engine: Arc<dyn PartitionEngine>,
+    guests: GuestSettings,
+    environment: Arc<dyn Environment>,
+    published: Arc<ArcSwap<Snapshot>>,
+    inbox: Arc<Inbox>,
+    subscribers: Arc<std::sync::Mutex<Vec<Arc<dyn SystemEvents>>>>,
+    time_scale: f64,
+    carried_out: HashSet<RequestId>,
+    carried_out_order: VecDeque<RequestId>,
+    timers: BinaryHeap<Reverse<(Monotonic, u64, Timer)>>,
+    timer_sequence: u64,
+    transition_epoch: u64,
+    generation: u64,
+    token: u64,
+    event_sequence: u64,
+    stop_waiters: BTreeMap<PartitionUuid, Vec<ReplySender>>,
+    dynamic: HashMap<u64, PendingDynamic>,
+    events: Vec<SystemEventKind>,
+    counters: Counters,
+}
+
+/// What an authority is made of.
+pub struct Parts {
+    /// State to begin with.
+    pub world: World,
+    /// Its database.
+    pub store: Store,
+    /// Requests that the database remembers.
+    pub requests: Vec<RequestId>,
+    /// Engine that runs the partitions.
+    pub engine: Arc<dyn PartitionEngine>,
+    /// What guests get from the site.
+    pub guests: GuestSettings,
+    /// Clock and randomness.
+    pub environment: Arc<dyn Environment>,
+    /// Real waits are divided by this.
+    pub time_scale: f64,
+    /// Where snapshots are published.
+    pub published: Arc<ArcSwap<Snapshot>>,
+    /// Where requests and events come in.
+    pub inbox: Arc<Inbox>,
+    /// Who hears of events.
+    pub subscribers: Arc<std::sync::Mutex<Vec<Arc<dyn SystemEvents>>>>,
+}
+
+/// An accepted request of the batch at hand.
+struct Accepted {
+    reply: ReplySender,
+    decision: Decision,
+    id: RequestId,
+    durable: bool,
+}
+
+impl Authority {
+    /// Makes an authority. Nothing starts until [`Authority::start_by_policy`] or a request.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let generation = parts.environment.wall_clock().0.unsigned_abs() as u64;
+        Self {
+            world: parts.world,
+            store: parts.store,
+            engine: parts.engine,
+            guests: parts.guests,
+            environment: parts.environment,
+            published: parts.published,
+            inbox: parts.inbox,
+            subscribers: parts.subscribers,
+            time_scale: parts.time_scale,
+            carried_out: parts.requests.iter().copied().collect(),
+            carried_out_order: parts.requests.into(),
+            timers: BinaryHeap::new(),
+            timer_sequence: 0,
+            transition_epoch: 0,
+            generation,
+            token: 0,
+            event_sequence: 0,
+            stop_waiters: BTreeMap::new(),
+            dynamic: HashMap::new(),
+            events: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Runs until the inbox is closed.
+    pub fn run(mut self) {
+        loop {
+            let deadline = self.next_wake();
+            let now = self.environment.monotonic();
+            let wait = deadline.map(|deadline| deadline.since(now));
+            let Some(inputs) = self.inbox.wait(wait) else { return };
+            self.step(inputs);
+        }
+    }
+
+    /// When the next timer is due.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Monotonic> {
+        self.timers.peek().map(|Reverse((at, _, _))| *at)
+    }
+
+    /// Counters so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters { transactions: self.store.transactions(), ..self.counters }
+    }
+
+    /// The state, for tests.
+    #[must_use]
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    fn moment(&mut self) -> Moment {
+        self.generation += 1;
+        self.token += 1;
+        let random = u128::from(self.environment.random()) << 64 | u128::from(self.environment.random());
+        Moment {
+            wall_seconds: self.environment.wall_clock().seconds(),
+            random,
+            generation: self.generation,
+            token: self.token,
+        }
+    }
+
+    /// Handles everything that waits: events, timers, then requests.
+    pub fn step(&mut self, inputs: Vec<Input>) {
+        let mut requests = Vec::new();
+        for input in inputs {
+            match input {
+                Input::Engine(event) => self.engine_event(&event),
+                Input::Request { id, request, reply } => requests.push((id, request, reply)),
+            }
+        }
+        self.run_timers();
+        self.handle_requests(requests);
+        self.announce();
+    }
+
+    fn run_timers(&mut self) {
+        let now = self.environment.monotonic();
+        while let Some(Reverse((at, _, _))) = self.timers.peek() {
+            if *at > now {
+                break;
+            }
+            if let Some(Reverse((_, _, timer))) = self.timers.pop() {
+                self.timer(&timer);
+            }
+        }
+    }
+
+    fn schedule(&mut self, real_seconds: u64, timer: Timer) {
+        let scaled = Duration::from_secs_f64(real_seconds as f64 / self.time_scale.max(1.0));
+        self.schedule_after(scaled, timer);
+    }
+
+    fn schedule_after(&mut self, wait: Duration, timer: Timer) {
+        self.timer_sequence += 1;
+        let at = self.environment.monotonic().after(wait);
+        self.timers.push(Reverse((at, self.timer_sequence, timer)));
+    }
+
+    fn timer(&mut self, timer: &Timer) {
+        match timer {
+            Timer::RmcReaches(partition, generation) => self.rmc_reaches(*partition, *generation),
+            Timer::SystemTransition { epoch, to, restart, standby } if *epoch == self.transition_epoch => {
+                let to = SystemState::ALL[usize::from(*to)];
+                let moment = self.moment();
+                let decision = decide::system_timer(&self.world, to, *restart, *standby, moment);
+                self.report(decision);
+            }
+            Timer::SystemTransition { .. } => {}
+            Timer::WaitExpires(token) => {
+                if let Some(pending) = self.dynamic.get_mut(token)
+                    && let Some(reply) = pending.reply.take()
+                {
+                    let refusal = Refusal::new(MessageKey::WaitExpired).with(pending.plan.wait_minutes);
+                    let _ = reply.try_send(Err(refusal.into()));
+                }
+            }
+        }
+    }
+
+    fn rmc_reaches(&mut self, partition: PartitionUuid, generation: u64) {
+        let Some(entry) = self.world.by_uuid(partition) else { return };
+        let reachable =
+            entry.runtime.operating_system.as_ref().is_some_and(|system| system.address.is_some());
+        if entry.runtime.generation == generation
+            && entry.runtime.state == PartitionState::Running
+            && reachable
+        {
+            let mut runtime = (*entry.runtime).clone();
+            runtime.rmc = RmcState::Active;
+            let id = entry.partition.id;
+            self.report(Decision {
+                changes: vec![Change::PutRuntime(id, Box::new(runtime))],
+                ..Decision::default()
+            });
+        }
+    }
+
+    fn engine_event(&mut self, event: &EngineEvent) {
+        if let EngineEventKind::MemorySet { token, .. } | EngineEventKind::ProcessorsSet { token, .. } =
+            &event.kind
+        {
+            self.dynamic_answer(*token, &event.kind);
+            return;
+        }
+        let moment = self.moment();
+        let decision = decide::engine_event(&self.world, event, moment);
+        self.report(decision);
+        self.settle_stopped(event.partition);
+    }
+
+    /// Ends what waited for a partition that is off or started again.
+    fn settle_stopped(&mut self, partition: PartitionUuid) {
+        let gone = match self.world.by_uuid(partition) {
+            Some(entry) => !matches!(entry.runtime.state, PartitionState::ShuttingDown),
+            None => true,
+        };
+        if !gone {
+            return;
+        }
+        for reply in self.stop_waiters.remove(&partition).unwrap_or_default() {
+            let _ = reply.try_send(Ok(SystemReply::Done));
+        }
+        let running =
+            self.world.by_uuid(partition).is_some_and(|entry| entry.runtime.state == PartitionState::Running);
+        if running {
+            return;
+        }
+        // A guest that went down will not answer any more.
+        let lost: Vec<u64> = self
+            .dynamic
+            .iter()
+            .filter(|(_, pending)| pending.plan.partition == partition)
+            .map(|(token, _)| *token)
+            .collect();
+        for token in lost {
+            if let Some(pending) = self.dynamic.remove(&token) {
+                self.world.reserve(pending.plan.reserved, true);
+                if let Some(reply) = pending.reply {
+                    let _ = reply.try_send(Err(Refusal::new(MessageKey::StateNotAllowed).into()));
+                }
+            }
+        }
+    }
+
+    fn dynamic_answer(&mut self, token: u64, answer: &EngineEventKind) {
+        let Some(pending) = self.dynamic.remove(&token) else { return };
+        let next_token = self.moment().token;
+        let (mut decision, short) = decide::finish_dynamic(&self.world, &pending.plan, answer, next_token);
+        let next = std::mem::take(&mut decision.answer);
+        let outcome = self.carry_out(decision);
+        match (next, pending.reply) {
+            (Answer::WhenDynamicEnds(plan), reply) if outcome.is_ok() => {
+                self.dynamic.insert(plan.token, PendingDynamic { plan: *plan, reply });
+            }
+            (_, Some(reply)) => {
+                let result = match (outcome, short) {
+                    (Err(refusal), _) | (Ok(()), Some(refusal)) => Err(refusal.into()),
+                    (Ok(()), None) => Ok(SystemReply::Done),
+                };
+                let _ = reply.try_send(result);
+            }
+            _ => {}
+        }
+    }
+
+    /// Carries out what follows from a report. If the definition cannot be recorded (a full disk), the runtime is still
+    /// true; the definition is written with its next change.
+    fn report(&mut self, decision: Decision) {
+        let _ = self.carry_out(decision);
+    }
+
+    /// Records, publishes and acts on a decision that no request waits for.
+    fn carry_out(&mut self, decision: Decision) -> Result<(), Refusal> {
+        if decision.changes.is_empty() && decision.effects.is_empty() {
+            return Ok(());
+        }
+        let before = self.world.snapshot.clone();
+        let Decision { changes, effects, .. } = decision;
+        let mut dirty = Dirty::default();
+        self.apply(changes, &mut dirty);
+        if let Err(error) = self.record(&dirty, &[]) {
+            // What the engine reports is true whether it can be recorded or not; only definitions go back.
+            self.restore_definitions(&before, &dirty);
+            return Err(error);
+        }
+        self.publish();
+        self.act(effects);
+        Ok(())
+    }
+
+    fn restore_definitions(&mut self, before: &Snapshot, dirty: &Dirty) {
+        for id in &dirty.put {
+            if let Some(entry) = before.partitions.get(id.0) {
+                self.world.apply(Change::PutPartition(Box::new((*entry.partition).clone())));
+            }
+        }
+        self.publish();
+    }
+
+    fn handle_requests(&mut self, requests: Vec<(RequestId, SystemRequest, ReplySender)>) {
+        if requests.is_empty() {
+            return;
+        }
+        let before = self.world.snapshot.clone();
+        let mut dirty = Dirty::default();
+        let mut accepted: Vec<Accepted> = Vec::new();
+        for (id, request, reply) in requests {
+            self.counters.requests += 1;
+            if !request.is_read() && self.carried_out.contains(&id) {
+                let _ = reply.try_send(Ok(SystemReply::Done));
+                continue;
+            }
+            let moment = self.moment();
+            match decide::decide(&self.world, &request, moment) {
+                Ok(mut decision) => {
+                    let recorded = dirty.len();
+                    self.apply(std::mem::take(&mut decision.changes), &mut dirty);
+                    for effect in &decision.effects {
+                        if let Effect::Reserve(usage, true) = effect {
+                            self.world.reserve(*usage, false);
+                        }
+                    }
+                    accepted.push(Accepted { reply, decision, id, durable: dirty.len() > recorded });
+                }
+                Err(refusal) => {
+                    let _ = reply.try_send(Err(refusal.into()));
+                }
+            }
+        }
+        self.finish_batch(&before, &dirty, accepted);
+    }
+
+    fn finish_batch(&mut self, before: &Snapshot, dirty: &Dirty, accepted: Vec<Accepted>) {
+        let ids: Vec<RequestId> = accepted.iter().filter(|one| one.durable).map(|one| one.id).collect();
+        if let Err(refusal) = self.record(dirty, &ids) {
+            self.world.roll_back(before.clone());
+            self.events.clear();
+            for one in accepted {
+                let _ = one.reply.try_send(Err(refusal.clone().into()));
+            }
+            return;
+        }
+        for id in ids {
+            self.remember(id);
+        }
+        self.publish();
+        for one in accepted {
+            self.answer(one);
+        }
+    }
+
+    fn remember(&mut self, id: RequestId) {
+        self.carried_out.insert(id);
+        self.carried_out_order.push_back(id);
+        while self.carried_out_order.len() > REQUESTS_KEPT {
+            if let Some(oldest) = self.carried_out_order.pop_front() {
+                self.carried_out.remove(&oldest);
+            }
+        }
+    }
+
+    fn answer(&mut self, one: Accepted) {
+        let Accepted { reply, decision, .. } = one;
+        // Waiters are in place before the effect, whose event may come at once.
+        let answer = decision.answer;
+        match answer {
+            Answer::WhenStopped(partition) => {
+                self.stop_waiters.entry(partition).or_default().push(reply);
+                let _ = self.act(decision.effects);
+                self.settle_stopped(partition);
+            }
+            Answer::WhenDynamicEnds(plan) => {
+                let (token, minutes) = (plan.token, plan.wait_minutes);
+                self.dynamic.insert(token, PendingDynamic { plan: *plan, reply: Some(reply) });
+                if minutes > 0 {
+                    self.schedule_after(
+                        Duration::from_secs(60 * u64::from(minutes)),
+                        Timer::WaitExpires(token),
+                    );
+                }
+                let effects =
+                    decision.effects.into_iter().filter(|effect| !matches!(effect, Effect::Reserve(_, true)));
+                let _ = self.act(effects.collect());
+            }
+            Answer::WhenTerminalClosed(partition) => {
+                let closed = self.engine.close_terminal(partition);
+                let _ = reply.try_send(Ok(SystemReply::TerminalClosed(closed)));
+            }
+            Answer::With(answer) => {
+                let _ = reply.try_send(Ok(answer));
+            }
+            Answer::Now => {
+                let result = match self.act(decision.effects) {
+                    Some(refusal) => Err(refusal.into()),
+                    None => Ok(SystemReply::Done),
+                };
+                let _ = reply.try_send(result);
+            }
+        }
+    }
+
+    fn apply(&mut self, changes: Vec<Change>, dirty: &mut Dirty) {
+        for change in changes {
+            match &change {
+                Change::PutPartition(partition) => {
+                    dirty.removed.retain(|id| *id != partition.id);
+                    dirty.put.insert(partition.id);
+                    self.events.push(SystemEventKind::PartitionChanged(partition.id));
+                }
+                Change::RemovePartition(id) => {
+                    dirty.put.remove(id);
+                    dirty.removed.push(*id);
+                    self.events.push(SystemEventKind::PartitionRemoved(*id));
+                }
+                Change::PutSettings(_) => {
+                    dirty.settings += 1;
+                    self.events.push(SystemEventKind::SystemChanged);
+                }
+                Change::PutRuntime(id, _) => self.events.push(SystemEventKind::PartitionState(*id)),
+                Change::SystemState(state) => self.events.push(SystemEventKind::SystemState(*state)),
+                Change::SystemReferenceCode(..) => {}
+            }
+            dirty.count += 1;
+            self.world.apply(change);
+        }
+    }
+
+    fn record(&mut self, dirty: &Dirty, requests: &[RequestId]) -> Result<(), Refusal> {
+        if dirty.settings == 0 && dirty.put.is_empty() && dirty.removed.is_empty() {
+            return Ok(());
+        }
+        let snapshot = self.world.snapshot.clone();
+        let put: Vec<_> = dirty
+            .put
+            .iter()
+            .filter_map(|id| snapshot.partitions.get(id.0))
+            .map(|entry| &*entry.partition)
+            .collect();
+        self.counters.definitions_written += put.len() as u64;
+        let batch = Batch {
+            settings: (dirty.settings > 0).then_some(&snapshot.system.settings),
+            put,
+            removed: dirty.removed.clone(),
+            requests: requests.to_vec(),
+        };
+        self.store.write(&batch).map_err(|error| Refusal::new(MessageKey::RecordFailed).with(error))
+    }
+
+    fn publish(&self) {
+        self.published.store(Arc::new(self.world.snapshot.clone()));
+    }
+
+    /// Starts effects in order; the refusal of the first that the host could not do.
+    fn act(&mut self, effects: Vec<Effect>) -> Option<Refusal> {
+        let mut failed = None;
+        for effect in effects {
+            if let Err(refusal) = self.effect(effect) {
+                failed.get_or_insert(refusal);
+            }
+        }
+        failed
+    }
+
+    fn effect(&mut self, effect: Effect) -> Result<(), Refusal> {
+        match effect {
+            Effect::Start(id) => return self.start(id),
+            Effect::Stop { partition, request, restart } => {
+                if self.engine.stop(partition, request, restart).is_err() {
+                    self.guest_is_gone(partition);
+                }
+            }
+            Effect::PowerLoss => {
+                self.engine.power_loss();
+                let waiting: Vec<PartitionUuid> = self.stop_waiters.keys().copied().collect();
+                let asked: Vec<PartitionUuid> =
+                    self.dynamic.values().map(|pending| pending.plan.partition).collect();
+                for partition in waiting.into_iter().chain(asked) {
+                    self.settle_stopped(partition);
+                }
+            }
+            Effect::SetMemory { partition, megabytes, token } => {
+                if self.engine.set_memory(partition, megabytes, token).is_err() {
+                    self.guest_is_gone(partition);
+                }
+            }
+            Effect::SetProcessors { partition, processors, token } => {
+                if self.engine.set_processors(partition, processors, token).is_err() {
+                    self.guest_is_gone(partition);
+                }
+            }
+            Effect::RemoveBootDisk(partition) => self.guests.boot_disks.remove(partition),
+            Effect::SystemTransition { to, real_seconds, restart, standby } => {
+                self.transition_epoch += 1;
+                let position = SystemState::ALL.iter().position(|state| *state == to).unwrap_or(0);
+                let to = u8::try_from(position).unwrap_or(0);
+                let epoch = self.transition_epoch;
+                self.schedule(real_seconds, Timer::SystemTransition { epoch, restart, standby, to });
+            }
+            Effect::RmcAfterDelay(partition, real_seconds) => {
+                let generation = self.world.by_uuid(partition).map_or(0, |entry| entry.runtime.generation);
+                self.schedule(real_seconds, Timer::RmcReaches(partition, generation));
+            }
+            Effect::CloseTerminal(partition) => {
+                self.engine.close_terminal(partition);
+            }
+            Effect::StartByPolicy => self.start_by_policy(),
+            Effect::Reserve(usage, true) => self.world.reserve(usage, false),
+            Effect::Reserve(usage, false) => self.world.reserve(usage, true),
+        }
+        Ok(())
+    }
+
+    fn guest_is_gone(&mut self, partition: PartitionUuid) {
+        let Some(entry) = self.world.by_uuid(partition) else { return };
+        let event = EngineEvent {
+            partition,
+            generation: varan_contract::engine::Generation(entry.runtime.generation),
+            kind: EngineEventKind::State(varan_contract::engine::GuestState::Stopped { restart: false }),
+        };
+        self.engine_event(&event);
+    }
+
+    fn start(&mut self, id: PartitionId) -> Result<(), Refusal> {
+        let Some(entry) = self.world.snapshot.partitions.get(id.0).cloned() else { return Ok(()) };
+        let specification = specification(&self.world, &entry, &self.guests);
+        let refused = match specification {
+            Ok(specification) => match self.engine.start(specification) {
+                Ok(()) => return Ok(()),
+                Err(error) => error.to_string(),
+            },
+            Err(error) => error.to_string(),
+        };
+        let mut runtime = (*entry.runtime).clone();
+        runtime.state = PartitionState::NotActivated;
+        let mut partition = (*entry.partition).clone();
+        partition.wanted_on = false;
+        partition.revision += 1;
+        let changes =
+            vec![Change::PutPartition(Box::new(partition)), Change::PutRuntime(id, Box::new(runtime))];
+        self.carry_out(Decision { changes, ..Decision::default() })?;
+        Err(Refusal::new(MessageKey::HostRefused).with(refused))
+    }
+
+    /// Starts what runs when the process starts: initial partitions of a new system, else what the policy names.
+    pub fn start_initial(&mut self, initial: &[PartitionId]) {
+        if self.world.system().state != SystemState::Operating {
+            return;
+        }
+        if initial.is_empty() {
+            self.start_by_policy();
+        } else {
+            self.start_each(initial);
+        }
+    }
+
+    /// Starts the partitions that the policy names; those that cannot start show the state Error.
+    pub fn start_by_policy(&mut self) {
+        self.start_each(&decide::start_by_policy(&self.world));
+    }
+
+    fn start_each(&mut self, ids: &[PartitionId]) {
+        let mut changes = Vec::new();
+        for &id in ids {
+            let Some(entry) = self.world.snapshot.partitions.get(id.0).cloned() else { continue };
+            let moment = self.moment();
+            let profile = match &entry.partition.current {
+                Some(_) => None,
+                None => entry.partition.profile(&entry.partition.default_profile).cloned(),
+            };
+            let named = profile.as_ref().map(|profile| (profile.name.as_str(), &profile.configuration));
+            match decide::activate(&self.world, &entry, named, moment) {
+                Ok(mut decision) => {
+                    for change in &mut decision.changes {
+                        if let Change::PutPartition(partition) = change {
+                            // What made it start is kept, whatever the profile of its first activation says.
+                            partition.settings.auto_start = entry.partition.settings.auto_start;
+                        }
+                    }
+                    let mut dirty = Dirty::default();
+                    self.apply(decision.changes, &mut dirty);
+                    changes.push((id, dirty));
+                }
+                Err(refusal) => {
+                    let mut runtime = (*entry.runtime).clone();
+                    runtime.state = PartitionState::Error;
+                    runtime.reference_codes.post(moment.wall_seconds, refusal.key.message().code.to_owned());
+                    self.apply(vec![Change::PutRuntime(id, Box::new(runtime))], &mut Dirty::default());
+                }
+            }
+        }
+        // One transaction for all of them.
+        let mut all = Dirty::default();
+        for (_, dirty) in &changes {
+            all.merge(dirty);
+        }
+        if self.record(&all, &[]).is_ok() {
+            self.publish();
+            for (id, _) in changes {
+                let _ = self.start(id);
+            }
+        }
+        self.publish();
+    }
+
+    fn announce(&mut self) {
+        if self.events.is_empty() {
+            return;
+        }
+        let subscribers = self.subscribers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        for kind in std::mem::take(&mut self.events) {
+            self.event_sequence += 1;
+            let event = SystemEvent { sequence: self.event_sequence, kind };
+            for subscriber in &subscribers {
+                subscriber.system_event(&event);
+            }
+        }
+    }
+
+    /// The settings, for the start of the process.
+    #[must_use]
+    pub fn settings(&self) -> &SystemSettings {
+        &self.world.system().settings
+    }
+}
+
+/// What a batch has to record.
+#[derive(Debug, Default)]
+struct Dirty {
+    put: std::collections::BTreeSet<PartitionId>,
+    removed: Vec<PartitionId>,
+    settings: usize,
+    count: usize,
+}
+
+impl Dirty {
+    fn len(&self) -> usize {
+        self.put.len() + self.removed.len() + self.settings
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.put.extend(&other.put);
+        self.removed.extend(&other.removed);
+        self.settings += other.settings;
+        self.count += other.count;
+    }
+}

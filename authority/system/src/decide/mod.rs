@@ -1,0 +1,175 @@
+//! Deciding: state and request give a refusal, or a list of changes with the effects that follow once they are
+//! recorded. Nothing here does input or output, and nothing is changed when a request is refused.
+
+mod definition;
+mod dynamic;
+mod power;
+mod runtime;
+
+pub use dynamic::{DynamicPlan, allocation, finish_dynamic};
+pub use power::{activate, start_by_policy, system_timer};
+pub use runtime::engine_event;
+
+use varan_contract::engine::{ProcessorAllocation, StopRequest};
+use varan_contract::system::{SystemReply, SystemRequest};
+use varan_model::ids::{PartitionId, PartitionUuid};
+use varan_model::partition::Usage;
+use varan_model::refusal::Refusal;
+use varan_model::system::SystemState;
+
+use crate::world::{Change, World};
+
+/// What a decision may look at besides the state.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Wall-clock time in seconds since 1970 UTC.
+    pub wall_seconds: i64,
+    /// Random bits for a new UUID.
+    pub random: u128,
+    /// Number for the next activation.
+    pub generation: u64,
+    /// Token for the next dynamic change.
+    pub token: u64,
+}
+
+/// What is done after a decision is recorded. Idempotent.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Power the partition's guest on with its current configuration.
+    Start(PartitionId),
+    /// Ask the guest to stop.
+    Stop {
+        /// Partition.
+        partition: PartitionUuid,
+        /// How.
+        request: StopRequest,
+        /// Come back.
+        restart: bool,
+    },
+    /// Cut the power of all guests.
+    PowerLoss,
+    /// Ask the guest for another amount of memory.
+    SetMemory {
+        /// Partition.
+        partition: PartitionUuid,
+        /// Megabytes.
+        megabytes: u64,
+        /// Token of the answer.
+        token: u64,
+    },
+    /// Ask the guest for other processors.
+    SetProcessors {
+        /// Partition.
+        partition: PartitionUuid,
+        /// Processors.
+        processors: ProcessorAllocation,
+        /// Token of the answer.
+        token: u64,
+    },
+    /// The partition is gone: so is the internal boot disk made for it.
+    RemoveBootDisk(PartitionUuid),
+    /// Go to a state of the system after its real time.
+    SystemTransition {
+        /// State to reach.
+        to: SystemState,
+        /// Real seconds until then.
+        real_seconds: u64,
+        /// Power on again when off.
+        restart: bool,
+        /// Start no partition when on.
+        standby: bool,
+    },
+    /// RMC reaches the partition after its real time.
+    RmcAfterDelay(PartitionUuid, u64),
+    /// Close the partition's virtual terminal.
+    CloseTerminal(PartitionUuid),
+    /// Start partitions as the policy says.
+    StartByPolicy,
+    /// Hold resources back (`true`) or release them.
+    Reserve(Usage, bool),
+}
+
+/// When a request is answered.
+#[derive(Clone, Debug, Default)]
+pub enum Answer {
+    /// As soon as the changes are recorded and the effects started.
+    #[default]
+    Now,
+    /// With this reply.
+    With(SystemReply),
+    /// When the partition is off (or started again).
+    WhenStopped(PartitionUuid),
+    /// When the dynamic change ends.
+    WhenDynamicEnds(Box<DynamicPlan>),
+    /// With the outcome of closing a terminal.
+    WhenTerminalClosed(PartitionUuid),
+}
+
+/// An accepted request.
+#[derive(Clone, Debug, Default)]
+pub struct Decision {
+    /// Changes in order.
+    pub changes: Vec<Change>,
+    /// Effects in order.
+    pub effects: Vec<Effect>,
+    /// When to answer.
+    pub answer: Answer,
+}
+
+impl Decision {
+    fn change(change: Change) -> Self {
+        Self { changes: vec![change], ..Self::default() }
+    }
+}
+
+/// Decides a request.
+///
+/// # Errors
+/// The refusal that the user sees.
+pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<Decision, Refusal> {
+    match request {
+        SystemRequest::GetSystem | SystemRequest::ListPartitions(_) | SystemRequest::ListProfiles { .. } => {
+            crate::reads::read(&world.snapshot, request)
+                .map(|reply| Decision { answer: Answer::With(reply), ..Decision::default() })
+        }
+        SystemRequest::CreatePartition { record } => definition::create_partition(world, record, moment),
+        SystemRequest::CreateProfile { partition, record } => {
+            definition::create_profile(world, partition, record)
+        }
+        SystemRequest::SaveProfile { partition, profile, force } => {
+            definition::save_profile(world, partition, profile, *force)
+        }
+        SystemRequest::ChangePartition { partition, record } => {
+            definition::change_partition(world, partition, record)
+        }
+        SystemRequest::ChangeProfile { partition, profile, record } => {
+            definition::change_profile(world, partition, profile, record)
+        }
+        SystemRequest::ApplyProfile { partition, profile } => {
+            definition::apply_profile(world, partition, profile)
+        }
+        SystemRequest::ChangeSystem { record } => definition::change_system(world, record),
+        SystemRequest::RemovePartition { partition } => definition::remove_partition(world, partition),
+        SystemRequest::RemoveProfile { partition, profile } => {
+            definition::remove_profile(world, partition, profile)
+        }
+        SystemRequest::PowerOn { partition, options } => power::power_on(world, partition, options, moment),
+        SystemRequest::Stop { partition, request, restart } => {
+            power::stop(world, partition, *request, *restart)
+        }
+        SystemRequest::TurnKey { partition, keylock } => power::turn_key(world, partition.as_ref(), *keylock),
+        SystemRequest::PowerSystem(power) => power::power_system(world, *power, moment),
+        SystemRequest::ChangeResource { partition, operation, resource, wait_minutes } => {
+            dynamic::change_resource(world, partition, operation, *resource, *wait_minutes, moment)
+        }
+        SystemRequest::SetSharing { partition, record } => {
+            dynamic::set_sharing(world, partition, record, moment)
+        }
+        SystemRequest::SetSystemMemory { record } => definition::set_system_memory(world, record),
+        SystemRequest::CloseTerminal { partition } => {
+            let entry = world.snapshot.find(partition)?;
+            let uuid = entry.partition.uuid;
+            Ok(Decision { answer: Answer::WhenTerminalClosed(uuid), ..Decision::default() })
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! Power: of partitions and of the system.
+//!
+//! ```text
+//!              on                      guest up
+//! NotActivated ──> Starting ────────────────────> Running
+//!      ^   ^          │ └── sms, of, no disk ──> OpenFirmware
+//!      │   │          │                              │
+//!      │   └── off ───┴──────── stop ──> ShuttingDown <── stop (Running, OpenFirmware)
+//!      │                                     │
+//!      └──────────── guest off ──────────────┘     (restart: back to Starting)
+//!
+//! system: PowerOff ── on ──> Initializing ──> Operating | Standby ── off ──> PowerOffInProgress ──> PowerOff
+//! ```
+
+use varan_contract::engine::StopRequest;
+use varan_contract::system::{PowerOnOptions, Selector, SystemPower};
+use varan_model::codes::MessageKey;
+use varan_model::configuration::Configuration;
+use varan_model::ids::PartitionId;
+use varan_model::partition::{Keylock, Partition, PartitionEntry, PartitionState, Runtime};
+use varan_model::refusal::Refusal;
+use varan_model::rules::activation;
+use varan_model::system::SystemState;
+use varan_model::units::ProcessingUnits;
+
+use super::{Answer, Decision, Effect, Moment};
+use crate::world::{Change, World};
+
+/// Real seconds that a system takes to power off.
+pub const POWER_OFF_SECONDS: u64 = 60;
+/// Real seconds that a system takes to initialize.
+pub const INITIALIZE_SECONDS: u64 = 300;
+
+fn check_operating(world: &World) -> Result<(), Refusal> {
+    match world.system().state {
+        SystemState::Operating | SystemState::Standby => Ok(()),
+        _ => Err(Refusal::new(MessageKey::SystemNotOperating)),
+    }
+}
+
+pub(super) fn power_on(
+    world: &World,
+    selector: &Selector,
+    options: &PowerOnOptions,
+    moment: Moment,
+) -> Result<Decision, Refusal> {
+    let entry = world.snapshot.find(selector)?;
+    check_operating(world)?;
+    let profile = match &options.profile {
+        Some(name) => {
+            let found = entry.partition.profile(name);
+            let found = found.ok_or_else(|| Refusal::new(MessageKey::ProfileNotFound).with(name))?;
+            Some((name.as_str(), &found.configuration))
+        }
+        None => None,
+    };
+    if !entry.runtime.state.is_off() {
+        return Err(Refusal::new(MessageKey::NotActivatedRequired));
+    }
+    let mut decision = activate(world, entry, profile, moment)?;
+    for change in &mut decision.changes {
+        if let Change::PutPartition(partition) = change {
+            if let Some(keylock) = options.keylock {
+                partition.settings.keylock = keylock;
+            }
+            if let Some(mode) = options.boot_mode {
+                partition.settings.boot_mode = mode;
+            }
+        }
+    }
+    Ok(decision)
+}
+
+/// Activates a partition that is off with a profile, or with its current configuration.
+///
+/// # Errors
+/// No configuration, or not enough resources; a failed activation is left to the caller to show.
+pub fn activate(
+    world: &World,
+    entry: &PartitionEntry,
+    profile: Option<(&str, &Configuration)>,
+    moment: Moment,
+) -> Result<Decision, Refusal> {
+    let wanted = match (profile, &entry.partition.current) {
+        (Some((_, content)), _) => content,
+        (None, Some(current)) => current,
+        (None, None) => return Err(Refusal::new(MessageKey::NoCurrentConfiguration)),
+    };
+    let planned = activation::plan(wanted, world.system(), world)?;
+    let mut partition = (*entry.partition).clone();
+    let mut settings = world.system().settings.clone();
+    let name = profile.map_or_else(|| partition.current_profile.clone(), |(name, _)| name.to_owned());
+    let kept = partition.settings.clone();
+    super::definition::take_profile(world, &mut partition, &planned, &name, &mut settings);
+    if profile.is_none() {
+        // The current configuration is used as it is; only a profile hands over its settings.
+        partition.settings = kept;
+    }
+    partition.wanted_on = true;
+    partition.activations += 1;
+    partition.revision += 1;
+    let runtime = started(&partition, &planned, &entry.runtime, moment);
+    let id = partition.id;
+    let mut changes =
+        vec![Change::PutPartition(Box::new(partition)), Change::PutRuntime(id, Box::new(runtime))];
+    if settings != world.system().settings {
+        changes.push(Change::PutSettings(Box::new(settings)));
+    }
+    if world.system().state == SystemState::Standby {
+        changes.push(Change::SystemState(SystemState::Operating));
+    }
+    Ok(Decision { changes, effects: vec![Effect::Start(id)], answer: Answer::Now })
+}
+
+fn started(partition: &Partition, planned: &Configuration, before: &Runtime, moment: Moment) -> Runtime {
+    debug_assert!(partition.current.is_some());
+    Runtime {
+        state: PartitionState::Starting,
+        generation: moment.generation,
+        reference_codes: before.reference_codes.clone(),
+        memory: planned.desired_memory,
+        processors: planned.desired_processors,
+        units: planned.entitlement(),
+        ..Runtime::default()
+    }
+}
+
+/// The runtime of a partition that is off.
+pub(super) fn off(before: &Runtime, state: PartitionState) -> Runtime {
+    Runtime {
+        state,
+        generation: before.generation,
+        reference_codes: before.reference_codes.clone(),
+        units: ProcessingUnits(0),
+        ..Runtime::default()
+    }
+}
+
+fn unwanted(entry: &PartitionEntry) -> Option<Change> {
+    entry.partition.wanted_on.then(|| {
+        let mut partition = (*entry.partition).clone();
+        partition.wanted_on = false;
+        partition.revision += 1;
+        Change::PutPartition(Box::new(partition))
+    })
+}
+
+pub(super) fn stop(
+    world: &World,
+    selector: &Selector,
+    request: StopRequest,
+    restart: bool,
+) -> Result<Decision, Refusal> {
+    let entry = world.snapshot.find(selector)?;
+    super::definition::check_reachable(world)?;
+    let by_system = matches!(request, StopRequest::OperatingSystem | StopRequest::OperatingSystemImmediate);
+    match entry.runtime.state {
+        PartitionState::NotActivated | PartitionState::NotAvailable => {
+            return Err(Refusal::new(MessageKey::AlreadyOff));
+        }
+        PartitionState::Error if !by_system => {
+            let runtime = Box::new(off(&entry.runtime, PartitionState::NotActivated));
+            let mut changes: Vec<Change> = unwanted(entry).into_iter().collect();
+            changes.push(Change::PutRuntime(entry.partition.id, runtime));
+            return Ok(Decision { changes, ..Decision::default() });
+        }
+        PartitionState::Running => {}
+        _ if by_system => return Err(Refusal::new(MessageKey::OperatingSystemShutdownUnavailable)),
+        _ => {}
+    }
+    if by_system && entry.runtime.rmc != varan_model::partition::RmcState::Active {
+        return Err(Refusal::new(MessageKey::OperatingSystemShutdownUnavailable));
+    }
+    let mut runtime = (*entry.runtime).clone();
+    runtime.state = PartitionState::ShuttingDown;
+    let mut changes: Vec<Change> = if restart { Vec::new() } else { unwanted(entry).into_iter().collect() };
+    changes.push(Change::PutRuntime(entry.partition.id, Box::new(runtime)));
+    let partition = entry.partition.uuid;
+    Ok(Decision {
+        changes,
+        effects: vec![Effect::Stop { partition, request, restart }],
+        answer: Answer::WhenStopped(partition),
+    })
+}
+
+pub(super) fn turn_key(
+    world: &World,
+    selector: Option<&Selector>,
+    keylock: Keylock,
+) -> Result<Decision, Refusal> {
+    super::definition::check_reachable(world)?;
+    let Some(selector) = selector else {
+        let mut settings = world.system().settings.clone();
+        settings.keylock = keylock;
+        return Ok(Decision::change(Change::PutSettings(Box::new(settings))));
+    };
+    let entry = world.snapshot.find(selector)?;
+    let mut partition = (*entry.partition).clone();
+    partition.settings.keylock = keylock;
+    partition.revision += 1;
+    Ok(Decision::change(Change::PutPartition(Box::new(partition))))
+}
+
+pub(super) fn power_system(world: &World, power: SystemPower, moment: Moment) -> Result<Decision, Refusal> {
+    let state = world.system().state;
+    match power {
+        SystemPower::On | SystemPower::OnStandby => match state {
+            SystemState::PowerOff => Ok(initialize(world, power == SystemPower::OnStandby, moment)),
+            SystemState::Standby if power == SystemPower::On => Ok(Decision {
+                changes: vec![Change::SystemState(SystemState::Operating)],
+                effects: vec![Effect::StartByPolicy],
+                ..Decision::default()
+            }),
+            _ => Err(Refusal::new(MessageKey::SystemNotPoweredOff)),
+        },
+        SystemPower::Off { immediate, restart } => match state {
+            SystemState::Operating | SystemState::Standby | SystemState::PowerOffInProgress => {
+                power_off(world, immediate, restart, moment)
+            }
+            _ => Err(Refusal::new(MessageKey::SystemNotOperating)),
+        },
+        // The state is always read from the one place that holds it, so that there is nothing to rebuild.
+        SystemPower::Rebuild => Ok(Decision::default()),
+    }
+}
+
+fn powered(world: &World, on: bool) -> Change {
+    let mut settings = world.system().settings.clone();
+    settings.powered_on = on;
+    Change::PutSettings(Box::new(settings))
+}
+
+fn initialize(world: &World, standby: bool, moment: Moment) -> Decision {
+    let to = if standby { SystemState::Standby } else { SystemState::Operating };
+    Decision {
+        changes: vec![
+            powered(world, true),
+            Change::SystemState(SystemState::Initializing),
+            Change::SystemReferenceCode(moment.wall_seconds, "C1001F00".to_owned()),
+        ],
+        effects: vec![Effect::SystemTransition {
+            to,
+            real_seconds: INITIALIZE_SECONDS,
+            restart: false,
+            standby,
+        }],
+        answer: Answer::Now,
+    }
+}
+
+fn power_off(world: &World, immediate: bool, restart: bool, moment: Moment) -> Result<Decision, Refusal> {
+    let running: Vec<&PartitionEntry> = world
+        .snapshot
+        .partitions
+        .iter()
+        .map(|(_, entry)| entry)
+        .filter(|entry| !matches!(entry.runtime.state, PartitionState::NotActivated))
+        .collect();
+    if !immediate && world.system().state == SystemState::PowerOffInProgress {
+        return Err(Refusal::new(MessageKey::SystemNotOperating));
+    }
+    let mut changes = vec![
+        powered(world, restart),
+        Change::SystemState(SystemState::PowerOffInProgress),
+        Change::SystemReferenceCode(moment.wall_seconds, "D1001800".to_owned()),
+    ];
+    if immediate || running.is_empty() {
+        for entry in running {
+            changes.push(Change::PutRuntime(
+                entry.partition.id,
+                Box::new(off(&entry.runtime, PartitionState::NotActivated)),
+            ));
+        }
+        let transition = Effect::SystemTransition {
+            to: SystemState::PowerOff,
+            real_seconds: POWER_OFF_SECONDS,
+            restart,
+            standby: false,
+        };
+        return Ok(Decision { changes, effects: vec![Effect::PowerLoss, transition], answer: Answer::Now });
+    }
+    // Partitions first; the system follows when the last one is off.
+    let mut effects = Vec::new();
+    for entry in running {
+        let mut runtime = (*entry.runtime).clone();
+        if runtime.state == PartitionState::Error {
+            runtime = off(&runtime, PartitionState::NotActivated);
+        } else {
+            runtime.state = PartitionState::ShuttingDown;
+            let request = StopRequest::Delayed;
+            effects.push(Effect::Stop { partition: entry.partition.uuid, request, restart: false });
+        }
+        changes.push(Change::PutRuntime(entry.partition.id, Box::new(runtime)));
+    }
+    Ok(Decision { changes, effects, answer: Answer::Now })
+}
+
+/// What follows when the time of a transition of the system is over.
+#[must_use]
+pub fn system_timer(
+    world: &World,
+    to: SystemState,
+    restart: bool,
+    standby: bool,
+    moment: Moment,
+) -> Decision {
+    match to {
+        SystemState::PowerOff if restart => {
+            let mut decision = initialize(world, standby, moment);
+            decision.changes.insert(0, Change::SystemState(SystemState::PowerOff));
+            decision
+        }
+        SystemState::Operating => Decision {
+            changes: vec![
+                Change::SystemState(SystemState::Operating),
+                Change::SystemReferenceCode(moment.wall_seconds, String::new()),
+            ],
+            effects: vec![Effect::StartByPolicy],
+            answer: Answer::Now,
+        },
+        state => Decision {
+            changes: vec![
+                Change::SystemState(state),
+                Change::SystemReferenceCode(moment.wall_seconds, String::new()),
+            ],
+            ..Decision::default()
+        },
+    }
+}
+
+/// The partitions that start when the system comes up, in the order of their numbers, servers first.
+#[must_use]
+pub fn start_by_policy(world: &World) -> Vec<PartitionId> {
+    use varan_model::configuration::PartitionEnvironment;
+    use varan_model::system::StartPolicy;
+    let policy = world.system().settings.start_policy;
+    let starts = |entry: &PartitionEntry| match policy {
+        StartPolicy::UserInitiated => false,
+        StartPolicy::AutoStart => entry.partition.settings.auto_start,
+        StartPolicy::AutoRecovery => entry.partition.settings.auto_start || entry.partition.wanted_on,
+    };
+    let mut found: Vec<(bool, PartitionId)> = world
+        .snapshot
+        .partitions
+        .iter()
+        .filter(|(_, entry)| starts(entry) && entry.runtime.state.is_off())
+        .map(|(id, entry)| {
+            (entry.partition.environment != PartitionEnvironment::VirtualIoServer, PartitionId(id))
+        })
+        .collect();
+    found.sort_unstable();
+    found.into_iter().map(|(_, id)| id).collect()
+}

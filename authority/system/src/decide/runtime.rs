@@ -1,0 +1,143 @@
+//! What an engine's event means for a partition.
+
+use varan_contract::engine::{EngineEvent, EngineEventKind, GuestState, OperatingSystemReport};
+use varan_model::partition::{OperatingSystem, PartitionEntry, PartitionState, RmcState, Runtime};
+use varan_model::rules::validity;
+use varan_model::system::SystemState;
+
+use super::power::{POWER_OFF_SECONDS, off};
+use super::{Decision, Effect, Moment};
+use crate::world::{Change, World};
+
+/// Real seconds after which RMC reaches a partition whose operating system is up. The documents say 5 to 7 minutes.
+pub const RMC_SECONDS: u64 = 300;
+
+/// Decides what follows from an engine event. Events of an earlier activation are nothing.
+#[must_use]
+pub fn engine_event(world: &World, event: &EngineEvent, moment: Moment) -> Decision {
+    let Some(entry) = world.by_uuid(event.partition) else { return Decision::default() };
+    if entry.runtime.generation != event.generation.0 || entry.runtime.state.is_off() {
+        return Decision::default();
+    }
+    let mut runtime = (*entry.runtime).clone();
+    let mut effects = Vec::new();
+    match &event.kind {
+        EngineEventKind::ReferenceCode(code) => {
+            runtime.reference_codes.post(moment.wall_seconds, code.clone())
+        }
+        EngineEventKind::State(state) => return state_change(world, entry, state, moment),
+        EngineEventKind::OperatingSystem(report) => {
+            runtime.operating_system = Some(operating_system(world, entry, report));
+            let reachable = report.rmc_running && managed_address(world, entry, report).is_some();
+            if reachable && runtime.rmc == RmcState::Inactive {
+                effects.push(Effect::RmcAfterDelay(event.partition, RMC_SECONDS));
+            } else if !reachable {
+                runtime.rmc = RmcState::Inactive;
+            }
+        }
+        // Answers to dynamic changes are matched with their plans by the authority.
+        EngineEventKind::MemorySet { .. } | EngineEventKind::ProcessorsSet { .. } => {
+            return Decision::default();
+        }
+    }
+    let changes = vec![Change::PutRuntime(entry.partition.id, Box::new(runtime))];
+    Decision { changes, effects, ..Decision::default() }
+}
+
+/// The address by which the console reaches the partition: one on the management VLAN.
+fn managed_address(
+    world: &World,
+    entry: &PartitionEntry,
+    report: &OperatingSystemReport,
+) -> Option<std::net::Ipv4Addr> {
+    let (vlan, virtual_switch) = &world.system().hardware.management_vlan;
+    let content = entry.partition.current.as_ref()?;
+    let slot = validity::adapter_on(content, *vlan, virtual_switch)?;
+    report.addresses.iter().find(|(one, _)| *one == slot).map(|(_, address)| *address)
+}
+
+fn operating_system(
+    world: &World,
+    entry: &PartitionEntry,
+    report: &OperatingSystemReport,
+) -> OperatingSystem {
+    OperatingSystem {
+        version: report.version.clone(),
+        hostname: report.hostname.clone(),
+        address: managed_address(world, entry, report),
+        rsct_node_id: report.rsct_node_id.clone(),
+    }
+}
+
+fn state_change(world: &World, entry: &PartitionEntry, state: &GuestState, moment: Moment) -> Decision {
+    let mut runtime = (*entry.runtime).clone();
+    let id = entry.partition.id;
+    // A partition that is being shut down stays so until it is off, whatever its guest is doing meanwhile.
+    let going_down = runtime.state == PartitionState::ShuttingDown;
+    match state {
+        GuestState::Starting if !going_down => runtime.state = PartitionState::Starting,
+        GuestState::OpenFirmware if !going_down => runtime.state = PartitionState::OpenFirmware,
+        GuestState::Running if !going_down => runtime.state = PartitionState::Running,
+        GuestState::Starting | GuestState::OpenFirmware | GuestState::Running => return Decision::default(),
+        GuestState::ShuttingDown => {
+            runtime.state = PartitionState::ShuttingDown;
+            runtime.rmc = RmcState::Inactive;
+        }
+        GuestState::Stopped { restart: true } if world.system().state != SystemState::PowerOffInProgress => {
+            return restarted(entry, moment);
+        }
+        GuestState::Stopped { .. } => return stopped(world, entry),
+        GuestState::Failed => runtime = off(&runtime, PartitionState::Error),
+    }
+    Decision::change(Change::PutRuntime(id, Box::new(runtime)))
+}
+
+/// The guest rebooted: the partition keeps what it holds and starts anew.
+fn restarted(entry: &PartitionEntry, moment: Moment) -> Decision {
+    let current = entry.partition.current.as_ref();
+    let runtime = Runtime {
+        state: PartitionState::Starting,
+        generation: moment.generation,
+        reference_codes: entry.runtime.reference_codes.clone(),
+        memory: current.map_or(0, |content| content.desired_memory),
+        processors: current.map_or(0, |content| content.desired_processors),
+        units: current.map(varan_model::configuration::Configuration::entitlement).unwrap_or_default(),
+        ..Runtime::default()
+    };
+    let id = entry.partition.id;
+    Decision {
+        changes: vec![Change::PutRuntime(id, Box::new(runtime))],
+        effects: vec![Effect::Start(id)],
+        ..Decision::default()
+    }
+}
+
+fn stopped(world: &World, entry: &PartitionEntry) -> Decision {
+    let mut changes = Vec::new();
+    if entry.partition.wanted_on && world.system().state != SystemState::PowerOffInProgress {
+        // It shut itself down: nobody wants it back after a loss of power.
+        let mut partition = (*entry.partition).clone();
+        partition.wanted_on = false;
+        partition.revision += 1;
+        changes.push(Change::PutPartition(Box::new(partition)));
+    }
+    let runtime = off(&entry.runtime, PartitionState::NotActivated);
+    changes.push(Change::PutRuntime(entry.partition.id, Box::new(runtime)));
+    let mut effects = Vec::new();
+    if last_of_power_off(world, entry) {
+        effects.push(Effect::SystemTransition {
+            to: SystemState::PowerOff,
+            real_seconds: POWER_OFF_SECONDS,
+            restart: world.system().settings.powered_on,
+            standby: false,
+        });
+    }
+    Decision { changes, effects, ..Decision::default() }
+}
+
+/// Whether the system waits only for this partition to power off. Counts what is in use, not partitions.
+fn last_of_power_off(world: &World, entry: &PartitionEntry) -> bool {
+    let system = world.system();
+    let others = system.usage.minus(entry.usage(&system.hardware));
+    system.state == SystemState::PowerOffInProgress && others == varan_model::partition::Usage::default()
+}

@@ -1,0 +1,154 @@
+//! From a partition's current configuration to what an engine needs to power it on.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use varan_contract::engine::{
+    BootDisk, BootMode as EngineBootMode, Generation, GuestNetworkAdapter, GuestSpecification, Installation,
+    Personality,
+};
+use varan_model::configuration::BootMode;
+use varan_model::ids::{MacAddress, PartitionId, PartitionUuid};
+use varan_model::partition::PartitionEntry;
+
+use crate::decide::allocation;
+use crate::world::World;
+
+/// Where the internal boot disks of partitions are. They stand in until virtual SCSI serves real ones.
+pub trait BootDisks: Send + Sync {
+    /// Opens the boot disk of a partition; makes a blank one where there is none.
+    ///
+    /// # Errors
+    /// Whatever the storage reports.
+    fn open(&self, partition: PartitionUuid) -> std::io::Result<Arc<dyn BootDisk>>;
+    /// Removes the boot disk of a partition that is gone.
+    fn remove(&self, partition: PartitionUuid);
+}
+
+/// Addresses that guests on the management VLAN get when they ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ManagementNetwork {
+    /// Network address.
+    pub network: Ipv4Addr,
+    /// Prefix length.
+    pub prefix: u8,
+    /// Number of this system within the site; each has a range of its own.
+    pub system_index: u16,
+}
+
+/// Addresses of one system's range.
+const ADDRESSES_PER_SYSTEM: u32 = 4_096;
+
+impl ManagementNetwork {
+    /// The address of a partition; `None` where the network has no room for it.
+    #[must_use]
+    pub fn address(&self, partition: PartitionId) -> Option<(Ipv4Addr, u8)> {
+        // The first 256 addresses are for consoles and gateways.
+        let offset = 256 + u32::from(self.system_index) * ADDRESSES_PER_SYSTEM + u32::from(partition.0);
+        let size = 1u64 << (32 - u32::from(self.prefix.min(32)));
+        if u32::from(partition.0) >= ADDRESSES_PER_SYSTEM || u64::from(offset) + 1 >= size {
+            return None;
+        }
+        Some((Ipv4Addr::from(u32::from(self.network).checked_add(offset)?), self.prefix))
+    }
+}
+
+/// What guests get from the site.
+#[derive(Clone)]
+pub struct GuestSettings {
+    /// Boot disks.
+    pub boot_disks: Arc<dyn BootDisks>,
+    /// Management network; `None` where nobody answers DHCP.
+    pub network: Option<ManagementNetwork>,
+}
+
+/// Builds the specification of a partition that was activated.
+///
+/// # Errors
+/// When its boot disk cannot be opened.
+pub fn specification(
+    world: &World,
+    entry: &PartitionEntry,
+    settings: &GuestSettings,
+) -> std::io::Result<GuestSpecification> {
+    let partition = &entry.partition;
+    let hardware = &world.system().hardware;
+    let content = partition.current.clone().unwrap_or_default();
+    let installation = &partition.installation;
+    let mode = partition.settings.compatibility_mode.as_str();
+    Ok(GuestSpecification {
+        partition: partition.uuid,
+        generation: Generation(entry.runtime.generation),
+        name: partition.name.clone(),
+        id: partition.id,
+        machine: hardware.identity.clone(),
+        processor_mode: if mode == "default" {
+            hardware.family.native_mode().to_owned()
+        } else {
+            mode.to_owned()
+        },
+        memory_megabytes: content.desired_memory,
+        maximum_memory_megabytes: content.maximum_memory,
+        processors: allocation(&content),
+        boot_mode: engine_boot_mode(partition.settings.boot_mode),
+        network_adapters: network_adapters(world, entry, settings),
+        boot_disk: Some(settings.boot_disks.open(partition.uuid)?),
+        installation: Installation {
+            personality: personality(&installation.personality),
+            level: installation.level.clone(),
+            hostname: if installation.hostname.is_empty() {
+                partition.name.clone()
+            } else {
+                installation.hostname.clone()
+            },
+            address: installation.address,
+        },
+    })
+}
+
+fn personality(word: &str) -> Personality {
+    match word {
+        "linux" => Personality::Linux,
+        "vios" => Personality::VirtualIoServer,
+        "ibmi" => Personality::IbmI,
+        _ => Personality::Aix,
+    }
+}
+
+fn engine_boot_mode(mode: BootMode) -> EngineBootMode {
+    match mode {
+        BootMode::Normal => EngineBootMode::Normal,
+        BootMode::DiagnosticsDefault => EngineBootMode::DiagnosticsDefault,
+        BootMode::DiagnosticsStored => EngineBootMode::DiagnosticsStored,
+        BootMode::OpenFirmware => EngineBootMode::OpenFirmware,
+        BootMode::SystemManagementServices => EngineBootMode::SystemManagementServices,
+    }
+}
+
+fn network_adapters(
+    world: &World,
+    entry: &PartitionEntry,
+    settings: &GuestSettings,
+) -> Vec<GuestNetworkAdapter> {
+    let (vlan, virtual_switch) = &world.system().hardware.management_vlan;
+    let content = entry.partition.current.as_ref();
+    let adapters = content.map(|content| content.ethernet_adapters.as_slice()).unwrap_or_default();
+    let mut network: Vec<GuestNetworkAdapter> = adapters
+        .iter()
+        .map(|adapter| {
+            let managed = adapter.port_vlan_id == *vlan && adapter.virtual_switch == *virtual_switch;
+            GuestNetworkAdapter {
+                slot: adapter.slot,
+                mac_address: adapter.mac_address.unwrap_or(MacAddress(0)),
+                port_vlan_id: adapter.port_vlan_id,
+                virtual_switch: adapter.virtual_switch.clone(),
+                offered_address: settings
+                    .network
+                    .filter(|_| managed)
+                    .and_then(|network| network.address(entry.partition.id)),
+            }
+        })
+        .collect();
+    network.sort_by_key(|adapter| adapter.slot);
+    network
+}

@@ -1,0 +1,124 @@
+//! The way in for consoles of the same process: reads from the published snapshot, changes through the inbox.
+
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwap;
+use varan_contract::engine::{EngineError, GuestTerminal, PartitionEngine};
+use varan_contract::system::{
+    CallError, RequestId, Selector, SystemEvents, SystemLink, SystemReply, SystemRequest,
+};
+use varan_environment::Environment;
+use varan_model::codes::MessageKey;
+use varan_model::refusal::Refusal;
+
+use crate::authority::{Authority, Parts};
+use crate::guest::GuestSettings;
+use crate::inbox::Inbox;
+use crate::opening::Opened;
+use crate::reads::read;
+use crate::world::Snapshot;
+
+/// A running managed system.
+pub struct SystemHandle {
+    published: Arc<ArcSwap<Snapshot>>,
+    inbox: Arc<Inbox>,
+    engine: Arc<dyn PartitionEngine>,
+    subscribers: Arc<Mutex<Vec<Arc<dyn SystemEvents>>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Starts the authority of an opened system on a thread of its own. `make_engine` gets the inbox that the engine reports
+/// to.
+///
+/// # Errors
+/// When the thread cannot be started.
+pub fn start(
+    opened: Opened,
+    make_engine: impl FnOnce(Arc<Inbox>) -> Arc<dyn PartitionEngine>,
+    guests: GuestSettings,
+    environment: Arc<dyn Environment>,
+    time_scale: f64,
+) -> std::io::Result<SystemHandle> {
+    let inbox = Arc::new(Inbox::default());
+    let engine = make_engine(inbox.clone());
+    let published = Arc::new(ArcSwap::from_pointee(opened.world.snapshot.clone()));
+    let subscribers: Arc<Mutex<Vec<Arc<dyn SystemEvents>>>> = Arc::default();
+    let name = format!("system {}", opened.world.system().hardware.site_name);
+    let mut authority = Authority::new(Parts {
+        world: opened.world,
+        store: opened.store,
+        requests: opened.requests,
+        engine: engine.clone(),
+        guests,
+        environment,
+        time_scale,
+        published: published.clone(),
+        inbox: inbox.clone(),
+        subscribers: subscribers.clone(),
+    });
+    let initial = opened.start;
+    let run = move || {
+        authority.start_initial(&initial);
+        authority.run();
+    };
+    let thread = std::thread::Builder::new().name(name).spawn(run)?;
+    Ok(SystemHandle { published, inbox, engine, subscribers, thread: Mutex::new(Some(thread)) })
+}
+
+impl SystemHandle {
+    /// The snapshot of this moment.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.published.load_full()
+    }
+
+    /// Stops the authority after what it is doing. Guests lose their power.
+    pub fn stop(&self) {
+        self.inbox.close();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+        self.engine.power_loss();
+    }
+}
+
+impl Drop for SystemHandle {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl SystemLink for SystemHandle {
+    fn call(&self, id: RequestId, request: SystemRequest) -> Result<SystemReply, CallError> {
+        if request.is_read() {
+            return Ok(read(&self.published.load(), &request)?);
+        }
+        let (reply, answer) = sync_channel(1);
+        if !self.inbox.request(id, request, reply) {
+            return Err(CallError::Busy);
+        }
+        answer.recv().unwrap_or(Err(CallError::NoConnection))
+    }
+
+    fn open_terminal(&self, partition: Selector) -> Result<Box<dyn GuestTerminal>, CallError> {
+        let snapshot = self.published.load();
+        let entry = snapshot.find(&partition)?;
+        self.engine.open_terminal(entry.partition.uuid).map_err(|error| {
+            let refusal = match error {
+                EngineError::TerminalBusy(_) => Refusal::new(MessageKey::TerminalOpen),
+                EngineError::NotRunning(_) => Refusal::new(MessageKey::TerminalPartitionOff)
+                    .with(&entry.partition.name)
+                    .with(entry.runtime.state.word()),
+                other => Refusal::new(MessageKey::HostRefused).with(other),
+            };
+            refusal.into()
+        })
+    }
+
+    fn subscribe(&self, receiver: Arc<dyn SystemEvents>) {
+        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).push(receiver);
+    }
+}

@@ -1,0 +1,85 @@
+//! Reads: answered from the published snapshot, without the authority's thread and without the database.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use varan_contract::system::{PartitionFilter, SystemReply, SystemRequest};
+use varan_model::codes::MessageKey;
+use varan_model::partition::{Partition, PartitionEntry, Profile};
+use varan_model::refusal::Refusal;
+
+use crate::world::Snapshot;
+
+/// Answers a read.
+///
+/// # Errors
+/// An unknown partition or profile.
+pub fn read(snapshot: &Snapshot, request: &SystemRequest) -> Result<SystemReply, Refusal> {
+    match request {
+        SystemRequest::ListPartitions(filter) => Ok(SystemReply::Partitions {
+            system: snapshot.system.clone(),
+            entries: select(snapshot, filter)?,
+        }),
+        SystemRequest::ListProfiles { partitions, names, last_valid } => {
+            profiles(snapshot, partitions, names, *last_valid)
+        }
+        _ => Ok(SystemReply::System(snapshot.system.clone())),
+    }
+}
+
+fn select(snapshot: &Snapshot, filter: &PartitionFilter) -> Result<Vec<PartitionEntry>, Refusal> {
+    match filter {
+        PartitionFilter::All => Ok(snapshot.partitions.iter().map(|(_, entry)| entry.clone()).collect()),
+        PartitionFilter::Only(selectors) => {
+            let mut entries: Vec<PartitionEntry> = Vec::with_capacity(selectors.len());
+            for selector in selectors {
+                let entry = snapshot.find(selector)?;
+                if !entries.iter().any(|present| present.partition.id == entry.partition.id) {
+                    entries.push(entry.clone());
+                }
+            }
+            Ok(entries)
+        }
+    }
+}
+
+fn profiles(
+    snapshot: &Snapshot,
+    filter: &PartitionFilter,
+    names: &[String],
+    last_valid: bool,
+) -> Result<SystemReply, Refusal> {
+    let mut rows: Vec<(Arc<Partition>, Arc<Profile>)> = Vec::new();
+    for entry in select(snapshot, filter)? {
+        if last_valid {
+            let current = entry.partition.current.clone();
+            let profile = current
+                .map(|configuration| Profile { name: "last*valid*configuration".to_owned(), configuration });
+            rows.extend(profile.map(|profile| (entry.partition.clone(), Arc::new(profile))));
+            continue;
+        }
+        let wanted = |profile: &&Arc<Profile>| names.is_empty() || names.contains(&profile.name);
+        rows.extend(
+            entry
+                .partition
+                .profiles
+                .iter()
+                .filter(wanted)
+                .map(|profile| (entry.partition.clone(), profile.clone())),
+        );
+    }
+    if let Some(missing) = names.iter().find(|name| !rows.iter().any(|(_, profile)| profile.name == **name)) {
+        if !last_valid {
+            return Err(Refusal::new(MessageKey::ProfileNotFound).with(missing));
+        }
+    }
+    let mut remote = BTreeMap::new();
+    for (_, profile) in &rows {
+        for id in profile.configuration.remote_partitions() {
+            if let Some(entry) = snapshot.partitions.get(id.0) {
+                remote.insert(id, entry.partition.name.clone());
+            }
+        }
+    }
+    Ok(SystemReply::Profiles { system: snapshot.system.clone(), profiles: rows, names: Arc::new(remote) })
+}

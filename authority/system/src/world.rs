@@ -1,0 +1,289 @@
+//! The state of a managed system as its authority holds it, and the snapshot that readers get.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use varan_contract::system::Selector;
+use varan_model::codes::MessageKey;
+use varan_model::ids::{MacAddress, PartitionId, PartitionUuid, WorldWidePortName};
+use varan_model::partition::{Partition, PartitionEntry, Runtime};
+use varan_model::refusal::Refusal;
+use varan_model::rules::{PartitionLookup, validity};
+use varan_model::system::{ManagedSystem, SystemSettings, SystemState};
+
+use crate::table::{NameTable, Table};
+
+/// What readers see: immutable, published after each batch.
+#[derive(Clone)]
+pub struct Snapshot {
+    /// The system.
+    pub system: Arc<ManagedSystem>,
+    /// Partitions by number.
+    pub partitions: Table<PartitionEntry>,
+    /// Numbers by name.
+    pub names: NameTable,
+}
+
+impl Snapshot {
+    /// Finds a partition.
+    ///
+    /// # Errors
+    /// [`MessageKey::PartitionNotFound`] or [`MessageKey::PartitionIdNotFound`].
+    pub fn find(&self, selector: &Selector) -> Result<&PartitionEntry, Refusal> {
+        match selector {
+            Selector::Name(name) => {
+                let entry = self.names.get(name).and_then(|id| self.partitions.get(id));
+                entry.ok_or_else(|| Refusal::new(MessageKey::PartitionNotFound).with(name))
+            }
+            Selector::Id(id) => self
+                .partitions
+                .get(id.0)
+                .ok_or_else(|| Refusal::new(MessageKey::PartitionIdNotFound).with(id)),
+        }
+    }
+}
+
+/// One change of the state. Applying it cannot fail.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A definition is new or different. Recorded.
+    PutPartition(Box<Partition>),
+    /// A partition is gone. Recorded.
+    RemovePartition(PartitionId),
+    /// The settings are different. Recorded.
+    PutSettings(Box<SystemSettings>),
+    /// A partition's runtime is different. Not recorded.
+    PutRuntime(PartitionId, Box<Runtime>),
+    /// The system's state is different. Not recorded.
+    SystemState(SystemState),
+    /// A reference code of the system. Not recorded.
+    SystemReferenceCode(i64, String),
+}
+
+#[derive(Default)]
+struct Indexes {
+    mac_addresses: HashMap<MacAddress, (PartitionUuid, u32)>,
+    port_names: HashMap<WorldWidePortName, (PartitionUuid, u32)>,
+    slots: HashMap<u32, PartitionId>,
+    uuids: HashMap<PartitionUuid, PartitionId>,
+}
+
+/// The authority's own state: the snapshot to be published next, with indexes for its rules.
+pub struct World {
+    /// State.
+    pub snapshot: Snapshot,
+    indexes: Indexes,
+}
+
+fn count<K: std::hash::Hash + Eq>(map: &mut HashMap<K, (PartitionUuid, u32)>, key: K, owner: PartitionUuid) {
+    map.entry(key).or_insert((owner, 0)).1 += 1;
+}
+
+fn uncount<K: std::hash::Hash + Eq>(map: &mut HashMap<K, (PartitionUuid, u32)>, key: K) {
+    if let std::collections::hash_map::Entry::Occupied(mut entry) = map.entry(key) {
+        entry.get_mut().1 -= 1;
+        if entry.get().1 == 0 {
+            entry.remove();
+        }
+    }
+}
+
+fn contents(partition: &Partition) -> impl Iterator<Item = &varan_model::configuration::Configuration> {
+    partition.profiles.iter().map(|profile| &profile.configuration).chain(&partition.current)
+}
+
+impl World {
+    /// A world without partitions.
+    #[must_use]
+    pub fn new(system: ManagedSystem) -> Self {
+        let snapshot =
+            Snapshot { system: Arc::new(system), partitions: Table::default(), names: NameTable::default() };
+        Self { snapshot, indexes: Indexes::default() }
+    }
+
+    /// The system.
+    #[must_use]
+    pub fn system(&self) -> &ManagedSystem {
+        &self.snapshot.system
+    }
+
+    /// The entry of a UUID.
+    #[must_use]
+    pub fn by_uuid(&self, uuid: PartitionUuid) -> Option<&PartitionEntry> {
+        self.indexes.uuids.get(&uuid).and_then(|id| self.snapshot.partitions.get(id.0))
+    }
+
+    /// Goes back to an earlier snapshot: a batch could not be recorded.
+    pub fn roll_back(&mut self, snapshot: Snapshot) {
+        self.snapshot = snapshot;
+        self.indexes = Indexes::default();
+        let entries: Vec<PartitionEntry> =
+            self.snapshot.partitions.iter().map(|(_, entry)| entry.clone()).collect();
+        for entry in entries {
+            self.index_definition(&entry.partition);
+            self.index_slots(&entry);
+        }
+    }
+
+    /// Applies a change.
+    pub fn apply(&mut self, change: Change) {
+        match change {
+            Change::PutPartition(partition) => {
+                let id = partition.id;
+                let runtime = self.snapshot.partitions.get(id.0).map(|entry| entry.runtime.clone());
+                let runtime = runtime.unwrap_or_else(|| Arc::new(Runtime::default()));
+                self.put(id, Some(PartitionEntry { partition: Arc::new(*partition), runtime }));
+            }
+            Change::RemovePartition(id) => self.put(id, None),
+            Change::PutRuntime(id, runtime) => {
+                if let Some(entry) = self.snapshot.partitions.get(id.0) {
+                    let partition = entry.partition.clone();
+                    self.put(id, Some(PartitionEntry { partition, runtime: Arc::new(*runtime) }));
+                }
+            }
+            Change::PutSettings(settings) => {
+                let system = Arc::make_mut(&mut self.snapshot.system);
+                system.settings = *settings;
+                system.settings.revision += 1;
+            }
+            Change::SystemState(state) => Arc::make_mut(&mut self.snapshot.system).state = state,
+            Change::SystemReferenceCode(seconds, code) => {
+                Arc::make_mut(&mut self.snapshot.system).reference_codes.post(seconds, code);
+            }
+        }
+    }
+
+    /// Holds back memory and processors for a dynamic addition that is under way, or releases them.
+    pub fn reserve(&mut self, usage: varan_model::partition::Usage, release: bool) {
+        let system = Arc::make_mut(&mut self.snapshot.system);
+        system.usage = if release { system.usage.minus(usage) } else { system.usage.plus(usage) };
+    }
+
+    fn put(&mut self, id: PartitionId, entry: Option<PartitionEntry>) {
+        let before = self.snapshot.partitions.get(id.0).cloned();
+        let same_definition = match (&before, &entry) {
+            (Some(before), Some(after)) => Arc::ptr_eq(&before.partition, &after.partition),
+            _ => false,
+        };
+        if !same_definition {
+            self.reindex(before.as_ref(), entry.as_ref());
+        }
+        self.account(before.as_ref(), entry.as_ref());
+        match entry {
+            Some(entry) => self.snapshot.partitions.put(id.0, entry),
+            None => self.snapshot.partitions.remove(id.0),
+        };
+    }
+
+    fn reindex(&mut self, before: Option<&PartitionEntry>, after: Option<&PartitionEntry>) {
+        if let Some(entry) = before {
+            for content in contents(&entry.partition) {
+                validity::mac_addresses(content)
+                    .for_each(|one| uncount(&mut self.indexes.mac_addresses, one));
+                validity::port_names(content).for_each(|one| uncount(&mut self.indexes.port_names, one));
+            }
+            self.indexes.uuids.remove(&entry.partition.uuid);
+            if after.is_none_or(|after| after.partition.name != entry.partition.name) {
+                self.snapshot.names.remove(&entry.partition.name);
+            }
+        }
+        if let Some(entry) = after {
+            self.index_definition(&entry.partition);
+            if before.is_none_or(|before| before.partition.name != entry.partition.name) {
+                self.snapshot.names.put(&entry.partition.name, entry.partition.id.0);
+            }
+        }
+    }
+
+    fn index_definition(&mut self, partition: &Partition) {
+        for content in contents(partition) {
+            for address in validity::mac_addresses(content) {
+                count(&mut self.indexes.mac_addresses, address, partition.uuid);
+            }
+            for name in validity::port_names(content) {
+                count(&mut self.indexes.port_names, name, partition.uuid);
+            }
+        }
+        self.indexes.uuids.insert(partition.uuid, partition.id);
+    }
+
+    fn index_slots(&mut self, entry: &PartitionEntry) {
+        if let Some(content) =
+            entry.partition.current.as_ref().filter(|_| entry.runtime.state.holds_resources())
+        {
+            for slot in &content.physical_slots {
+                self.indexes.slots.insert(slot.drc_index, entry.partition.id);
+            }
+        }
+    }
+
+    fn account(&mut self, before: Option<&PartitionEntry>, after: Option<&PartitionEntry>) {
+        if let Some(entry) = before {
+            for slot in entry.partition.current.iter().flat_map(|content| &content.physical_slots) {
+                if self.indexes.slots.get(&slot.drc_index) == Some(&entry.partition.id) {
+                    self.indexes.slots.remove(&slot.drc_index);
+                }
+            }
+        }
+        if let Some(entry) = after {
+            self.index_slots(entry);
+        }
+        let hardware = self.snapshot.system.hardware.clone();
+        let old = before.map(|entry| entry.usage(&hardware)).unwrap_or_default();
+        let new = after.map(|entry| entry.usage(&hardware)).unwrap_or_default();
+        let moved = i32::from(after.is_some()) - i32::from(before.is_some());
+        if old != new || moved != 0 {
+            let system = Arc::make_mut(&mut self.snapshot.system);
+            system.usage = system.usage.plus(new).minus(old);
+            system.partition_count = u16::try_from(i32::from(system.partition_count) + moved).unwrap_or(0);
+        }
+    }
+
+    /// Compares the running sums and indexes with what a fresh count gives. For tests.
+    ///
+    /// # Panics
+    /// When they differ.
+    pub fn check_invariants(&self) {
+        let mut fresh = Self::new((*self.snapshot.system).clone());
+        let mut usage = varan_model::partition::Usage::default();
+        for (_, entry) in self.snapshot.partitions.iter() {
+            usage = usage.plus(entry.usage(&self.snapshot.system.hardware));
+            fresh.index_definition(&entry.partition);
+            fresh.index_slots(entry);
+            assert_eq!(self.snapshot.names.get(&entry.partition.name), Some(entry.partition.id.0));
+        }
+        assert_eq!(usage, self.snapshot.system.usage);
+        assert_eq!(usize::from(self.snapshot.system.partition_count), self.snapshot.partitions.len());
+        assert_eq!(fresh.indexes.mac_addresses, self.indexes.mac_addresses);
+        assert_eq!(fresh.indexes.port_names, self.indexes.port_names);
+        assert_eq!(fresh.indexes.slots, self.indexes.slots);
+        assert_eq!(fresh.indexes.uuids, self.indexes.uuids);
+    }
+}
+
+impl PartitionLookup for World {
+    fn id_of(&self, name: &str) -> Option<PartitionId> {
+        self.snapshot.names.get(name).map(PartitionId)
+    }
+
+    fn name_of(&self, id: PartitionId) -> Option<String> {
+        self.snapshot.partitions.get(id.0).map(|entry| entry.partition.name.clone())
+    }
+
+    fn mac_address_holder(&self, address: MacAddress) -> Option<PartitionUuid> {
+        self.indexes.mac_addresses.get(&address).map(|(owner, _)| *owner)
+    }
+
+    fn port_name_holder(&self, name: WorldWidePortName) -> Option<PartitionUuid> {
+        self.indexes.port_names.get(&name).map(|(owner, _)| *owner)
+    }
+
+    fn slot_holder(&self, drc_index: u32) -> Option<PartitionId> {
+        self.indexes.slots.get(&drc_index).copied()
+    }
+
+    fn free_id(&self) -> Option<PartitionId> {
+        let most = self.system().hardware.maximum_partitions;
+        self.snapshot.partitions.lowest_free(most).map(PartitionId)
+    }
+}

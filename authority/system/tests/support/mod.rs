@@ -1,0 +1,312 @@
+//! A managed system under test: an engine that records what it is asked, a clock that the test turns.
+
+#![allow(dead_code, missing_docs, reason = "each test file uses its part")]
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use varan_contract::engine::*;
+use varan_contract::system::*;
+use varan_environment::{Environment, Monotonic, WallClock};
+use varan_model::hardware::{Hardware, ProcessorFamily};
+use varan_model::ids::{PartitionUuid, SystemUuid, VirtualSlot};
+use varan_model::record::parse_record;
+use varan_model::system::SystemSettings;
+use varan_model::units::ProcessingUnits;
+use varan_system::authority::{Authority, Parts};
+use varan_system::guest::{BootDisks, GuestSettings, ManagementNetwork};
+use varan_system::inbox::Inbox;
+use varan_system::{InitialPartition, Opening, open};
+
+#[derive(Default)]
+pub struct FakeEngine {
+    pub calls: Mutex<Vec<Call>>,
+    pub refuse_start: Mutex<bool>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Call {
+    Start(PartitionUuid, u64),
+    Stop(PartitionUuid, StopRequest, bool),
+    PowerLoss,
+    Memory(PartitionUuid, u64, u64),
+    Processors(PartitionUuid, ProcessorAllocation, u64),
+}
+
+impl PartitionEngine for FakeEngine {
+    fn start(&self, specification: GuestSpecification) -> Result<(), EngineError> {
+        if *self.refuse_start.lock().unwrap() {
+            return Err(EngineError::NoRoom("the cap on memory is reached".to_owned()));
+        }
+        self.calls.lock().unwrap().push(Call::Start(specification.partition, specification.generation.0));
+        Ok(())
+    }
+    fn stop(&self, partition: PartitionUuid, request: StopRequest, restart: bool) -> Result<(), EngineError> {
+        self.calls.lock().unwrap().push(Call::Stop(partition, request, restart));
+        Ok(())
+    }
+    fn power_loss(&self) {
+        self.calls.lock().unwrap().push(Call::PowerLoss);
+    }
+    fn set_memory(&self, partition: PartitionUuid, megabytes: u64, token: u64) -> Result<(), EngineError> {
+        self.calls.lock().unwrap().push(Call::Memory(partition, megabytes, token));
+        Ok(())
+    }
+    fn set_processors(
+        &self,
+        partition: PartitionUuid,
+        processors: ProcessorAllocation,
+        token: u64,
+    ) -> Result<(), EngineError> {
+        self.calls.lock().unwrap().push(Call::Processors(partition, processors, token));
+        Ok(())
+    }
+    fn open_terminal(&self, partition: PartitionUuid) -> Result<Box<dyn GuestTerminal>, EngineError> {
+        Err(EngineError::NotRunning(partition))
+    }
+    fn close_terminal(&self, _: PartitionUuid) -> bool {
+        false
+    }
+    fn statistics(&self, partition: PartitionUuid) -> Result<GuestStatistics, EngineError> {
+        Err(EngineError::NotRunning(partition))
+    }
+}
+
+struct NoDisk;
+
+impl BootDisk for NoDisk {
+    fn size(&self) -> u64 {
+        0
+    }
+    fn read_at(&self, _: u64, _: &mut [u8]) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn write_at(&self, _: u64, _: &[u8]) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn flush(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+struct NoDisks;
+
+impl BootDisks for NoDisks {
+    fn open(&self, _: PartitionUuid) -> std::io::Result<Arc<dyn BootDisk>> {
+        Ok(Arc::new(NoDisk))
+    }
+    fn remove(&self, _: PartitionUuid) {}
+}
+
+/// Virtual time and seeded randomness.
+pub struct TestEnvironment {
+    pub nanoseconds: AtomicU64,
+    state: Mutex<u64>,
+}
+
+impl TestEnvironment {
+    pub fn new(seed: u64) -> Self {
+        Self { nanoseconds: AtomicU64::new(0), state: Mutex::new(seed) }
+    }
+    pub fn advance(&self, duration: Duration) {
+        self.nanoseconds.fetch_add(u64::try_from(duration.as_nanos()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Environment for TestEnvironment {
+    fn monotonic(&self) -> Monotonic {
+        Monotonic(Duration::from_nanos(self.nanoseconds.load(Ordering::SeqCst)))
+    }
+    fn wall_clock(&self) -> WallClock {
+        WallClock(1_790_000_000_000_000_000 + i128::from(self.nanoseconds.load(Ordering::SeqCst)))
+    }
+    fn random(&self) -> u64 {
+        varan_environment::split_mix(&mut self.state.lock().unwrap())
+    }
+}
+
+pub fn hardware() -> Hardware {
+    Hardware {
+        site_name: "p814-1".to_owned(),
+        aliases: Vec::new(),
+        identity: "8286-41A*2166661".parse().unwrap(),
+        uuid: SystemUuid::from_random(7),
+        family: ProcessorFamily::Power8,
+        installed_processors: ProcessingUnits::whole(8),
+        configurable_processors: ProcessingUnits::whole(8),
+        installed_memory: 65_536,
+        memory_region_size: 256,
+        firmware: "01SV830_048".parse().unwrap(),
+        minimum_units_per_processor: ProcessingUnits(5),
+        maximum_partitions: 1_000,
+        capability_overrides: Vec::new(),
+        enterprise_edition: true,
+        virtual_switches: vec!["ETHERNET0".to_owned()],
+        management_vlan: (1, "ETHERNET0".to_owned()),
+        slots: vec![0x2102_0013],
+    }
+}
+
+/// A system whose authority the test steps itself.
+pub struct Bench {
+    pub directory: PathBuf,
+    pub authority: Authority,
+    pub engine: Arc<FakeEngine>,
+    pub environment: Arc<TestEnvironment>,
+    pub inbox: Arc<Inbox>,
+    next_request: u128,
+}
+
+pub fn directory(name: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::create_dir_all(&directory).unwrap();
+    directory
+}
+
+pub const SMALL: &str = "profile_name=default_profile,lpar_env=aixlinux,min_mem=256,desired_mem=512,max_mem=4096,proc_mode=shared,sharing_mode=uncap,uncap_weight=128,min_procs=1,desired_procs=1,max_procs=4,min_proc_units=0.05,desired_proc_units=0.1,max_proc_units=2.0,virtual_eth_adapters=2/0/1//0/0/ETHERNET0//all/none";
+
+impl Bench {
+    pub fn open(directory: &Path, seed: u64) -> Self {
+        Self::open_with(directory, seed, &[])
+    }
+
+    pub fn open_with(directory: &Path, seed: u64, partitions: &[InitialPartition]) -> Self {
+        let environment = Arc::new(TestEnvironment::new(seed));
+        let hardware = Arc::new(hardware());
+        let settings = SystemSettings::new(&hardware, true);
+        let opened =
+            open(Opening { directory, hardware, settings, partitions, environment: &*environment }).unwrap();
+        let engine = Arc::new(FakeEngine::default());
+        let inbox = Arc::new(Inbox::default());
+        let mut authority = Authority::new(Parts {
+            published: Arc::new(ArcSwap::from_pointee(opened.world.snapshot.clone())),
+            world: opened.world,
+            store: opened.store,
+            requests: opened.requests,
+            engine: engine.clone(),
+            guests: GuestSettings {
+                boot_disks: Arc::new(NoDisks),
+                network: Some(ManagementNetwork {
+                    network: [10, 20, 0, 0].into(),
+                    prefix: 16,
+                    system_index: 0,
+                }),
+            },
+            environment: environment.clone(),
+            time_scale: 1.0,
+            inbox: inbox.clone(),
+            subscribers: Arc::default(),
+        });
+        authority.start_initial(&opened.start);
+        Self {
+            directory: directory.to_owned(),
+            authority,
+            engine,
+            environment,
+            inbox,
+            next_request: u128::from(seed) << 64,
+        }
+    }
+
+    pub fn send_as(
+        &mut self,
+        id: RequestId,
+        request: SystemRequest,
+    ) -> Receiver<Result<SystemReply, CallError>> {
+        let (reply, answer) = sync_channel(1);
+        assert!(self.inbox.request(id, request, reply));
+        answer
+    }
+
+    pub fn send(&mut self, request: SystemRequest) -> Receiver<Result<SystemReply, CallError>> {
+        self.next_request += 1;
+        self.send_as(RequestId(self.next_request), request)
+    }
+
+    pub fn step(&mut self) {
+        self.authority.step(self.inbox.drain());
+    }
+
+    /// Sends, steps once and expects the answer.
+    pub fn call(&mut self, request: SystemRequest) -> Result<SystemReply, CallError> {
+        let answer = self.send(request);
+        self.step();
+        answer.try_recv().expect("answered at once")
+    }
+
+    /// As `call`, the refusal as text.
+    pub fn refused(&mut self, request: SystemRequest) -> String {
+        match self.call(request) {
+            Err(CallError::Refused(refusal)) => refusal.to_string(),
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    pub fn create(&mut self, name: &str) -> Result<SystemReply, CallError> {
+        self.call(create(name))
+    }
+
+    pub fn uuid(&self, name: &str) -> PartitionUuid {
+        self.entry(name).partition.uuid
+    }
+
+    pub fn entry(&self, name: &str) -> varan_model::partition::PartitionEntry {
+        self.authority.world().snapshot.find(&Selector::Name(name.to_owned())).unwrap().clone()
+    }
+
+    pub fn event(&mut self, name: &str, kind: EngineEventKind) {
+        let entry = self.entry(name);
+        let generation = Generation(entry.runtime.generation);
+        self.inbox.engine_event(EngineEvent { partition: entry.partition.uuid, generation, kind });
+        self.step();
+    }
+
+    /// Brings a partition that was powered on to Running with RMC.
+    pub fn boot(&mut self, name: &str) {
+        self.event(name, EngineEventKind::State(GuestState::Running));
+        let report = OperatingSystemReport {
+            name: "AIX".to_owned(),
+            version: "AIX 7.1 7100-03-05-1524".to_owned(),
+            hostname: name.to_owned(),
+            addresses: vec![(VirtualSlot(2), [10, 20, 1, 3].into())],
+            rsct_node_id: "1".repeat(16),
+            rmc_running: true,
+        };
+        self.event(name, EngineEventKind::OperatingSystem(report));
+        self.environment.advance(Duration::from_secs(600));
+        self.step();
+    }
+
+    pub fn power_on(&mut self, name: &str) {
+        let options =
+            PowerOnOptions { profile: Some("default_profile".to_owned()), ..PowerOnOptions::default() };
+        self.call(SystemRequest::PowerOn { partition: Selector::Name(name.to_owned()), options })
+            .expect("powered on");
+    }
+
+    pub fn last_call(&self) -> Call {
+        self.engine.calls.lock().unwrap().last().cloned().expect("a call")
+    }
+}
+
+pub fn create(name: &str) -> SystemRequest {
+    SystemRequest::CreatePartition { record: parse_record(&format!("name={name},{SMALL}")).unwrap() }
+}
+
+pub fn named(name: &str) -> Selector {
+    Selector::Name(name.to_owned())
+}
+
+pub fn change(name: &str, record: &str) -> SystemRequest {
+    SystemRequest::ChangePartition { partition: named(name), record: parse_record(record).unwrap() }
+}
+
+pub fn memory(name: &str, operation: DynamicOperation, megabytes: u64) -> SystemRequest {
+    let resource = Resource::Memory(megabytes);
+    SystemRequest::ChangeResource { partition: named(name), operation, resource, wait_minutes: 5 }
+}

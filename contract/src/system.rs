@@ -1,0 +1,330 @@
+//! What a managed system is asked, and what it answers and announces.
+//!
+//! Every request carries an id; a repeat with the same id gets the same answer and is done once. All types can cross a
+//! process boundary.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use varan_model::attributes::profile::RemoteNames;
+use varan_model::configuration::BootMode;
+use varan_model::ids::PartitionId;
+use varan_model::partition::{Keylock, Partition, PartitionEntry, Profile};
+use varan_model::record::Assignment;
+use varan_model::refusal::Refusal;
+use varan_model::system::{ManagedSystem, SystemState};
+use varan_model::units::ProcessingUnits;
+
+use crate::engine::{GuestTerminal, StopRequest};
+
+/// Identity of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RequestId(pub u128);
+
+/// A partition as the user named it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Selector {
+    /// By name.
+    Name(String),
+    /// By number.
+    Id(PartitionId),
+}
+
+/// Which partitions a listing is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PartitionFilter {
+    /// All of them, in the order of their numbers.
+    All,
+    /// Those, in the order given; an unknown one is refused.
+    Only(Vec<Selector>),
+}
+
+/// A dynamic change of resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Resource {
+    /// Memory in MB.
+    Memory(u64),
+    /// Processors and units; either may be zero.
+    Processors {
+        /// Virtual or whole processors.
+        processors: u32,
+        /// Processing units.
+        units: ProcessingUnits,
+    },
+}
+
+/// Direction of a dynamic change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DynamicOperation {
+    /// Take from what is free.
+    Add,
+    /// Give back.
+    Remove,
+    /// Give to another partition.
+    Move(Selector),
+}
+
+/// What happens to the power of a managed system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SystemPower {
+    /// Power on; partitions start as the policy says.
+    On,
+    /// Power on to Standby: no partition starts.
+    OnStandby,
+    /// Power off, partitions first (`immediate` false) or all at once; `restart` comes back.
+    Off {
+        /// Do not wait for partitions.
+        immediate: bool,
+        /// Power on again.
+        restart: bool,
+    },
+    /// Read everything again.
+    Rebuild,
+}
+
+/// Which kind of change a power-on asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PowerOnOptions {
+    /// Profile to activate; `None` uses the current configuration.
+    pub profile: Option<String>,
+    /// Boot mode of this activation.
+    pub boot_mode: Option<BootMode>,
+    /// Keylock position to set.
+    pub keylock: Option<Keylock>,
+}
+
+/// A request to a managed system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SystemRequest {
+    /// The system itself. Answered by [`SystemReply::System`].
+    GetSystem,
+    /// Partitions. Answered by [`SystemReply::Partitions`].
+    ListPartitions(PartitionFilter),
+    /// Profiles. Answered by [`SystemReply::Profiles`].
+    ListProfiles {
+        /// Partitions.
+        partitions: PartitionFilter,
+        /// Only profiles of these names; empty for all.
+        names: Vec<String>,
+        /// The last valid configuration instead of profiles.
+        last_valid: bool,
+    },
+    /// `mksyscfg -r lpar`.
+    CreatePartition {
+        /// Record.
+        record: Vec<Assignment>,
+    },
+    /// `mksyscfg -r prof`.
+    CreateProfile {
+        /// Partition.
+        partition: Selector,
+        /// Record.
+        record: Vec<Assignment>,
+    },
+    /// `mksyscfg -r prof -o save`: the current configuration becomes a profile.
+    SaveProfile {
+        /// Partition.
+        partition: Selector,
+        /// Profile to write.
+        profile: String,
+        /// Overwrite an existing one.
+        force: bool,
+    },
+    /// `chsyscfg -r lpar`.
+    ChangePartition {
+        /// Partition.
+        partition: Selector,
+        /// Record without the attributes that name the partition.
+        record: Vec<Assignment>,
+    },
+    /// `chsyscfg -r prof`.
+    ChangeProfile {
+        /// Partition.
+        partition: Selector,
+        /// Profile.
+        profile: String,
+        /// Record without the attributes that name the profile.
+        record: Vec<Assignment>,
+    },
+    /// `chsyscfg -r lpar -o apply`.
+    ApplyProfile {
+        /// Partition.
+        partition: Selector,
+        /// Profile.
+        profile: String,
+    },
+    /// `chsyscfg -r sys`.
+    ChangeSystem {
+        /// Record.
+        record: Vec<Assignment>,
+    },
+    /// `rmsyscfg -r lpar`.
+    RemovePartition {
+        /// Partition.
+        partition: Selector,
+    },
+    /// `rmsyscfg -r prof`.
+    RemoveProfile {
+        /// Partition.
+        partition: Selector,
+        /// Profile.
+        profile: String,
+    },
+    /// `chsysstate -r lpar -o on`.
+    PowerOn {
+        /// Partition.
+        partition: Selector,
+        /// Options.
+        options: PowerOnOptions,
+    },
+    /// `chsysstate -r lpar -o shutdown|osshutdown`.
+    Stop {
+        /// Partition.
+        partition: Selector,
+        /// How.
+        request: StopRequest,
+        /// Start again afterwards.
+        restart: bool,
+    },
+    /// `chsysstate -r lpar -o chkey`.
+    TurnKey {
+        /// Partition; `None` for the system's own key.
+        partition: Option<Selector>,
+        /// Position.
+        keylock: Keylock,
+    },
+    /// `chsysstate -r sys`.
+    PowerSystem(SystemPower),
+    /// `chhwres -r mem|proc -o a|r|m`.
+    ChangeResource {
+        /// Partition.
+        partition: Selector,
+        /// Direction.
+        operation: DynamicOperation,
+        /// Quantity.
+        resource: Resource,
+        /// Minutes to wait for the operating system; 0 waits for ever.
+        wait_minutes: u32,
+    },
+    /// `chhwres -r proc -o s`: sharing mode and weight.
+    SetSharing {
+        /// Partition.
+        partition: Selector,
+        /// Record of `sharing_mode`, `uncap_weight`.
+        record: Vec<Assignment>,
+    },
+    /// `chhwres -r mem -o s`: system-wide memory settings.
+    SetSystemMemory {
+        /// Record.
+        record: Vec<Assignment>,
+    },
+    /// `rmvterm`.
+    CloseTerminal {
+        /// Partition.
+        partition: Selector,
+    },
+}
+
+impl SystemRequest {
+    /// Whether the request only reads.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        matches!(self, Self::GetSystem | Self::ListPartitions(_) | Self::ListProfiles { .. })
+    }
+}
+
+/// An answer of a managed system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SystemReply {
+    /// Done.
+    Done,
+    /// The system.
+    System(Arc<ManagedSystem>),
+    /// Partitions with their system.
+    Partitions {
+        /// System.
+        system: Arc<ManagedSystem>,
+        /// Partitions.
+        entries: Vec<PartitionEntry>,
+    },
+    /// Profiles with their system.
+    Profiles {
+        /// System.
+        system: Arc<ManagedSystem>,
+        /// Partition and profile of each row.
+        profiles: Vec<(Arc<Partition>, Arc<Profile>)>,
+        /// Names of the partitions that adapters refer to.
+        names: Arc<RemoteNames>,
+    },
+    /// A terminal was closed, or none was open.
+    TerminalClosed(bool),
+}
+
+/// Why a call has no answer of the system.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+pub enum CallError {
+    /// The system refused.
+    #[error("{0}")]
+    Refused(Box<Refusal>),
+    /// There is no connection to the system, or it broke. The request may have been carried out.
+    #[error("no connection to the managed system")]
+    NoConnection,
+    /// The system has too much to do.
+    #[error("the managed system is busy")]
+    Busy,
+}
+
+impl From<Refusal> for CallError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}
+
+/// What a managed system announces after it has recorded it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SystemEventKind {
+    /// A partition was created or its definition changed.
+    PartitionChanged(PartitionId),
+    /// A partition is gone.
+    PartitionRemoved(PartitionId),
+    /// A partition's state, reference code or RMC connection changed.
+    PartitionState(PartitionId),
+    /// The system's settings changed.
+    SystemChanged,
+    /// The system's state changed.
+    SystemState(SystemState),
+}
+
+/// An event with its place in the stream of its system. A gap means that some were lost: read everything again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SystemEvent {
+    /// Place in the stream, from 1 at each start of the system's process.
+    pub sequence: u64,
+    /// What happened.
+    pub kind: SystemEventKind,
+}
+
+/// Receives events; must not block.
+pub trait SystemEvents: Send + Sync {
+    /// Takes one event.
+    fn system_event(&self, event: &SystemEvent);
+}
+
+/// A console's or management partition's connection to a managed system, in the same process or another.
+pub trait SystemLink: Send + Sync {
+    /// Asks and waits for the answer.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    fn call(&self, id: RequestId, request: SystemRequest) -> Result<SystemReply, CallError>;
+
+    /// Opens the virtual terminal of a partition.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    fn open_terminal(&self, partition: Selector) -> Result<Box<dyn GuestTerminal>, CallError>;
+
+    /// Subscribes to events; they stop when `receiver` is dropped by everybody else.
+    fn subscribe(&self, receiver: Arc<dyn SystemEvents>);
+}

@@ -1,0 +1,138 @@
+//! What a guest keeps on its boot disk.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+use varan_contract::engine::{Installation, Personality};
+use varan_model::ids::{MacAddress, MachineIdentity, PartitionId, VirtualSlot};
+
+/// Most entries of the error log; the oldest is dropped first. It keeps the store well inside its 64 KiB.
+pub const ERROR_LOG_ENTRIES: usize = 128;
+
+/// Most attributes that differ from their default.
+pub const ODM_ATTRIBUTES: usize = 64;
+
+/// How the first Ethernet interface is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Network {
+    /// Address and prefix length.
+    Fixed(Ipv4Addr, u8),
+    /// Asks for an address.
+    Dhcp,
+    /// Not configured: the state after the ODM was recreated.
+    Unconfigured,
+}
+
+/// A device that the operating system has configured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OdmDevice {
+    /// Logical name, such as `ent0`.
+    pub name: String,
+    /// Virtual slot of the adapter.
+    pub slot: VirtualSlot,
+    /// MAC address by which it is recognized.
+    pub mac_address: MacAddress,
+}
+
+/// One entry of the error log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorLogEntry {
+    /// Error identifier, such as 0x9DBCFDEE.
+    pub identifier: u32,
+    /// Sequence number, rising from 1.
+    pub sequence: u32,
+    /// Seconds since 1970-01-01 00:00:00 UTC.
+    pub seconds: i64,
+    /// Machine id (`uname -m`) of the machine that the entry was made on.
+    pub machine: u64,
+}
+
+/// Everything that a guest keeps on its boot disk, so that a clone boots as its source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootConfiguration {
+    /// Operating system installed.
+    pub personality: Personality,
+    /// Its level, as [`Installation::level`].
+    pub level: String,
+    /// Host name.
+    pub hostname: String,
+    /// First Ethernet interface.
+    pub network: Network,
+    /// Password of root.
+    pub root_password: String,
+    /// Password of padmin (VIOS only).
+    pub padmin_password: String,
+    /// RSCT node id.
+    pub rsct_node_id: u64,
+    /// `ghostdev` of sys0: recreate the ODM when the machine or partition changed.
+    pub ghostdev: bool,
+    /// Other attributes of sys0 that differ from their default.
+    pub attributes: Vec<(String, String)>,
+    /// Configured Ethernet adapters.
+    pub devices: Vec<OdmDevice>,
+    /// Machine and partition number of the last boot; `None` before the first.
+    pub last_identity: Option<(MachineIdentity, PartitionId)>,
+    /// The error log, oldest first.
+    pub error_log: Vec<ErrorLogEntry>,
+    /// Sequence number of the next error log entry.
+    pub next_error_sequence: u32,
+}
+
+impl BootConfiguration {
+    /// A freshly installed system.
+    #[must_use]
+    pub fn install(installation: &Installation, rsct_node_id: u64) -> Self {
+        let network = match installation.address {
+            Some((address, prefix)) => Network::Fixed(address, prefix),
+            None => Network::Dhcp,
+        };
+        let padmin = installation.personality == Personality::VirtualIoServer;
+        Self {
+            personality: installation.personality,
+            level: installation.level.clone(),
+            hostname: installation.hostname.clone(),
+            network,
+            root_password: if padmin { "padmin" } else { "abc123" }.to_owned(),
+            padmin_password: "padmin".to_owned(),
+            rsct_node_id,
+            ghostdev: false,
+            attributes: Vec::new(),
+            devices: Vec::new(),
+            last_identity: None,
+            error_log: Vec::new(),
+            next_error_sequence: 1,
+        }
+    }
+
+    /// Appends to the error log, dropping the oldest entry when it is full.
+    pub fn log_error(&mut self, identifier: u32, seconds: i64, machine: u64) {
+        if self.error_log.len() >= ERROR_LOG_ENTRIES {
+            self.error_log.remove(0);
+        }
+        let sequence = self.next_error_sequence;
+        self.next_error_sequence = sequence.wrapping_add(1);
+        self.error_log.push(ErrorLogEntry { identifier, sequence, seconds, machine });
+    }
+
+    /// Throws away all customization of devices and attributes, as `ghostdev=1` does on another machine.
+    pub fn recreate_odm(&mut self) {
+        self.hostname = "localhost".to_owned();
+        self.network = Network::Unconfigured;
+        self.ghostdev = false;
+        self.attributes.clear();
+        self.devices.clear();
+    }
+
+    /// Bytes on the heap behind this value.
+    #[must_use]
+    pub fn heap_bytes(&self) -> u64 {
+        let strings = [&self.level, &self.hostname, &self.root_password, &self.padmin_password];
+        let text: usize = strings.iter().map(|text| text.capacity()).sum();
+        let attributes: usize =
+            self.attributes.iter().map(|(name, value)| 48 + name.capacity() + value.capacity()).sum();
+        let devices: usize =
+            self.devices.iter().map(|device| size_of::<OdmDevice>() + device.name.capacity()).sum();
+        let log = self.error_log.capacity() * size_of::<ErrorLogEntry>();
+        (text + attributes + devices + log) as u64
+    }
+}

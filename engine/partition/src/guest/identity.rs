@@ -1,0 +1,194 @@
+//! What a guest says it is: machine id, operating system names and levels.
+
+use std::net::Ipv4Addr;
+
+use varan_contract::engine::{EngineEventKind, OperatingSystemReport, Personality};
+use varan_model::ids::{MachineIdentity, VirtualSlot};
+
+use super::error_log::errors;
+use super::{Guest, Moment};
+use crate::disk::{Network, OdmDevice};
+
+/// The machine id that `uname -m` prints, `00` `C9707C` `4C00` for serial number 659707C: the plant's two
+/// digits become one, the last five follow, 4C is the model id of all these machines.
+pub(super) fn machine_id(machine: &MachineIdentity) -> u64 {
+    let serial = &machine.serial_number;
+    let plant: u64 = match serial.get(..2) {
+        Some("65" | "10") => 0xC,
+        _ => 0xF,
+    };
+    let digits = serial.bytes().skip(2).take(5).fold(0, |number, byte| {
+        let digit = char::from(byte).to_digit(16).unwrap_or(u32::from(byte) % 16);
+        number << 4 | u64::from(digit)
+    });
+    (plant << 20 | digits) << 16 | 0x4C00
+}
+
+impl Guest {
+    pub(super) fn level(&self) -> &str {
+        let installed = self.configuration.as_ref().map(|configuration| configuration.level.as_str());
+        installed.unwrap_or(&self.specification.installation.level)
+    }
+
+    pub(super) fn hostname(&self) -> &str {
+        let installed = self.configuration.as_ref().map(|configuration| configuration.hostname.as_str());
+        installed.unwrap_or(&self.specification.installation.hostname)
+    }
+
+    /// AIX version and release (`7`, `1`), from `7100-03-05-1524` or from the AIX under a VIOS level.
+    pub(super) fn aix_version(&self) -> (char, char) {
+        let level = self.level();
+        if self.personality() == Personality::VirtualIoServer {
+            return match level.chars().next() {
+                Some('2') => ('6', '1'),
+                Some('4') => ('7', '3'),
+                _ => ('7', '2'),
+            };
+        }
+        let mut digits = level.chars();
+        (digits.next().unwrap_or('7'), digits.next().unwrap_or('1'))
+    }
+
+    /// Distribution name and version of a Linux, from the suffix of its kernel's release.
+    pub(super) fn linux_distribution(&self) -> (&'static str, String) {
+        let level = self.level();
+        match level.split_once(".el") {
+            Some((_, rest)) => {
+                let version: String = rest
+                    .chars()
+                    .take_while(|character| character.is_ascii_digit() || *character == '_')
+                    .collect();
+                ("Red Hat", version.replace('_', "."))
+            }
+            None if level.contains("default") => ("SuSE", String::new()),
+            None if level.contains("generic") => ("Ubuntu", String::new()),
+            None => ("", String::new()),
+        }
+    }
+
+    fn system_names(&self) -> (String, String) {
+        let level = self.level();
+        match self.personality() {
+            Personality::Aix => {
+                let (version, release) = self.aix_version();
+                ("AIX".to_owned(), format!("AIX {version}.{release} {level}"))
+            }
+            Personality::VirtualIoServer => ("VIOS".to_owned(), format!("VIOS {level}")),
+            Personality::IbmI => ("IBM i".to_owned(), format!("IBM i {level}")),
+            Personality::Linux => {
+                let (distribution, version) = self.linux_distribution();
+                let name = if distribution.is_empty() {
+                    "Linux".to_owned()
+                } else {
+                    format!("Linux/{distribution}")
+                };
+                let text = format!("{name} {level} {version}").trim_end().to_owned();
+                (name, text)
+            }
+        }
+    }
+
+    /// The configured address: adapter slot, address, prefix length.
+    pub(super) fn address(&self) -> Option<(VirtualSlot, Ipv4Addr, u8)> {
+        let adapter = self.specification.network_adapters.first()?;
+        let (address, prefix) = match self.configuration.as_ref()?.network {
+            Network::Fixed(address, prefix) => (address, prefix),
+            Network::Dhcp => adapter.offered_address?,
+            Network::Unconfigured => return None,
+        };
+        Some((adapter.slot, address, prefix))
+    }
+
+    /// Tells the console's RMC who is there.
+    pub(super) fn report(&mut self) {
+        let (name, version) = self.system_names();
+        let node_id = self.configuration.as_ref().map_or(0, |configuration| configuration.rsct_node_id);
+        self.event(EngineEventKind::OperatingSystem(OperatingSystemReport {
+            name,
+            version,
+            hostname: self.hostname().to_owned(),
+            addresses: self.address().map(|(slot, address, _)| (slot, address)).into_iter().collect(),
+            rsct_node_id: format!("{node_id:016x}"),
+            rmc_running: true,
+        }));
+    }
+
+    pub(super) fn machine_id(&self) -> u64 {
+        machine_id(&self.specification.machine)
+    }
+
+    /// Appends to the error log. Only AIX and VIOS have one.
+    pub(super) fn log_error(&mut self, now: Moment, identifier: u32) {
+        if !matches!(self.personality(), Personality::Aix | Personality::VirtualIoServer) {
+            return;
+        }
+        let machine = self.machine_id();
+        if let Some(configuration) = &mut self.configuration {
+            configuration.log_error(identifier, now.wall.seconds(), machine);
+        }
+    }
+
+    /// Device configuration and first error log entries of a boot, before the disk is written.
+    pub(super) fn record_boot(&mut self, now: Moment) {
+        let identity = (self.specification.machine.clone(), self.specification.id);
+        let last = self.configuration.as_ref().and_then(|configuration| configuration.last_identity.clone());
+        let changed = last.as_ref().is_some_and(|last| *last != identity);
+        let partition_changed = last.is_some_and(|last| last.1 != identity.1);
+        let aix = matches!(self.personality(), Personality::Aix | Personality::VirtualIoServer);
+        self.log_error(now, errors::LOGGING_TURNED_ON);
+        if let Some(configuration) = &mut self.configuration {
+            configuration.last_identity = Some(identity);
+            if changed && aix && configuration.ghostdev {
+                configuration.recreate_odm();
+            }
+        }
+        if partition_changed {
+            // Subsystems that start with the old identity end once and are started again.
+            self.log_error(now, errors::PARTITION_ID_CHANGED);
+            self.log_error(now, errors::SUBSYSTEM_INFORMATION);
+            self.log_error(now, errors::SUBSYSTEM_INFORMATION);
+            self.log_error(now, errors::SUBSYSTEM_ERROR);
+        }
+        self.configure_devices();
+        self.log_error(now, errors::RMC_STARTED);
+    }
+
+    /// Gives each adapter that has no device one; returns the names of the new ones.
+    pub(super) fn configure_devices(&mut self) -> Vec<String> {
+        let Some(configuration) = &mut self.configuration else {
+            return Vec::new();
+        };
+        let mut added = Vec::new();
+        for adapter in &self.specification.network_adapters {
+            let devices = &mut configuration.devices;
+            match devices.iter_mut().find(|device| device.mac_address == adapter.mac_address) {
+                Some(known) => known.slot = adapter.slot,
+                None => {
+                    let mut names = (0..).map(|number| format!("ent{number}"));
+                    let name = names.find(|name| devices.iter().all(|device| device.name != *name));
+                    let name = name.unwrap_or_default();
+                    added.push(name.clone());
+                    devices.push(OdmDevice { name, slot: adapter.slot, mac_address: adapter.mac_address });
+                }
+            }
+        }
+        added
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machine_ids() {
+        for (machine, expected) in [
+            ("9119-MME*659707C", "00C9707C4C00"),
+            ("8202-E4C*066BCD6", "00F6BCD64C00"),
+            ("8286-41A*2166666", "00F666664C00"),
+        ] {
+            let machine: MachineIdentity = machine.parse().expect("valid");
+            assert_eq!(format!("{:012X}", machine_id(&machine)), expected);
+        }
+    }
+}

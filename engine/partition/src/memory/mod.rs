@@ -1,0 +1,9 @@
+//! Guest memory: page frames from one arena, and the sparse table that makes them a guest's memory.
+
+mod arena;
+mod dirty;
+mod guest_memory;
+mod sparse_table;
+
+pub use arena::{ArenaUsage, FrameArena, OutOfFrames, PAGE_BYTES, PageFrame};
+pub use guest_memory::{GuestMemory, MemoryError, MemoryResidency};
