@@ -184,9 +184,10 @@ impl FaultDisk {
     pub fn flip_bit(&mut self, byte: u64, bit: u8) {
         let (sector, within) = self.locate(byte);
         let size = self.sector_size;
-        for copy in [Some(self.medium.entry(sector).or_insert_with(|| zeroes(size))), self.cache.get_mut(&sector)]
-            .into_iter()
-            .flatten()
+        for copy in
+            [Some(self.medium.entry(sector).or_insert_with(|| zeroes(size))), self.cache.get_mut(&sector)]
+                .into_iter()
+                .flatten()
         {
             copy[within] ^= 1 << (bit % 8);
         }

@@ -136,7 +136,12 @@ impl FaultNetwork {
 
     /// The times at which a message sent at `now` arrives: none (lost), one, or two (doubled). A message to
     /// oneself, from outside or to outside passes at once and is never lost.
-    pub fn route(&mut self, now: Duration, link: (ActorId, ActorId), random: &mut Randomness) -> Vec<Duration> {
+    pub fn route(
+        &mut self,
+        now: Duration,
+        link: (ActorId, ActorId),
+        random: &mut Randomness,
+    ) -> Vec<Duration> {
         let (from, to) = link;
         if from == to || from == ActorId::OUTSIDE || to == ActorId::OUTSIDE {
             return vec![now];
@@ -149,7 +154,13 @@ impl FaultNetwork {
         (0..copies).map(|_| self.arrival(now, link, &faults, random)).collect()
     }
 
-    fn arrival(&mut self, now: Duration, link: Link, faults: &LinkFaults, random: &mut Randomness) -> Duration {
+    fn arrival(
+        &mut self,
+        now: Duration,
+        link: Link,
+        faults: &LinkFaults,
+        random: &mut Randomness,
+    ) -> Duration {
         let mut arrival = now + random.duration_between(faults.minimum_delay, faults.maximum_delay);
         if random.chance(faults.straggler) {
             arrival += random.duration_between(Duration::ZERO, faults.straggler_delay);
@@ -186,7 +197,8 @@ mod tests {
     #[test]
     fn loss_and_duplication_happen_at_their_rates() {
         let mut random = Randomness::new(2);
-        let mut network = FaultNetwork::new(LinkFaults { loss: 100_000, duplication: 200_000, ..Default::default() });
+        let mut network =
+            FaultNetwork::new(LinkFaults { loss: 100_000, duplication: 200_000, ..Default::default() });
         let mut counts = [0; 3];
         for _ in 0..10_000 {
             counts[network.route(Duration::ZERO, (A, B), &mut random).len()] += 1;
