@@ -1,0 +1,183 @@
+//! The command line of the binary.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// Usage text.
+pub const USAGE: &str = "\
+varan: an open, PowerVM-compatible virtualization platform
+
+  varan up [--site NAME|FILE] [--data DIR] [--ssh-port N] [--listen ADDRESS] [--split] [--guest-memory MB]
+      starts a site in the foreground; prints how to connect, then a line that begins with `ready:`
+  varan hmc [--data DIR] [--user NAME] 'COMMAND LINE'
+      runs a command line on the console of a site that is up
+  varan tour [--plain]
+      plays a few minutes of an administrator's day on this terminal
+  varan simulate [--seed N] [--steps N]
+      runs a managed system under virtual time with losses of power, and prints the trace of the seed
+  varan inspect {unverified | codes | commands | attributes}
+      lists what the registries hold
+  varan help
+";
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Start a site.
+    Up(Up),
+    /// Be the process of one managed system.
+    FrameProcess(Up, String),
+    /// Be the process of the consoles.
+    ConsoleProcess(Up),
+    /// Run a command line on a running console.
+    Hmc {
+        /// Data directory of the site.
+        data: PathBuf,
+        /// User.
+        user: String,
+        /// Command line.
+        command: String,
+    },
+    /// Play the tour.
+    Tour {
+        /// No pauses, no colours.
+        plain: bool,
+    },
+    /// Run a simulation and print its trace.
+    Simulate {
+        /// Seed.
+        seed: u64,
+        /// Steps.
+        steps: u64,
+    },
+    /// List a registry.
+    Inspect(String),
+    /// Print the usage.
+    Help,
+}
+
+/// How a site is started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Up {
+    /// Name of a shipped site, or a file.
+    pub site: String,
+    /// Data directory.
+    pub data: PathBuf,
+    /// Port of the first console; 0 takes a free one.
+    pub ssh_port: u16,
+    /// Address to listen on.
+    pub listen: IpAddr,
+    /// One process for each role.
+    pub split: bool,
+    /// Real memory for guests, in bytes.
+    pub guest_memory: u64,
+}
+
+impl Default for Up {
+    fn default() -> Self {
+        Self {
+            site: "demo".to_owned(),
+            data: PathBuf::from("data"),
+            ssh_port: 2_222,
+            listen: IpAddr::from([127, 0, 0, 1]),
+            split: false,
+            guest_memory: crate::frame::GUEST_MEMORY_DEFAULT,
+        }
+    }
+}
+
+fn value<T: std::str::FromStr>(option: &str, rest: &mut impl Iterator<Item = String>) -> Result<T, String> {
+    let text = rest.next().ok_or_else(|| format!("{option} needs a value"))?;
+    text.parse().map_err(|_| format!("`{text}` is not a valid value of {option}"))
+}
+
+/// Reads the command line without the program's name.
+///
+/// # Errors
+/// A text for the person.
+pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Action, String> {
+    let mut rest = arguments.into_iter();
+    match rest.next().as_deref() {
+        None | Some("help" | "--help" | "-h") => Ok(Action::Help),
+        Some("up") => parse_up(rest).map(|(up, _)| Action::Up(up)),
+        Some("frame-process") => {
+            let (up, system) = parse_up(rest)?;
+            system
+                .map(|system| Action::FrameProcess(up, system))
+                .ok_or_else(|| "--system is missing".to_owned())
+        }
+        Some("console-process") => parse_up(rest).map(|(up, _)| Action::ConsoleProcess(up)),
+        Some("hmc") => parse_hmc(rest),
+        Some("tour") => match rest.next().as_deref() {
+            None => Ok(Action::Tour { plain: false }),
+            Some("--plain") => Ok(Action::Tour { plain: true }),
+            Some(other) => Err(format!("unknown option {other}")),
+        },
+        Some("simulate") => {
+            let (mut seed, mut steps) = (1, 200);
+            while let Some(option) = rest.next() {
+                match option.as_str() {
+                    "--seed" => seed = value(&option, &mut rest)?,
+                    "--steps" => steps = value(&option, &mut rest)?,
+                    other => return Err(format!("unknown option {other}")),
+                }
+            }
+            Ok(Action::Simulate { seed, steps })
+        }
+        Some("inspect") => rest.next().map(Action::Inspect).ok_or_else(|| "inspect needs a topic".to_owned()),
+        Some(other) => Err(format!("unknown command {other}")),
+    }
+}
+
+fn parse_up(mut rest: impl Iterator<Item = String>) -> Result<(Up, Option<String>), String> {
+    let mut up = Up::default();
+    let mut system = None;
+    while let Some(option) = rest.next() {
+        match option.as_str() {
+            "--site" => up.site = value(&option, &mut rest)?,
+            "--data" => up.data = value(&option, &mut rest)?,
+            "--ssh-port" => up.ssh_port = value(&option, &mut rest)?,
+            "--listen" => up.listen = value(&option, &mut rest)?,
+            "--split" => up.split = true,
+            "--guest-memory" => up.guest_memory = value::<u64>(&option, &mut rest)?.saturating_mul(1 << 20),
+            "--system" => system = Some(value(&option, &mut rest)?),
+            other => return Err(format!("unknown option {other}")),
+        }
+    }
+    Ok((up, system))
+}
+
+fn parse_hmc(mut rest: impl Iterator<Item = String>) -> Result<Action, String> {
+    let (mut data, mut user, mut command) = (Up::default().data, "hscroot".to_owned(), None);
+    while let Some(option) = rest.next() {
+        match option.as_str() {
+            "--data" => data = value(&option, &mut rest)?,
+            "--user" => user = value(&option, &mut rest)?,
+            _ if command.is_none() => command = Some(option),
+            other => return Err(format!("unknown option {other}; put the command line in quotes")),
+        }
+    }
+    let command = command.ok_or_else(|| "hmc needs a command line in quotes".to_owned())?;
+    Ok(Action::Hmc { data, user, command })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Action, String> {
+        parse(text.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn options_are_read_and_wrong_ones_named() {
+        assert_eq!(read("up"), Ok(Action::Up(Up::default())));
+        let expected = Up { site: "vnic".to_owned(), ssh_port: 22, split: true, ..Up::default() };
+        assert_eq!(read("up --site vnic --ssh-port 22 --split"), Ok(Action::Up(expected)));
+        assert_eq!(read("up --ssh-port x"), Err("`x` is not a valid value of --ssh-port".to_owned()));
+        assert_eq!(read("up --data"), Err("--data needs a value".to_owned()));
+        assert_eq!(read("upp"), Err("unknown command upp".to_owned()));
+        assert_eq!(read("hmc lshmc -V"), Err("unknown option -V; put the command line in quotes".to_owned()));
+        assert_eq!(read(""), Ok(Action::Help));
+    }
+}

@@ -1,0 +1,182 @@
+//! The console's commands as the shell runs them: streams, terminals and files of one become those of the other.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use varan_command::{HomeFiles, Invocation, RawTerminal, TerminalOpener, VirtualTerminal};
+use varan_console::{Console, SystemConnection, TaskRole};
+use varan_contract::engine::GuestTerminal;
+use varan_contract::system::{CallError, Selector};
+use varan_shell::{Cancellation, CommandHost, Feature, Identity, Streams, Terminal, WallClock};
+
+use crate::home::Home;
+
+/// Largest file that `-f` of a command reads, in bytes: far above any list of profiles.
+const COMMAND_FILE_BYTES_MAX: u64 = 16 << 20;
+/// Output that a command collects before it goes out, in bytes.
+const OUTPUT_BUFFER_BYTES: usize = 32 << 10;
+/// User number of the first user; the real console's users begin there.
+const FIRST_USER_NUMBER: u32 = 500;
+
+/// The console behind one user's shell.
+pub struct ConsoleHost {
+    /// Console.
+    pub console: Arc<Console>,
+    /// User's name.
+    pub user: String,
+    /// User's task role.
+    pub role: TaskRole,
+    /// Other end of the connection; empty for a local command.
+    pub peer: String,
+    /// The user's files.
+    pub home: Arc<Home>,
+    /// Whether `awk` answers; off as on the real console.
+    pub awk: bool,
+}
+
+struct OpenTerminals;
+
+struct SharedTerminal(Box<dyn GuestTerminal>);
+
+impl VirtualTerminal for SharedTerminal {
+    fn read(&self, buffer: &mut Vec<u8>) -> bool {
+        self.0.read(buffer)
+    }
+
+    fn write(&self, bytes: &[u8]) {
+        self.0.write(bytes);
+    }
+
+    fn close(&self) {
+        self.0.closer()();
+    }
+}
+
+impl TerminalOpener for OpenTerminals {
+    fn open(
+        &self,
+        system: &SystemConnection,
+        partition: Selector,
+    ) -> Result<Arc<dyn VirtualTerminal>, CallError> {
+        let terminal = system.link.open_terminal(partition)?;
+        Ok(Arc::new(SharedTerminal(terminal)))
+    }
+}
+
+/// The user's terminal in raw form for one command. Interrupting the reader is a cancellation of its own, so that the
+/// shell's goes on.
+struct CommandTerminal {
+    raw: varan_shell::RawTerminal,
+    reading: Arc<Cancellation>,
+    command: Arc<Cancellation>,
+}
+
+impl CommandTerminal {
+    fn new(terminal: &Arc<Terminal>, command: &Arc<Cancellation>) -> Self {
+        Self { raw: terminal.raw(), reading: Cancellation::child(command), command: command.clone() }
+    }
+}
+
+impl RawTerminal for CommandTerminal {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.raw.read(buffer, &self.reading) {
+            Err(_) if !self.command.is_cancelled() => Ok(0),
+            result => result,
+        }
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        self.raw.write_all(bytes, &self.command)
+    }
+
+    fn interrupt(&self) {
+        self.reading.cancel();
+    }
+}
+
+struct Files<'a>(&'a Home);
+
+impl HomeFiles for Files<'_> {
+    fn read_file(&self, path: &str) -> io::Result<Vec<u8>> {
+        self.0.read_file(path, COMMAND_FILE_BYTES_MAX)
+    }
+}
+
+impl CommandHost for ConsoleHost {
+    fn lookup(&self, name: &str) -> bool {
+        varan_command::lookup(name).is_some()
+    }
+
+    fn run(&self, name: &str, arguments: &[String], streams: Streams<'_>) -> u8 {
+        let (mut input, mut errors) = (streams.input, streams.error);
+        // A listing is many lines; one write each would be one packet each.
+        let mut output = io::BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, streams.output);
+        // Only the command that takes the terminal byte by byte gets it: taking it turns echo and editing off.
+        let terminal: Option<Arc<dyn RawTerminal>> = match (name, streams.terminal) {
+            ("mkvterm", Some(terminal)) => {
+                Some(Arc::new(CommandTerminal::new(terminal, streams.cancellation)))
+            }
+            _ => None,
+        };
+        let cancellation = streams.cancellation.clone();
+        let mut invocation = Invocation {
+            console: &self.console,
+            user: &self.user,
+            role: self.role,
+            arguments,
+            input: &mut input,
+            output: &mut output,
+            errors: &mut errors,
+            terminal,
+            terminals: Some(&OpenTerminals),
+            files: &Files(&self.home),
+            cancelled: &|| cancellation.is_cancelled(),
+            peer: &self.peer,
+        };
+        let status = varan_command::run(name, &mut invocation);
+        // A reader that is gone does not change what the command did.
+        let _ = io::Write::flush(&mut output);
+        status
+    }
+
+    fn command_names(&self) -> Vec<String> {
+        varan_command::command_names().map(str::to_owned).collect()
+    }
+
+    fn user_name(&self) -> String {
+        self.user.clone()
+    }
+
+    fn host_name(&self) -> String {
+        self.console.description().hostname.clone()
+    }
+
+    fn identity(&self) -> Identity {
+        let position = self.console.users().iter().position(|user| user.name == self.user).unwrap_or(0);
+        let user_id = FIRST_USER_NUMBER + u32::try_from(position).unwrap_or(0);
+        Identity { user_id, groups: vec![(FIRST_USER_NUMBER, "hmc".to_owned())] }
+    }
+
+    fn allows(&self, _: Feature) -> bool {
+        false
+    }
+
+    fn wall_clock(&self) -> WallClock {
+        let now = self.console.environment().wall_clock();
+        WallClock {
+            unix_seconds: now.seconds(),
+            nanoseconds: u32::try_from(now.0.rem_euclid(1_000_000_000)).unwrap_or(0),
+            offset_seconds: 0,
+            zone: "UTC".to_owned(),
+        }
+    }
+
+    fn sleep(&self, duration: Duration, cancellation: &Cancellation) {
+        cancellation.wait(duration);
+    }
+
+    fn manual(&self, name: &str) -> Option<String> {
+        varan_command::manual(name)
+    }
+}

@@ -1,0 +1,180 @@
+//! One managed system of a site: its database, its engine, its authority.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use varan_contract::engine::{BootDisk, PartitionEngine};
+use varan_environment::Environment;
+use varan_model::hardware::Hardware;
+use varan_model::ids::{MachineIdentity, PartitionUuid, SystemUuid};
+use varan_model::rules::addresses::machine_bits;
+use varan_model::site::{ManagedSystemDescription, PowerOnSide, Site};
+use varan_model::system::{SystemSettings, SystemState};
+use varan_partition_engine::{EmbeddedEngine, EngineOptions, FileBootDisk, Workers};
+use varan_system::guest::{BootDisks, GuestSettings, ManagementNetwork};
+use varan_system::{InitialPartition, Opening, SystemHandle};
+
+/// Real memory that the guests of one site may use together, in bytes, where the command line says nothing.
+pub const GUEST_MEMORY_DEFAULT: u64 = 4 << 30;
+
+/// Where the parts of a site's state are within the data directory.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// The layout under a data directory.
+    #[must_use]
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// A managed system's own directory.
+    #[must_use]
+    pub fn frame(&self, name: &str) -> PathBuf {
+        self.root.join("frames").join(name)
+    }
+
+    /// A console's own directory.
+    #[must_use]
+    pub fn console(&self, name: &str) -> PathBuf {
+        self.root.join("consoles").join(name)
+    }
+
+    /// Sockets of running processes.
+    #[must_use]
+    pub fn sockets(&self) -> PathBuf {
+        self.root.join("run")
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+}
+
+/// Internal boot disks: one sparse file for each partition that was started.
+struct FileBootDisks {
+    directory: PathBuf,
+}
+
+impl FileBootDisks {
+    fn path(&self, partition: PartitionUuid) -> PathBuf {
+        self.directory.join(format!("{partition}.disk"))
+    }
+}
+
+impl BootDisks for FileBootDisks {
+    fn open(&self, partition: PartitionUuid) -> std::io::Result<Arc<dyn BootDisk>> {
+        std::fs::create_dir_all(&self.directory)?;
+        Ok(Arc::new(FileBootDisk::new(self.path(partition))))
+    }
+
+    fn remove(&self, partition: PartitionUuid) {
+        // A file that is not there was never made: the partition never started.
+        let _ = std::fs::remove_file(self.path(partition));
+    }
+}
+
+/// A UUID that follows from the machine's identity, so that it is the same at every start and on every host.
+fn system_uuid(identity: &MachineIdentity) -> SystemUuid {
+    let mut state = machine_bits(identity) ^ 0x5641_5241_4E00;
+    for byte in identity.to_string().bytes() {
+        state = state.wrapping_mul(0x0000_0100_0000_01B3) ^ u64::from(byte);
+    }
+    let high = varan_environment::split_mix(&mut state);
+    let low = varan_environment::split_mix(&mut state);
+    SystemUuid::from_random(u128::from(high) << 64 | u128::from(low))
+}
+
+/// The hardware of a system of the site.
+#[must_use]
+pub fn hardware(system: &ManagedSystemDescription) -> Hardware {
+    system.hardware(system_uuid(&system.identity))
+}
+
+/// Checks what only the whole site shows: generated addresses of two machines must differ.
+///
+/// # Errors
+/// A text naming both machines.
+pub fn check_site(site: &Site) -> Result<(), String> {
+    for (index, system) in site.managed_systems.iter().enumerate() {
+        let bits = machine_bits(&system.identity);
+        if let Some(other) =
+            site.managed_systems[..index].iter().find(|one| machine_bits(&one.identity) == bits)
+        {
+            return Err(format!(
+                "the serial numbers of {} and {} lead to the same generated addresses: change one of them",
+                other.name, system.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn first_settings(system: &ManagedSystemDescription, hardware: &Hardware) -> SystemSettings {
+    let on = !matches!(system.initial_state, SystemState::PowerOff);
+    let mut settings = SystemSettings::new(hardware, on);
+    settings.power_off_policy = system.power_off_policy;
+    settings.start_policy = system.partition_start_policy;
+    settings.temporary_side = matches!(system.power_on_side, PowerOnSide::Temporary);
+    settings.description.clone_from(&system.description);
+    settings
+}
+
+/// Opens one system and starts its authority and engine.
+///
+/// # Errors
+/// A text for the person.
+pub fn start(
+    site: &Site,
+    index: usize,
+    layout: &Layout,
+    environment: &Arc<dyn Environment>,
+    guest_memory: u64,
+) -> Result<Arc<SystemHandle>, String> {
+    let system = &site.managed_systems[index];
+    let hardware = Arc::new(hardware(system));
+    let directory = layout.frame(&system.name);
+    let network = system.management.network;
+    let partitions: Vec<InitialPartition> = system
+        .partitions
+        .iter()
+        .map(|partition| InitialPartition {
+            record: system.creation_record(partition),
+            installation: partition.installation(network),
+            start: partition.start,
+        })
+        .collect();
+    let opening = Opening {
+        directory: &directory,
+        settings: first_settings(system, &hardware),
+        hardware,
+        partitions: &partitions,
+        environment: &**environment,
+    };
+    let opened = varan_system::open(opening).map_err(|error| error.to_string())?;
+    let guests = GuestSettings {
+        boot_disks: Arc::new(FileBootDisks { directory: directory.join("disks") }),
+        network: Some(ManagementNetwork {
+            network: network.address,
+            prefix: network.prefix_length,
+            system_index: u16::try_from(index).unwrap_or(u16::MAX),
+        }),
+    };
+    let options = EngineOptions {
+        time_scale: site.time_scale,
+        memory_limit_bytes: guest_memory / site.managed_systems.len().max(1) as u64,
+        // The frames of one process share its cores; one worker each keeps the number of threads small.
+        workers: Workers::Threads(std::num::NonZeroUsize::MIN),
+    };
+    let make_engine = |inbox: Arc<varan_system::inbox::Inbox>| -> std::io::Result<Arc<dyn PartitionEngine>> {
+        let engine =
+            EmbeddedEngine::new(options, environment.clone(), inbox).map_err(std::io::Error::other)?;
+        Ok(Arc::new(engine))
+    };
+    let handle = varan_system::start(opened, make_engine, guests, environment.clone(), site.time_scale);
+    handle.map(Arc::new).map_err(|error| format!("managed system {}: {error}", system.name))
+}

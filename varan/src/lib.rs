@@ -1,0 +1,15 @@
+//! The wiring of a site: frames, consoles, their surfaces and processes. The binary is a thin layer over this.
+
+pub mod arguments;
+pub mod commands;
+pub mod control;
+pub mod frame;
+pub mod home;
+pub mod inspect;
+pub mod remote;
+pub mod simulation;
+pub mod site;
+pub mod sites;
+pub mod ssh_host;
+pub mod tour;
+pub mod up;

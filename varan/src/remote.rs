@@ -1,0 +1,267 @@
+//! A managed system in another process: requests and events over a Unix socket, terminals over another.
+//!
+//! ```text
+//! <data>/run/<frame>.sock     requests, replies, events: frames of varan-wire
+//! <data>/run/<frame>.vterm    one terminal a connection: a line with the selector, a line with the outcome, then bytes
+//! ```
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use varan_contract::engine::GuestTerminal;
+use varan_contract::system::{
+    CallError, RequestId, Selector, SystemEvent, SystemEventKind, SystemEvents, SystemLink, SystemReply,
+    SystemRequest,
+};
+use varan_environment::Environment;
+use varan_system::SystemHandle;
+use varan_wire::{
+    Client, ClientEvent, ClientOptions, EventHub, HubOptions, RequestContext, Server, ServerOptions,
+    Transport,
+};
+
+/// Largest message: a listing of a frame with a thousand partitions is some megabytes.
+const PAYLOAD_MAX: usize = 256 << 20;
+/// Workers that answer requests; many of them wait for a guest.
+const WORKERS: usize = 64;
+/// Longest wait for an answer. Dynamic changes may wait for ever on the user's wish; a day stands for that.
+const DEADLINE: Duration = Duration::from_secs(24 * 3_600);
+/// Longest line that begins a terminal connection, in bytes.
+const TERMINAL_LINE_MAX: u64 = 64 << 10;
+
+type Answer = Result<SystemReply, CallError>;
+
+/// Socket for requests of a frame.
+#[must_use]
+pub fn request_socket(directory: &Path, frame: &str) -> PathBuf {
+    directory.join(format!("{frame}.sock"))
+}
+
+/// Socket for terminals of a frame.
+#[must_use]
+pub fn terminal_socket(directory: &Path, frame: &str) -> PathBuf {
+    directory.join(format!("{frame}.vterm"))
+}
+
+struct Publisher(EventHub);
+
+impl SystemEvents for Publisher {
+    fn system_event(&self, event: &SystemEvent) {
+        let _ = self.0.publish(&event.kind);
+    }
+}
+
+fn listen(path: &Path) -> std::io::Result<UnixListener> {
+    let _ = std::fs::remove_file(path);
+    UnixListener::bind(path)
+}
+
+/// Serves a system on its two sockets. Returns when both listen; serving goes on on threads of its own.
+///
+/// # Errors
+/// When a socket cannot be made.
+pub fn serve(
+    handle: &Arc<SystemHandle>,
+    directory: &Path,
+    frame: &str,
+    environment: &Arc<dyn Environment>,
+) -> std::io::Result<()> {
+    std::fs::create_dir_all(directory)?;
+    let hub =
+        EventHub::new(environment.random(), HubOptions { payload: PAYLOAD_MAX, ..HubOptions::default() });
+    handle.subscribe(Arc::new(Publisher(hub.clone())));
+    let answering = handle.clone();
+    let answer = move |context: RequestContext, request: SystemRequest| -> Answer {
+        answering.call(RequestId(context.id.0), request)
+    };
+    let clock_environment = environment.clone();
+    let clock: varan_wire::MonotonicClock = Arc::new(move || clock_environment.monotonic().0);
+    let options = ServerOptions { workers: WORKERS, payload: PAYLOAD_MAX, ..ServerOptions::default() };
+    let server: Server<SystemRequest, Answer> = Server::start(Arc::new(answer), hub, clock, options)?;
+    let requests = listen(&request_socket(directory, frame))?;
+    let terminals = listen(&terminal_socket(directory, frame))?;
+    std::thread::Builder::new().name("frame requests".to_owned()).spawn(move || {
+        for stream in requests.incoming().map_while(Result::ok) {
+            let _ = Transport::unix(stream).and_then(|transport| server.serve(transport));
+        }
+    })?;
+    let handle = handle.clone();
+    std::thread::Builder::new().name("frame terminals".to_owned()).spawn(move || {
+        for stream in terminals.incoming().map_while(Result::ok) {
+            let handle = handle.clone();
+            let serve = move || {
+                let _ = serve_terminal(&handle, stream);
+            };
+            let _ = std::thread::Builder::new().name("frame terminal".to_owned()).spawn(serve);
+        }
+    })?;
+    Ok(())
+}
+
+fn serve_terminal(handle: &SystemHandle, stream: UnixStream) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut writer = stream;
+    let mut line = String::new();
+    reader.by_ref().take(TERMINAL_LINE_MAX).read_line(&mut line)?;
+    let selector: Selector = serde_json::from_str(&line)?;
+    let opened = handle.open_terminal(selector);
+    let outcome: Result<(), CallError> = opened.as_ref().map(|_| ()).map_err(Clone::clone);
+    writeln!(writer, "{}", serde_json::to_string(&outcome)?)?;
+    let Ok(terminal) = opened else { return Ok(()) };
+    let terminal: Arc<dyn GuestTerminal> = Arc::from(terminal);
+    let typing = terminal.clone();
+    let close = terminal.closer();
+    std::thread::Builder::new().name("frame terminal input".to_owned()).spawn(move || {
+        let mut buffer = [0; 4_096];
+        while let Ok(count @ 1..) = reader.read(&mut buffer) {
+            typing.write(&buffer[..count]);
+        }
+        close();
+    })?;
+    let mut buffer = Vec::new();
+    while terminal.read(&mut buffer) {
+        if writer.write_all(&buffer).is_err() {
+            break;
+        }
+        buffer.clear();
+    }
+    let _ = writer.shutdown(std::net::Shutdown::Both);
+    Ok(())
+}
+
+/// A system of another process, as a console sees it. Connects when it is asked, and again after a loss.
+pub struct RemoteSystem {
+    directory: PathBuf,
+    frame: String,
+    client: Mutex<Option<Arc<Client<SystemRequest, Answer, SystemEventKind>>>>,
+    subscribers: Arc<Mutex<Vec<Arc<dyn SystemEvents>>>>,
+}
+
+impl RemoteSystem {
+    /// A link to the frame whose sockets are in `directory`.
+    #[must_use]
+    pub fn new(directory: &Path, frame: &str) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            frame: frame.to_owned(),
+            client: Mutex::new(None),
+            subscribers: Arc::default(),
+        }
+    }
+
+    fn connected(&self) -> Result<Arc<Client<SystemRequest, Answer, SystemEventKind>>, CallError> {
+        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(present) = client.as_ref().filter(|present| present.is_connected()) {
+            return Ok(present.clone());
+        }
+        let lost = |_: std::io::Error| CallError::NoConnection;
+        let stream = UnixStream::connect(request_socket(&self.directory, &self.frame)).map_err(lost)?;
+        let subscribers = self.subscribers.clone();
+        let listener = move |event: ClientEvent<SystemEventKind>| announce(&subscribers, event);
+        let options = ClientOptions { outstanding: 4_096, payload: PAYLOAD_MAX };
+        let transport = Transport::unix(stream).map_err(lost)?;
+        let fresh = Arc::new(Client::start(transport, options, listener).map_err(lost)?);
+        let _ = fresh.subscribe(None);
+        *client = Some(fresh.clone());
+        drop(client);
+        // Nobody knows what happened meanwhile: whoever caches reads again.
+        tell(&self.subscribers, &SystemEvent { sequence: 0, kind: SystemEventKind::SystemChanged });
+        Ok(fresh)
+    }
+}
+
+fn tell(subscribers: &Mutex<Vec<Arc<dyn SystemEvents>>>, event: &SystemEvent) {
+    let subscribers = subscribers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    for subscriber in subscribers {
+        subscriber.system_event(event);
+    }
+}
+
+fn announce(subscribers: &Mutex<Vec<Arc<dyn SystemEvents>>>, event: ClientEvent<SystemEventKind>) {
+    let event = match event {
+        ClientEvent::Event(event) => SystemEvent { sequence: event.sequence, kind: event.body },
+        ClientEvent::Resync(_) | ClientEvent::Disconnected => {
+            SystemEvent { sequence: 0, kind: SystemEventKind::SystemChanged }
+        }
+    };
+    tell(subscribers, &event);
+}
+
+impl SystemLink for RemoteSystem {
+    fn call(&self, id: RequestId, request: SystemRequest) -> Result<SystemReply, CallError> {
+        // A connection that broke while the answer was awaited is tried once more with the same id: the system does a
+        // request once, however often it is asked.
+        for attempt in 0..2 {
+            let client = match self.connected() {
+                Ok(client) => client,
+                Err(error) if attempt == 0 => return Err(error),
+                Err(_) => break,
+            };
+            match client.call(varan_wire::RequestId(id.0), DEADLINE, request.clone()) {
+                Ok(answer) => return answer,
+                Err(varan_wire::CallError::TooManyOutstanding) => return Err(CallError::Busy),
+                Err(varan_wire::CallError::Disconnected) => {}
+                Err(_) => return Err(CallError::NoConnection),
+            }
+        }
+        Err(CallError::NoConnection)
+    }
+
+    fn open_terminal(&self, partition: Selector) -> Result<Box<dyn GuestTerminal>, CallError> {
+        let lost = |_| CallError::NoConnection;
+        let mut stream = UnixStream::connect(terminal_socket(&self.directory, &self.frame)).map_err(lost)?;
+        let line = serde_json::to_string(&partition).map_err(|_| CallError::NoConnection)?;
+        writeln!(stream, "{line}").map_err(lost)?;
+        let mut reader = BufReader::new(stream.try_clone().map_err(lost)?);
+        let mut outcome = String::new();
+        reader.by_ref().take(TERMINAL_LINE_MAX).read_line(&mut outcome).map_err(lost)?;
+        let outcome: Result<(), CallError> =
+            serde_json::from_str(&outcome).map_err(|_| CallError::NoConnection)?;
+        outcome?;
+        Ok(Box::new(RemoteTerminal { reader: Mutex::new(reader), stream: Arc::new(stream) }))
+    }
+
+    fn subscribe(&self, receiver: Arc<dyn SystemEvents>) {
+        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).push(receiver);
+    }
+}
+
+struct RemoteTerminal {
+    reader: Mutex<BufReader<UnixStream>>,
+    stream: Arc<UnixStream>,
+}
+
+impl GuestTerminal for RemoteTerminal {
+    fn read(&self, buffer: &mut Vec<u8>) -> bool {
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bytes = [0; 4_096];
+        match reader.read(&mut bytes) {
+            Ok(count @ 1..) => {
+                buffer.extend_from_slice(&bytes[..count]);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn write(&self, bytes: &[u8]) {
+        // A guest that is gone takes no input; reading shows that the terminal is closed.
+        let _ = (&*self.stream).write_all(bytes);
+    }
+
+    fn closer(&self) -> Box<dyn Fn() + Send + Sync> {
+        let stream = self.stream.clone();
+        Box::new(move || {
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+        })
+    }
+}
+
+impl Drop for RemoteTerminal {
+    fn drop(&mut self) {
+        let _ = self.stream.shutdown(std::net::Shutdown::Both);
+    }
+}

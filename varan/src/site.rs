@@ -1,0 +1,141 @@
+//! A running site: its managed systems and its consoles.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use varan_console::{Console, ConsoleDescription, Secret, SystemConnection, UserDescription, release_number};
+use varan_contract::system::SystemLink;
+use varan_environment::Environment;
+use varan_model::attributes::Release;
+use varan_model::site::{ConsoleDescription as SiteConsole, Password, Site};
+use varan_system::SystemHandle;
+
+use crate::commands::ConsoleHost;
+use crate::frame::{self, Layout};
+use crate::home::Home;
+
+/// Release assumed where a site file's text is none that the platform knows; the default of the site file.
+const RELEASE_DEFAULT: Release = Release(8, 8, 6, 0);
+
+/// Starts every managed system of a site in this process, all at the same time.
+///
+/// # Errors
+/// What is wrong with the first system that cannot be started, in the order of the site file.
+pub fn start_frames(
+    site: &Site,
+    layout: &Layout,
+    environment: &Arc<dyn Environment>,
+    guest_memory: u64,
+) -> Result<Vec<Arc<SystemHandle>>, String> {
+    frame::check_site(site)?;
+    std::thread::scope(|scope| {
+        let start = |index| scope.spawn(move || frame::start(site, index, layout, environment, guest_memory));
+        let threads: Vec<_> = (0..site.managed_systems.len()).map(start).collect();
+        let results = threads.into_iter().map(|thread| match thread.join() {
+            Ok(result) => result,
+            Err(_) => Err("a managed system's start panicked".to_owned()),
+        });
+        results.collect()
+    })
+}
+
+fn address_of_service_processor(index: usize) -> String {
+    // Service processors live on a private network of the console, as on the real thing; the numbers are for show.
+    format!("10.255.{}.{}", index / 250, index % 250 + 1)
+}
+
+/// Opens a console of the site over links to its systems, in the order of the site file.
+///
+/// # Errors
+/// A text for the person.
+pub fn open_console(
+    site: &Site,
+    console: &SiteConsole,
+    layout: &Layout,
+    environment: &Arc<dyn Environment>,
+    links: &[Arc<dyn SystemLink>],
+) -> Result<Arc<Console>, String> {
+    let connections = site
+        .managed_systems
+        .iter()
+        .zip(links)
+        .enumerate()
+        .filter(|(_, (system, _))| console.manages(&system.name))
+        .map(|(index, (system, link))| SystemConnection {
+            hardware: Arc::new(frame::hardware(system)),
+            address: address_of_service_processor(index),
+            link: link.clone(),
+        })
+        .collect();
+    let directory = layout.console(&console.name);
+    let opened = Console::open(&directory, describe(console), environment.clone(), connections);
+    opened.map(Arc::new).map_err(|error| format!("console {}: {error}", console.name))
+}
+
+fn describe(console: &SiteConsole) -> ConsoleDescription {
+    ConsoleDescription {
+        name: console.name.clone(),
+        hostname: console.hostname.clone(),
+        domain: String::new(),
+        address: console.listen_address.map(|address| address.ip().to_string()).unwrap_or_default(),
+        release_text: console.release.clone(),
+        release: release_number(&console.release, &console.service_pack).unwrap_or(RELEASE_DEFAULT),
+        base_version: console.base_version.clone(),
+        service_pack: console.service_pack.clone(),
+        build_level: console.build_level.clone(),
+        fixes: console.fixes.clone(),
+        identity: console.identity.clone(),
+        users: console
+            .users
+            .iter()
+            .map(|user| UserDescription {
+                name: user.name.clone(),
+                password: user.password.as_ref().map(|password| match password {
+                    Password::Plain(text) => Secret::Plain(text.clone()),
+                    Password::Hash(text) => Secret::Hash(text.clone()),
+                }),
+                task_role: user.task_role.clone(),
+                resource_role: user.resource_role.clone(),
+                description: user.description.clone(),
+                authorized_keys: user.authorized_keys.clone(),
+            })
+            .collect(),
+    }
+}
+
+/// What one user of a console works with.
+///
+/// # Errors
+/// No such user, or its home directory cannot be made.
+pub fn host_for(
+    console: &Arc<Console>,
+    user: &str,
+    peer: &str,
+    homes: &Path,
+    awk: bool,
+) -> Result<ConsoleHost, String> {
+    let found = console.user(user).ok_or_else(|| format!("there is no user {user}"))?;
+    let role = found.role().ok_or_else(|| format!("the task role {} is not known", found.task_role))?;
+    let home = Home::open(homes, user).map_err(|error| format!("home of {user}: {error}"))?;
+    Ok(ConsoleHost {
+        console: console.clone(),
+        user: user.to_owned(),
+        role,
+        peer: peer.to_owned(),
+        home: Arc::new(home),
+        awk,
+    })
+}
+
+/// Makes the home directories that the site file names for the first user.
+///
+/// # Errors
+/// Whatever the host's file system reports.
+pub fn make_home_directories(console: &SiteConsole, layout: &Layout) -> std::io::Result<()> {
+    let Some(user) = console.users.first() else { return Ok(()) };
+    let home = layout.console(&console.name).join("homes").join(&user.name);
+    for name in &console.home_directories {
+        std::fs::create_dir_all(home.join(name))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! The console behind its SSH server.
+
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use varan_console::{Console, LoginOutcome, OfferedKey as ConsoleKey};
+use varan_shell::{ByteSink, Cancellation, Channels, Input, Output, Shell, Terminal};
+use varan_ssh::{
+    AuthenticationOutcome, ChannelReader, ChannelWriter, HomeDirectory, HomeQuota, OfferedKey, ServerEvent,
+    Session, SessionKind, SshHost,
+};
+
+use crate::home::{HOME_BYTES_MAX, HOME_FILES_MAX};
+use crate::site::host_for;
+
+/// Status of a session that could not begin.
+const CANNOT_BEGIN: u8 = 1;
+
+/// One console as an SSH server's host.
+pub struct ConsoleSsh {
+    /// Console.
+    pub console: Arc<Console>,
+    /// Where home directories are.
+    pub homes: PathBuf,
+    /// Whether `awk` answers.
+    pub awk: bool,
+}
+
+fn outcome(outcome: &LoginOutcome) -> AuthenticationOutcome {
+    match outcome {
+        LoginOutcome::Accepted(_) => AuthenticationOutcome::Accepted,
+        LoginOutcome::Rejected => AuthenticationOutcome::Rejected,
+        LoginOutcome::Locked { .. } => AuthenticationOutcome::Locked {
+            message: outcome.message().unwrap_or_default().replace('\n', " "),
+        },
+    }
+}
+
+/// A channel's output as the shell's sink.
+struct ChannelSink(Mutex<ChannelWriter>);
+
+impl ByteSink for ChannelSink {
+    fn write_all(&self, bytes: &[u8], _: &Arc<Cancellation>) -> io::Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write_all(bytes)
+    }
+}
+
+/// Gives what the client types to the shell's terminal until the client is gone.
+fn feed(mut input: ChannelReader, terminal: &Arc<Terminal>, cancellation: &Arc<Cancellation>) {
+    let mut buffer = [0; 4_096];
+    while let Ok(count @ 1..) = input.read(&mut buffer) {
+        if terminal.feed(&buffer[..count], cancellation).is_err() {
+            break;
+        }
+    }
+    terminal.hang_up();
+}
+
+impl ConsoleSsh {
+    fn run_session(&self, session: Session) -> Result<u8, String> {
+        let request = session.request;
+        let peer = request.peer.ip().to_string();
+        let host = host_for(&self.console, &request.user, &peer, &self.homes, self.awk)?;
+        let home = host.home.clone();
+        let mut shell = Shell::new(Arc::new(host), home);
+        let cancellation = Cancellation::new();
+        let cancelled = cancellation.clone();
+        session.cancellation.on_cancel(move |_| cancelled.cancel());
+        let output = Arc::new(ChannelSink(Mutex::new(session.output)));
+        let Some(client) = request.terminal else {
+            let SessionKind::Exec(line) = request.kind else {
+                // A shell without a terminal reads its script from standard input.
+                return Ok(run_script_from_input(
+                    &mut shell,
+                    session.input,
+                    output,
+                    session.error,
+                    &cancellation,
+                ));
+            };
+            let channels = Channels {
+                input: Input::from_reader(Box::new(session.input), &cancellation),
+                output: Output::new(output, &cancellation),
+                error: Output::new(Arc::new(ChannelSink(Mutex::new(session.error))), &cancellation),
+                terminal: None,
+                cancellation: cancellation.clone(),
+            };
+            let status = shell.run_script(&line, channels);
+            self.console.record(&request.user, &peer, &line, status);
+            return Ok(status);
+        };
+        // Newlines and Ctrl-C are the shell's terminal's own business.
+        client.set_newline_translation(false);
+        client.set_interrupt_character(false);
+        let narrow = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
+        let size = client.size();
+        let terminal = Terminal::new(output, narrow(size.columns), narrow(size.rows));
+        let resized = terminal.clone();
+        client.on_resize(move |size| resized.resize(narrow(size.columns), narrow(size.rows)));
+        let (input, fed, feeding) = (session.input, terminal.clone(), cancellation.clone());
+        let feeder = std::thread::Builder::new()
+            .name("ssh input".to_owned())
+            .spawn(move || feed(input, &fed, &feeding));
+        feeder.map_err(|error| error.to_string())?;
+        match request.kind {
+            SessionKind::Exec(line) => {
+                let channels = terminal.channels(&cancellation);
+                terminal.set_foreground(Some(cancellation.clone()));
+                let status = shell.run_script(&line, channels);
+                terminal.set_foreground(None);
+                self.console.record(&request.user, &peer, &line, status);
+                Ok(status)
+            }
+            SessionKind::Shell => Ok(shell.interactive(&terminal, &cancellation)),
+        }
+    }
+}
+
+fn run_script_from_input(
+    shell: &mut Shell,
+    mut input: ChannelReader,
+    output: Arc<ChannelSink>,
+    error: ChannelWriter,
+    cancellation: &Arc<Cancellation>,
+) -> u8 {
+    let mut script = Vec::new();
+    let limit = varan_shell::SCRIPT_BYTES as u64;
+    if Read::by_ref(&mut input).take(limit).read_to_end(&mut script).is_err() {
+        return CANNOT_BEGIN;
+    }
+    let channels = Channels {
+        input: Input::empty(),
+        output: Output::new(output, cancellation),
+        error: Output::new(Arc::new(ChannelSink(Mutex::new(error))), cancellation),
+        terminal: None,
+        cancellation: cancellation.clone(),
+    };
+    shell.run_script(&String::from_utf8_lossy(&script), channels)
+}
+
+impl SshHost for ConsoleSsh {
+    fn check_password(&self, user: &str, password: &str, peer: SocketAddr) -> AuthenticationOutcome {
+        outcome(&self.console.check_password(user, password, &peer.ip().to_string()))
+    }
+
+    fn check_public_key(&self, user: &str, key: &OfferedKey, peer: SocketAddr) -> AuthenticationOutcome {
+        let line = format!("{} {}", key.algorithm, base64(&key.blob));
+        let offered = ConsoleKey { line: &line, proven: key.proven };
+        outcome(&self.console.check_key(user, offered, &peer.ip().to_string()))
+    }
+
+    fn run(&self, session: Session) -> u8 {
+        let mut error = session.error.clone();
+        match self.run_session(session) {
+            Ok(status) => status,
+            Err(reason) => {
+                let _ = writeln!(error, "{reason}");
+                CANNOT_BEGIN
+            }
+        }
+    }
+
+    fn home_directory(&self, user: &str) -> Option<HomeDirectory> {
+        let home = crate::home::Home::open(&self.homes, user).ok()?;
+        self.console.user(user)?;
+        Some(HomeDirectory {
+            path: home.path().to_owned(),
+            shown_as: home.shown_as().to_owned(),
+            quota: HomeQuota { bytes: HOME_BYTES_MAX, files: HOME_FILES_MAX },
+        })
+    }
+
+    fn report(&self, event: &ServerEvent) {
+        match event {
+            ServerEvent::SessionPanicked { user, message } => {
+                eprintln!("varan: a session of {user} ended by an internal error: {message}");
+            }
+            ServerEvent::AcceptFailed { reason } => {
+                eprintln!("varan: accepting connections failed: {reason}")
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Base64 with padding, as in an `authorized_keys` line.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let word =
+            chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for position in 0..4 {
+            if position <= chunk.len() {
+                let digit = usize::try_from(word >> (18 - 6 * position) & 63).unwrap_or(0);
+                text.push(char::from(DIGITS[digit]));
+            } else {
+                text.push('=');
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base64;
+
+    #[test]
+    fn base64_pads() {
+        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
+        {
+            assert_eq!(base64(bytes.as_bytes()), text);
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! A site in this process for tests: frames on the embedded engine, one console, users' shells.
+
+#![allow(dead_code, missing_docs, reason = "each test file uses its part")]
+
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use varan::frame::Layout;
+use varan::site::{host_for, make_home_directories, open_console, start_frames};
+use varan_console::Console;
+use varan_contract::system::{SystemEvent, SystemEvents, SystemLink};
+use varan_environment::{Environment, RealEnvironment};
+use varan_model::partition::RmcState;
+use varan_model::site::Site;
+use varan_shell::{ByteSink, Cancellation, Capture, Channels, Input, Output, Shell, Terminal};
+use varan_system::SystemHandle;
+
+/// Time runs so much faster in tests that a boot takes milliseconds.
+pub const TIME_SCALE: f64 = 20_000.0;
+/// Longest wait for something that must come; only a defect reaches it.
+const PATIENCE: Duration = Duration::from_secs(60);
+const OUTPUT_MAX: usize = 64 << 20;
+
+#[derive(Default)]
+pub struct Bell {
+    rung: Mutex<u64>,
+    changed: Condvar,
+}
+
+impl SystemEvents for Bell {
+    fn system_event(&self, _: &SystemEvent) {
+        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.changed.notify_all();
+    }
+}
+
+impl Bell {
+    /// Waits until `check` is true, looking after each event.
+    fn wait(&self, mut check: impl FnMut() -> bool) -> bool {
+        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let before = *rung;
+            drop(rung);
+            if check() {
+                return true;
+            }
+            rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+            while *rung == before {
+                let (guard, timeout) = self.changed.wait_timeout(rung, PATIENCE).unwrap_or_else(PoisonError::into_inner);
+                rung = guard;
+                if timeout.timed_out() {
+                    return check();
+                }
+            }
+        }
+    }
+}
+
+pub struct TestSite {
+    pub site: Site,
+    pub layout: Layout,
+    pub frames: Vec<Arc<SystemHandle>>,
+    pub console: Arc<Console>,
+    pub bell: Arc<Bell>,
+    environment: Arc<dyn Environment>,
+    directory: PathBuf,
+}
+
+impl TestSite {
+    /// Starts a shipped site in a fresh data directory.
+    pub fn start(name: &str, test: &str) -> Self {
+        let mut site = varan::sites::load(name).expect("site");
+        site.time_scale = TIME_SCALE;
+        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&directory);
+        Self::open(site, directory)
+    }
+
+    pub fn open(site: Site, directory: PathBuf) -> Self {
+        let layout = Layout::new(&directory);
+        let environment: Arc<dyn Environment> = Arc::new(RealEnvironment::new());
+        let bell = Arc::new(Bell::default());
+        let frames = start_frames(&site, &layout, &environment, 1 << 30).expect("frames");
+        let console = Self::console(&site, &layout, &environment, &frames, &bell);
+        Self { site, layout, frames, console, bell, environment, directory }
+    }
+
+    fn console(
+        site: &Site,
+        layout: &Layout,
+        environment: &Arc<dyn Environment>,
+        frames: &[Arc<SystemHandle>],
+        bell: &Arc<Bell>,
+    ) -> Arc<Console> {
+        for frame in frames {
+            frame.subscribe(bell.clone());
+        }
+        let links: Vec<Arc<dyn SystemLink>> = frames.iter().map(|frame| frame.clone() as Arc<dyn SystemLink>).collect();
+        make_home_directories(&site.consoles[0], layout).expect("homes");
+        open_console(site, &site.consoles[0], layout, environment, &links).expect("console")
+    }
+
+    /// All frames lose their power without warning; then it returns.
+    pub fn power_loss(&mut self) {
+        for frame in self.frames.drain(..) {
+            frame.stop();
+        }
+        self.frames = start_frames(&self.site, &self.layout, &self.environment, 1 << 30).expect("frames");
+        self.console = Self::console(&self.site, &self.layout, &self.environment, &self.frames, &self.bell);
+    }
+
+    pub fn session(&self, user: &str) -> Session {
+        let homes = self.layout.console(&self.site.consoles[0].name).join("homes");
+        let host = host_for(&self.console, user, "127.0.0.1", &homes, false).expect("user");
+        let home = host.home.clone();
+        let home_path = home.path().to_owned();
+        Session { shell: Some(Shell::new(Arc::new(host), home)), user: user.to_owned(), home: home_path }
+    }
+
+    fn frame(&self, system: &str) -> Result<&Arc<SystemHandle>, String> {
+        let position = self.site.managed_systems.iter().position(|one| one.answers_to(system));
+        position.map(|position| &self.frames[position]).ok_or_else(|| format!("no system {system}"))
+    }
+
+    pub fn wait_partition(&self, system: &str, name: &str, state: &str, active: bool) -> Result<(), String> {
+        let frame = self.frame(system)?;
+        let seen = Mutex::new(String::new());
+        let there = self.bell.wait(|| {
+            let snapshot = frame.snapshot();
+            let Some(id) = snapshot.names.get(name) else { return state == "gone" };
+            let Some(entry) = snapshot.partitions.get(id) else { return false };
+            let rmc = entry.runtime.rmc == RmcState::Active;
+            *seen.lock().expect("lock") = format!("{} {rmc}", entry.runtime.state.word());
+            entry.runtime.state.word() == state && (!active || rmc)
+        });
+        if there { Ok(()) } else { Err(format!("{name} of {system} is {}, not {state}", seen.lock().expect("lock"))) }
+    }
+
+    pub fn wait_system(&self, system: &str, state: &str) -> Result<(), String> {
+        let frame = self.frame(system)?;
+        let wanted = state.replace('_', " ");
+        let there = self.bell.wait(|| frame.snapshot().system.state.word() == wanted);
+        if there { Ok(()) } else { Err(format!("{system} is not {wanted}")) }
+    }
+}
+
+impl Drop for TestSite {
+    fn drop(&mut self) {
+        for frame in self.frames.drain(..) {
+            frame.stop();
+        }
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// One user's shell.
+pub struct Session {
+    shell: Option<Shell>,
+    pub user: String,
+    home: PathBuf,
+}
+
+impl Session {
+    /// Runs a command line as over exec; output and error together.
+    pub fn run(&mut self, command: &str) -> String {
+        let cancellation = Cancellation::new();
+        let capture = Capture::new(OUTPUT_MAX);
+        let output = Output::new(capture.clone(), &cancellation);
+        let channels =
+            Channels { input: Input::empty(), output: output.clone(), error: output, terminal: None, cancellation };
+        self.shell.as_mut().expect("shell").run_script(command, channels);
+        String::from_utf8_lossy(&capture.take()).into_owned()
+    }
+
+    pub fn status(&self) -> u8 {
+        self.shell.as_ref().expect("shell").status()
+    }
+
+    pub fn write_file(&self, name: &str, content: &str) {
+        std::fs::write(self.home.join(name), content).expect("home file");
+    }
+
+    /// Runs a command on a terminal of its own thread.
+    pub fn terminal(&mut self, command: &str) -> Dialogue<'_> {
+        let screen = Arc::new(Screen::default());
+        let terminal = Terminal::new(screen.clone(), 80, 24);
+        let cancellation = Cancellation::new();
+        let channels = terminal.channels(&cancellation);
+        let mut shell = self.shell.take().expect("shell");
+        let command = command.to_owned();
+        let thread = std::thread::spawn(move || {
+            shell.run_script(&command, channels);
+            shell
+        });
+        Dialogue { session: self, terminal, screen, cancellation, thread: Some(thread), seen: 0 }
+    }
+}
+
+#[derive(Default)]
+struct Screen {
+    bytes: Mutex<Vec<u8>>,
+    changed: Condvar,
+}
+
+impl ByteSink for Screen {
+    fn write_all(&self, bytes: &[u8], _: &Arc<Cancellation>) -> std::io::Result<()> {
+        self.bytes.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        self.changed.notify_all();
+        Ok(())
+    }
+}
+
+pub struct Dialogue<'a> {
+    session: &'a mut Session,
+    terminal: Arc<Terminal>,
+    screen: Arc<Screen>,
+    cancellation: Arc<Cancellation>,
+    thread: Option<std::thread::JoinHandle<Shell>>,
+    seen: usize,
+}
+
+impl Dialogue<'_> {
+    /// Waits for a text after what was seen before.
+    pub fn expect(&mut self, text: &str) -> Result<(), String> {
+        let mut bytes = self.screen.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let fresh = String::from_utf8_lossy(&bytes[self.seen..]).into_owned();
+            if let Some(at) = fresh.find(text) {
+                self.seen += at + text.len();
+                return Ok(());
+            }
+            let (guard, timeout) = self.screen.changed.wait_timeout(bytes, PATIENCE).unwrap_or_else(PoisonError::into_inner);
+            bytes = guard;
+            if timeout.timed_out() {
+                return Err(format!("`{text}` never came; the terminal shows: {fresh}"));
+            }
+        }
+    }
+
+    /// Types a line; `~.` and texts that end in `\` are typed without Enter.
+    pub fn type_text(&mut self, text: &str) {
+        let bytes = match text {
+            "~." => "~.".to_owned(),
+            text => format!("{text}\r"),
+        };
+        let _ = self.terminal.feed(bytes.as_bytes(), &self.cancellation);
+    }
+
+    /// Waits for the command's end.
+    pub fn end(mut self) -> Result<(), String> {
+        let shell = self.thread.take().expect("thread").join().map_err(|_| "the session panicked".to_owned())?;
+        self.session.shell = Some(shell);
+        Ok(())
+    }
+}
+
+impl Drop for Dialogue<'_> {
+    fn drop(&mut self) {
+        self.cancellation.cancel();
+        self.terminal.hang_up();
+    }
+}
