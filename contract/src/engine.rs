@@ -252,7 +252,7 @@ pub struct GuestStatistics {
 }
 
 /// One attached virtual terminal. Dropping it detaches.
-pub trait GuestTerminal: Send {
+pub trait GuestTerminal: Send + Sync {
     /// Waits for output of the guest and appends it to `buffer`; returns false when the terminal is closed
     /// (`rmvterm`, partition gone).
     fn read(&self, buffer: &mut Vec<u8>) -> bool;

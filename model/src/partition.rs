@@ -304,6 +304,8 @@ pub struct Runtime {
     pub units: ProcessingUnits,
     /// A dynamic change is under way; others wait or are refused.
     pub changing: bool,
+    /// Boot mode of this activation alone (`chsysstate -b`); `None` uses the partition's.
+    pub boot_mode: Option<BootMode>,
 }
 
 impl Default for Runtime {
@@ -318,6 +320,7 @@ impl Default for Runtime {
             processors: 0,
             units: ProcessingUnits(0),
             changing: false,
+            boot_mode: None,
         }
     }
 }

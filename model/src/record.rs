@@ -394,6 +394,17 @@ mod tests {
         assert_eq!(bare, "\"default,POWER9\"");
     }
 
+    #[test]
+    fn the_fuzzers_corpus_replays() {
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/record-corpus");
+        let mut inputs = 0;
+        for entry in std::fs::read_dir(directory).expect("corpus") {
+            fuzz_one(&std::fs::read(entry.expect("entry").path()).expect("input"));
+            inputs += 1;
+        }
+        assert!(inputs >= 20);
+    }
+
     proptest! {
         #[test]
         fn what_is_printed_reads_back(fields in prop::collection::vec(("[a-z_]{1,12}", prop::collection::vec("[ -~]{0,12}", 0..4)), 0..6)) {

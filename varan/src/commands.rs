@@ -4,10 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use varan_command::{HomeFiles, Invocation, RawTerminal, TerminalOpener, VirtualTerminal};
-use varan_console::{Console, SystemConnection, TaskRole};
-use varan_contract::engine::GuestTerminal;
-use varan_contract::system::{CallError, Selector};
+use varan_command::{HomeFiles, Invocation, RawTerminal};
+use varan_console::{Console, TaskRole};
 use varan_shell::{Cancellation, CommandHost, Feature, Identity, Streams, Terminal, WallClock};
 
 use crate::home::Home;
@@ -33,35 +31,6 @@ pub struct ConsoleHost {
     pub home: Arc<Home>,
     /// Whether `awk` answers; off as on the real console.
     pub awk: bool,
-}
-
-struct OpenTerminals;
-
-struct SharedTerminal(Box<dyn GuestTerminal>);
-
-impl VirtualTerminal for SharedTerminal {
-    fn read(&self, buffer: &mut Vec<u8>) -> bool {
-        self.0.read(buffer)
-    }
-
-    fn write(&self, bytes: &[u8]) {
-        self.0.write(bytes);
-    }
-
-    fn close(&self) {
-        self.0.closer()();
-    }
-}
-
-impl TerminalOpener for OpenTerminals {
-    fn open(
-        &self,
-        system: &SystemConnection,
-        partition: Selector,
-    ) -> Result<Arc<dyn VirtualTerminal>, CallError> {
-        let terminal = system.link.open_terminal(partition)?;
-        Ok(Arc::new(SharedTerminal(terminal)))
-    }
 }
 
 /// The user's terminal in raw form for one command. Interrupting the reader is a cancellation of its own, so that the
@@ -129,7 +98,6 @@ impl CommandHost for ConsoleHost {
             output: &mut output,
             errors: &mut errors,
             terminal,
-            terminals: Some(&OpenTerminals),
             files: &Files(&self.home),
             cancelled: &|| cancellation.is_cancelled(),
             peer: &self.peer,
@@ -141,7 +109,7 @@ impl CommandHost for ConsoleHost {
     }
 
     fn command_names(&self) -> Vec<String> {
-        varan_command::command_names().map(str::to_owned).collect()
+        varan_command::command_names().into_iter().map(str::to_owned).collect()
     }
 
     fn user_name(&self) -> String {
@@ -177,6 +145,6 @@ impl CommandHost for ConsoleHost {
     }
 
     fn manual(&self, name: &str) -> Option<String> {
-        varan_command::manual(name)
+        varan_command::manual(name, self.console.release())
     }
 }

@@ -9,6 +9,8 @@ use crate::control::{Running, begin};
 use crate::frame::Layout;
 use crate::{simulation, sites};
 
+/// Time to read what the last scene showed.
+const PAUSE: std::time::Duration = std::time::Duration::from_secs(3);
 /// The partition that the tour makes.
 const NAME: &str = "varan1";
 const SYSTEM: &str = "p814-1";
@@ -21,7 +23,13 @@ struct Stage {
 
 impl Stage {
     fn say(&self, text: &str) {
-        if self.plain { println!("\n-- {text}") } else { println!("\n\x1b[1;36m-- {text}\x1b[0m") }
+        if self.plain {
+            println!("\n-- {text}");
+        } else {
+            // A person reads along.
+            std::thread::sleep(PAUSE);
+            println!("\n\x1b[1;36m-- {text}\x1b[0m");
+        }
     }
 
     fn start(&mut self) -> Result<(), String> {
@@ -201,6 +209,7 @@ fn simulate(directory: &Path) -> Result<(), String> {
     const SEED: u64 = 42;
     const STEPS: u64 = 400;
     const SHOWN: usize = 14;
+    const SKIPPED: usize = 150;
     let site = sites::load("demo")?;
     let (mut lines, mut losses) = (Vec::new(), 0);
     simulation::run(&site, directory, SEED, STEPS, &mut |line| {
@@ -208,7 +217,7 @@ fn simulate(directory: &Path) -> Result<(), String> {
         lines.push(line.to_owned());
     })?;
     println!("seconds step  what                               outcome   states");
-    lines.iter().take(SHOWN).for_each(|line| println!("{line}"));
+    lines.iter().skip(SKIPPED).take(SHOWN).for_each(|line| println!("{line}"));
     println!(
         "... {} more lines; {STEPS} steps, {losses} losses of power, nothing lost",
         lines.len().saturating_sub(SHOWN)

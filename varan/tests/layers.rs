@@ -103,18 +103,27 @@ fn nothing_that_is_linked_has_a_copyleft_licence() {
         .output()
         .expect("cargo metadata");
     if !output.status.success() {
-        println!("SKIP: licences: cargo metadata needs the registry: {}", String::from_utf8_lossy(&output.stderr));
+        println!(
+            "SKIP: licences: cargo metadata needs the registry: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         return;
     }
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("json");
     for package in metadata["packages"].as_array().expect("packages") {
         let name = package["name"].as_str().expect("name");
         let licence = package["license"].as_str().unwrap_or("");
-        let acceptable = licence.split(" OR ").any(|choice| !choice.contains("GPL") && !choice.contains("MPL"));
+        let acceptable =
+            licence.split(" OR ").any(|choice| !choice.contains("GPL") && !choice.contains("MPL"));
         assert!(acceptable && !licence.is_empty(), "{name} has the licence `{licence}`");
     }
     // One cryptography library only.
-    let names: Vec<&str> = metadata["packages"].as_array().expect("packages").iter().filter_map(|one| one["name"].as_str()).collect();
+    let names: Vec<&str> = metadata["packages"]
+        .as_array()
+        .expect("packages")
+        .iter()
+        .filter_map(|one| one["name"].as_str())
+        .collect();
     assert!(names.contains(&"aws-lc-rs"));
     assert!(!names.contains(&"ring"), "ring is built besides aws-lc-rs");
 }

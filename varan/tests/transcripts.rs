@@ -50,7 +50,8 @@ fn prompt_of(line: &str) -> Option<(&str, &str)> {
 
 fn read(path: &Path) -> Transcript {
     let text = std::fs::read_to_string(path).expect("transcript");
-    let mut transcript = Transcript { path: path.to_owned(), site: "demo".to_owned(), covers: Vec::new(), items: Vec::new() };
+    let mut transcript =
+        Transcript { path: path.to_owned(), site: "demo".to_owned(), covers: Vec::new(), items: Vec::new() };
     for line in text.lines() {
         if let Some(site) = line.strip_prefix("site: ") {
             transcript.site = site.trim().to_owned();
@@ -89,7 +90,10 @@ fn holes() -> Vec<(&'static str, regex::Regex)> {
 /// Whether a line matches its expectation, holes included.
 fn line_matches(mut expected: &str, mut seen: &str, holes: &[(&str, regex::Regex)]) -> bool {
     loop {
-        let next = holes.iter().filter_map(|(name, regex)| Some((expected.find(name)?, name, regex))).min_by_key(|found| found.0);
+        let next = holes
+            .iter()
+            .filter_map(|(name, regex)| Some((expected.find(name)?, name, regex)))
+            .min_by_key(|found| found.0);
         let Some((at, name, regex)) = next else { return expected == seen };
         if !seen.is_char_boundary(at) || seen.len() < at || expected[..at] != seen[..at] {
             return false;
@@ -284,7 +288,11 @@ fn every_passage_of_the_area_site_is_covered() {
     for (area, (done, all)) in &areas {
         println!("  {area}: {done} of {all}");
     }
-    let missing: Vec<&String> = passages.iter().filter(|(id, area)| *area == "site" && !covered.contains(*id)).map(|(id, _)| id).collect();
+    let missing: Vec<&String> = passages
+        .iter()
+        .filter(|(id, area)| *area == "site" && !covered.contains(*id))
+        .map(|(id, _)| id)
+        .collect();
     assert!(missing.is_empty(), "passages of the area site without a transcript: {missing:?}");
 }
 
@@ -292,7 +300,9 @@ fn every_passage_of_the_area_site_is_covered() {
 fn words_of_transcripts() -> BTreeSet<String> {
     let mut words = BTreeSet::new();
     let mut add = |text: &str| {
-        for word in text.split(|character: char| !(character.is_ascii_alphanumeric() || "_-".contains(character))) {
+        for word in
+            text.split(|character: char| !(character.is_ascii_alphanumeric() || "_-".contains(character)))
+        {
             words.insert(word.to_owned());
         }
     };

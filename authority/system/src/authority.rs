@@ -414,6 +414,8 @@ impl Authority {
             self.remember(id);
         }
         self.publish();
+        // Whoever caches what changed must know before the user who changed it asks again.
+        self.announce();
         for one in accepted {
             self.answer(one);
         }

@@ -9,7 +9,7 @@ use varan_contract::engine::{
 };
 use varan_model::configuration::BootMode;
 use varan_model::ids::{MacAddress, PartitionId, PartitionUuid};
-use varan_model::partition::PartitionEntry;
+use varan_model::partition::{GuestInstallation, PartitionEntry};
 
 use crate::decide::allocation;
 use crate::world::World;
@@ -90,12 +90,12 @@ pub fn specification(
         memory_megabytes: content.desired_memory,
         maximum_memory_megabytes: content.maximum_memory,
         processors: allocation(&content),
-        boot_mode: engine_boot_mode(partition.settings.boot_mode),
+        boot_mode: engine_boot_mode(entry.runtime.boot_mode.unwrap_or(partition.settings.boot_mode)),
         network_adapters: network_adapters(world, entry, settings),
         boot_disk: Some(settings.boot_disks.open(partition.uuid)?),
         installation: Installation {
             personality: personality(&installation.personality),
-            level: installation.level.clone(),
+            level: level(installation),
             hostname: if installation.hostname.is_empty() {
                 partition.name.clone()
             } else {
@@ -104,6 +104,17 @@ pub fn specification(
             address: installation.address,
         },
     })
+}
+
+/// The level of a new installation where nothing else is said: levels that the documents show.
+fn level(installation: &GuestInstallation) -> String {
+    let usual = match installation.personality.as_str() {
+        "linux" => "7.3",
+        "vios" => "2.2.5.10",
+        "ibmi" => "V7R3M0",
+        _ => "7100-03-05-1524",
+    };
+    if installation.level.is_empty() { usual.to_owned() } else { installation.level.clone() }
 }
 
 fn personality(word: &str) -> Personality {

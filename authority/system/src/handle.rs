@@ -1,5 +1,6 @@
 //! The way in for consoles of the same process: reads from the published snapshot, changes through the inbox.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -27,22 +28,23 @@ pub struct SystemHandle {
     engine: Arc<dyn PartitionEngine>,
     subscribers: Arc<Mutex<Vec<Arc<dyn SystemEvents>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    visited: AtomicU64,
 }
 
 /// Starts the authority of an opened system on a thread of its own. `make_engine` gets the inbox that the engine reports
 /// to.
 ///
 /// # Errors
-/// When the thread cannot be started.
+/// When the engine or the thread cannot be started.
 pub fn start(
     opened: Opened,
-    make_engine: impl FnOnce(Arc<Inbox>) -> Arc<dyn PartitionEngine>,
+    make_engine: impl FnOnce(Arc<Inbox>) -> std::io::Result<Arc<dyn PartitionEngine>>,
     guests: GuestSettings,
     environment: Arc<dyn Environment>,
     time_scale: f64,
 ) -> std::io::Result<SystemHandle> {
     let inbox = Arc::new(Inbox::default());
-    let engine = make_engine(inbox.clone());
+    let engine = make_engine(inbox.clone())?;
     let published = Arc::new(ArcSwap::from_pointee(opened.world.snapshot.clone()));
     let subscribers: Arc<Mutex<Vec<Arc<dyn SystemEvents>>>> = Arc::default();
     let name = format!("system {}", opened.world.system().hardware.site_name);
@@ -64,7 +66,8 @@ pub fn start(
         authority.run();
     };
     let thread = std::thread::Builder::new().name(name).spawn(run)?;
-    Ok(SystemHandle { published, inbox, engine, subscribers, thread: Mutex::new(Some(thread)) })
+    let (thread, visited) = (Mutex::new(Some(thread)), AtomicU64::default());
+    Ok(SystemHandle { published, inbox, engine, subscribers, thread, visited })
 }
 
 impl SystemHandle {
@@ -72,6 +75,12 @@ impl SystemHandle {
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.published.load_full()
+    }
+
+    /// Partitions that listings looked at since the start. For tests: the work of an answer is shown by this, not by time.
+    #[must_use]
+    pub fn partitions_visited(&self) -> u64 {
+        self.visited.load(Ordering::Relaxed)
     }
 
     /// Stops the authority after what it is doing. Guests lose their power.
@@ -94,7 +103,7 @@ impl Drop for SystemHandle {
 impl SystemLink for SystemHandle {
     fn call(&self, id: RequestId, request: SystemRequest) -> Result<SystemReply, CallError> {
         if request.is_read() {
-            return Ok(read(&self.published.load(), &request)?);
+            return Ok(read(&self.published.load(), &request, &self.visited)?);
         }
         let (reply, answer) = sync_channel(1);
         if !self.inbox.request(id, request, reply) {

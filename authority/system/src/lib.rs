@@ -17,3 +17,9 @@ mod opening;
 
 pub use handle::{SystemHandle, start};
 pub use opening::{InitialPartition, Opening, open};
+
+/// The cell in which the snapshots of a world are published; for those who drive an authority themselves.
+#[must_use]
+pub fn published(world: &world::World) -> arc_swap::ArcSwap<world::Snapshot> {
+    arc_swap::ArcSwap::from_pointee(world.snapshot.clone())
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use varan_contract::system::{PartitionFilter, SystemReply, SystemRequest};
 use varan_model::codes::MessageKey;
@@ -10,29 +11,53 @@ use varan_model::refusal::Refusal;
 
 use crate::world::Snapshot;
 
-/// Answers a read.
+/// Answers a read. Adds the number of partitions that it looked at to `visited`.
 ///
 /// # Errors
 /// An unknown partition or profile.
-pub fn read(snapshot: &Snapshot, request: &SystemRequest) -> Result<SystemReply, Refusal> {
+pub fn read(
+    snapshot: &Snapshot,
+    request: &SystemRequest,
+    visited: &AtomicU64,
+) -> Result<SystemReply, Refusal> {
     match request {
         SystemRequest::ListPartitions(filter) => Ok(SystemReply::Partitions {
             system: snapshot.system.clone(),
-            entries: select(snapshot, filter)?,
+            entries: select(snapshot, filter, visited)?,
         }),
         SystemRequest::ListProfiles { partitions, names, last_valid } => {
-            profiles(snapshot, partitions, names, *last_valid)
+            let chosen = select(snapshot, partitions, visited)?;
+            profiles(snapshot, chosen, names, *last_valid)
         }
         _ => Ok(SystemReply::System(snapshot.system.clone())),
     }
 }
 
-fn select(snapshot: &Snapshot, filter: &PartitionFilter) -> Result<Vec<PartitionEntry>, Refusal> {
+fn select(
+    snapshot: &Snapshot,
+    filter: &PartitionFilter,
+    visited: &AtomicU64,
+) -> Result<Vec<PartitionEntry>, Refusal> {
+    let mut looked_at = 0;
+    let chosen = choose(snapshot, filter, &mut looked_at);
+    visited.fetch_add(looked_at, Ordering::Relaxed);
+    chosen
+}
+
+fn choose(
+    snapshot: &Snapshot,
+    filter: &PartitionFilter,
+    looked_at: &mut u64,
+) -> Result<Vec<PartitionEntry>, Refusal> {
     match filter {
-        PartitionFilter::All => Ok(snapshot.partitions.iter().map(|(_, entry)| entry.clone()).collect()),
+        PartitionFilter::All => {
+            let entries = snapshot.partitions.iter().inspect(|_| *looked_at += 1);
+            Ok(entries.map(|(_, entry)| entry.clone()).collect())
+        }
         PartitionFilter::Only(selectors) => {
             let mut entries: Vec<PartitionEntry> = Vec::with_capacity(selectors.len());
             for selector in selectors {
+                *looked_at += 1;
                 let entry = snapshot.find(selector)?;
                 if !entries.iter().any(|present| present.partition.id == entry.partition.id) {
                     entries.push(entry.clone());
@@ -45,12 +70,12 @@ fn select(snapshot: &Snapshot, filter: &PartitionFilter) -> Result<Vec<Partition
 
 fn profiles(
     snapshot: &Snapshot,
-    filter: &PartitionFilter,
+    chosen: Vec<PartitionEntry>,
     names: &[String],
     last_valid: bool,
 ) -> Result<SystemReply, Refusal> {
     let mut rows: Vec<(Arc<Partition>, Arc<Profile>)> = Vec::new();
-    for entry in select(snapshot, filter)? {
+    for entry in chosen {
         if last_valid {
             let current = entry.partition.current.clone();
             let profile = current

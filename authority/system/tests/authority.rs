@@ -240,7 +240,7 @@ fn random_sequences_keep_the_invariants_and_survive_restarts() {
                     .map(|(_, entry)| entry.partition.clone())
                     .collect();
                 drop(bench);
-                bench = Bench::open(&directory, state);
+                bench = Bench::open(&directory, state.rotate_left(17) ^ 0xA5A5);
                 let again: Vec<_> = bench
                     .authority
                     .world()

@@ -106,10 +106,12 @@ fn drive(editor: &mut LineEditor, screen: &mut Screen, bytes: &[u8]) -> Option<E
     event
 }
 
+/// Columns, keys, what the screen shows, cursor row, cursor column, the line on return.
+type Row<'a> = (u16, &'a [u8], &'a str, usize, usize, &'a str);
+
 #[test]
 fn keys_edit_the_line_and_the_screen_follows() {
-    // (columns, keys, what the screen shows, cursor row, cursor column, the line on return)
-    let table: &[(u16, &[u8], &str, usize, usize, &str)] = &[
+    let table: &[Row<'_>] = &[
         (20, b"abc", "> abc", 0, 5, "abc"),
         (20, b"abc\x7f", "> ab", 0, 4, "ab"),
         (20, b"abc\x1b[D\x1b[DX", "> aXbc", 0, 4, "aXbc"),

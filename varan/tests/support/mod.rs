@@ -47,7 +47,8 @@ impl Bell {
             }
             rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
             while *rung == before {
-                let (guard, timeout) = self.changed.wait_timeout(rung, PATIENCE).unwrap_or_else(PoisonError::into_inner);
+                let (guard, timeout) =
+                    self.changed.wait_timeout(rung, PATIENCE).unwrap_or_else(PoisonError::into_inner);
                 rung = guard;
                 if timeout.timed_out() {
                     return check();
@@ -72,7 +73,8 @@ impl TestSite {
     pub fn start(name: &str, test: &str) -> Self {
         let mut site = varan::sites::load(name).expect("site");
         site.time_scale = TIME_SCALE;
-        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}-{}", std::process::id()));
+        let directory =
+            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&directory);
         Self::open(site, directory)
     }
@@ -96,7 +98,8 @@ impl TestSite {
         for frame in frames {
             frame.subscribe(bell.clone());
         }
-        let links: Vec<Arc<dyn SystemLink>> = frames.iter().map(|frame| frame.clone() as Arc<dyn SystemLink>).collect();
+        let links: Vec<Arc<dyn SystemLink>> =
+            frames.iter().map(|frame| frame.clone() as Arc<dyn SystemLink>).collect();
         make_home_directories(&site.consoles[0], layout).expect("homes");
         open_console(site, &site.consoles[0], layout, environment, &links).expect("console")
     }
@@ -134,7 +137,11 @@ impl TestSite {
             *seen.lock().expect("lock") = format!("{} {rmc}", entry.runtime.state.word());
             entry.runtime.state.word() == state && (!active || rmc)
         });
-        if there { Ok(()) } else { Err(format!("{name} of {system} is {}, not {state}", seen.lock().expect("lock"))) }
+        if there {
+            Ok(())
+        } else {
+            Err(format!("{name} of {system} is {}, not {state}", seen.lock().expect("lock")))
+        }
     }
 
     pub fn wait_system(&self, system: &str, state: &str) -> Result<(), String> {
@@ -167,8 +174,13 @@ impl Session {
         let cancellation = Cancellation::new();
         let capture = Capture::new(OUTPUT_MAX);
         let output = Output::new(capture.clone(), &cancellation);
-        let channels =
-            Channels { input: Input::empty(), output: output.clone(), error: output, terminal: None, cancellation };
+        let channels = Channels {
+            input: Input::empty(),
+            output: output.clone(),
+            error: output,
+            terminal: None,
+            cancellation,
+        };
         self.shell.as_mut().expect("shell").run_script(command, channels);
         String::from_utf8_lossy(&capture.take()).into_owned()
     }
@@ -230,7 +242,8 @@ impl Dialogue<'_> {
                 self.seen += at + text.len();
                 return Ok(());
             }
-            let (guard, timeout) = self.screen.changed.wait_timeout(bytes, PATIENCE).unwrap_or_else(PoisonError::into_inner);
+            let (guard, timeout) =
+                self.screen.changed.wait_timeout(bytes, PATIENCE).unwrap_or_else(PoisonError::into_inner);
             bytes = guard;
             if timeout.timed_out() {
                 return Err(format!("`{text}` never came; the terminal shows: {fresh}"));
@@ -249,7 +262,8 @@ impl Dialogue<'_> {
 
     /// Waits for the command's end.
     pub fn end(mut self) -> Result<(), String> {
-        let shell = self.thread.take().expect("thread").join().map_err(|_| "the session panicked".to_owned())?;
+        let shell =
+            self.thread.take().expect("thread").join().map_err(|_| "the session panicked".to_owned())?;
         self.session.shell = Some(shell);
         Ok(())
     }

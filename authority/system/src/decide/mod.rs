@@ -10,6 +10,8 @@ pub use dynamic::{DynamicPlan, allocation, finish_dynamic};
 pub use power::{activate, start_by_policy, system_timer};
 pub use runtime::engine_event;
 
+use std::sync::atomic::AtomicU64;
+
 use varan_contract::engine::{ProcessorAllocation, StopRequest};
 use varan_contract::system::{SystemReply, SystemRequest};
 use varan_model::ids::{PartitionId, PartitionUuid};
@@ -129,7 +131,7 @@ impl Decision {
 pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<Decision, Refusal> {
     match request {
         SystemRequest::GetSystem | SystemRequest::ListPartitions(_) | SystemRequest::ListProfiles { .. } => {
-            crate::reads::read(&world.snapshot, request)
+            crate::reads::read(&world.snapshot, request, &AtomicU64::default())
                 .map(|reply| Decision { answer: Answer::With(reply), ..Decision::default() })
         }
         SystemRequest::CreatePartition { record } => definition::create_partition(world, record, moment),

@@ -59,13 +59,14 @@ pub(super) fn power_on(
     }
     let mut decision = activate(world, entry, profile, moment)?;
     for change in &mut decision.changes {
-        if let Change::PutPartition(partition) = change {
-            if let Some(keylock) = options.keylock {
-                partition.settings.keylock = keylock;
+        match change {
+            Change::PutPartition(partition) => {
+                if let Some(keylock) = options.keylock {
+                    partition.settings.keylock = keylock;
+                }
             }
-            if let Some(mode) = options.boot_mode {
-                partition.settings.boot_mode = mode;
-            }
+            Change::PutRuntime(_, runtime) => runtime.boot_mode = options.boot_mode,
+            _ => {}
         }
     }
     Ok(decision)

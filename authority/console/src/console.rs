@@ -1,0 +1,314 @@
+//! The console: what its commands ask for.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use thiserror::Error;
+use varan_contract::engine::GuestTerminal;
+use varan_contract::system::{CallError, RequestId, Selector, SystemReply, SystemRequest};
+use varan_environment::Environment;
+use varan_model::attributes::Release;
+use varan_model::codes::MessageKey;
+use varan_model::refusal::Refusal;
+use varan_model::system::ManagedSystem;
+
+use crate::audit::AuditEntry;
+use crate::description::{ConsoleDescription, Secret, UserDescription};
+use crate::password::{self, PasswordError};
+use crate::role::TaskRole;
+use crate::store::{Change, Store, StoreError};
+use crate::systems::{SystemConnection, Systems};
+use crate::users::{LoginOutcome, OfferedKey, User, Users};
+use crate::writer::Writer;
+
+/// The resource role of users that may reach everything.
+const ALL_RESOURCES: &str = "ALL:";
+
+/// Why a console cannot be opened or a user not changed.
+#[derive(Debug, Error)]
+pub enum ConsoleError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A password.
+    #[error("user {user}: {source}")]
+    Password {
+        /// Whose.
+        user: String,
+        /// Reason.
+        source: PasswordError,
+    },
+    /// A user that no console can have.
+    #[error("user {user}: {reason}")]
+    User {
+        /// Who.
+        user: String,
+        /// In words.
+        reason: String,
+    },
+    /// The writing thread cannot be started.
+    #[error("the thread of the console's database cannot be started: {0}")]
+    Thread(std::io::Error),
+}
+
+/// A management console.
+pub struct Console {
+    description: ConsoleDescription,
+    environment: Arc<dyn Environment>,
+    systems: Systems,
+    users: Users,
+    /// Held while a user is changed, so that database and memory change in the same order.
+    changing_users: Mutex<()>,
+    writer: Writer,
+}
+
+impl Console {
+    /// Opens or makes the console whose database is in `directory`. The described users are taken into a new database
+    /// only.
+    ///
+    /// # Errors
+    /// [`ConsoleError`].
+    pub fn open(
+        directory: &Path,
+        description: ConsoleDescription,
+        environment: Arc<dyn Environment>,
+        systems: Vec<SystemConnection>,
+    ) -> Result<Self, ConsoleError> {
+        let mut store = Store::open(directory)?;
+        if store.is_new() {
+            let users = description.users.iter().map(|user| first_user(user, &*environment));
+            store.begin(&users.collect::<Result<Vec<_>, _>>()?)?;
+        }
+        let users = store.users()?;
+        let nobody = format!("{:016x}{:016x}", environment.random(), environment.random());
+        let decoy = password::hash(&nobody, &*environment)
+            .map_err(|source| ConsoleError::Password { user: "(none)".to_owned(), source })?;
+        Ok(Self {
+            description,
+            environment,
+            systems: Systems::new(systems),
+            users: Users::new(users, decoy),
+            changing_users: Mutex::new(()),
+            writer: Writer::start(store).map_err(ConsoleError::Thread)?,
+        })
+    }
+
+    /// What the console was told about itself.
+    #[must_use]
+    pub fn description(&self) -> &ConsoleDescription {
+        &self.description
+    }
+
+    /// The release, which decides what attributes exist.
+    #[must_use]
+    pub fn release(&self) -> Release {
+        self.description.release
+    }
+
+    /// Clock and randomness.
+    #[must_use]
+    pub fn environment(&self) -> &Arc<dyn Environment> {
+        &self.environment
+    }
+
+    /// The systems in the order in which they are connected.
+    pub fn systems(&self) -> impl Iterator<Item = &Arc<SystemConnection>> {
+        self.systems.all()
+    }
+
+    /// Finds the system that `-m` names: its user-defined name, `tttt-mmm*sssssss`, or the site's name or alias.
+    ///
+    /// # Errors
+    /// [`MessageKey::SystemNotFound`], [`MessageKey::SystemAmbiguous`].
+    pub fn find_system(&self, name: &str) -> Result<Arc<SystemConnection>, Refusal> {
+        let ask = |connection: &SystemConnection| match connection
+            .link
+            .call(self.request_id(), SystemRequest::GetSystem)
+        {
+            Ok(SystemReply::System(system)) => Some(system),
+            _ => None,
+        };
+        self.systems.find(name, self.environment.monotonic(), ask)
+    }
+
+    /// A new request id.
+    #[must_use]
+    pub fn request_id(&self) -> RequestId {
+        RequestId(u128::from(self.environment.random()) << 64 | u128::from(self.environment.random()))
+    }
+
+    /// Asks a system.
+    ///
+    /// # Errors
+    /// What the system refuses, [`MessageKey::SystemNoConnection`], [`MessageKey::Busy`].
+    pub fn call(&self, system: &SystemConnection, request: SystemRequest) -> Result<SystemReply, Refusal> {
+        self.answer(system, system.link.call(self.request_id(), request))
+    }
+
+    /// Opens the virtual terminal of a partition.
+    ///
+    /// # Errors
+    /// As [`Console::call`].
+    pub fn open_terminal(
+        &self,
+        system: &SystemConnection,
+        partition: Selector,
+    ) -> Result<Box<dyn GuestTerminal>, Refusal> {
+        system.link.open_terminal(partition).map_err(|error| call_refusal(error, system))
+    }
+
+    /// Turns the result of a call that was made elsewhere into what a user sees.
+    ///
+    /// # Errors
+    /// As [`Console::call`].
+    pub fn answer(
+        &self,
+        system: &SystemConnection,
+        result: Result<SystemReply, CallError>,
+    ) -> Result<SystemReply, Refusal> {
+        result.map_err(|error| call_refusal(error, system))
+    }
+
+    /// The system itself; one that cannot be reached is described in state `No Connection`.
+    ///
+    /// # Errors
+    /// What the system refuses, [`MessageKey::Busy`].
+    pub fn describe(&self, system: &SystemConnection) -> Result<Arc<ManagedSystem>, Refusal> {
+        match system.link.call(self.request_id(), SystemRequest::GetSystem) {
+            Ok(SystemReply::System(found)) => {
+                self.systems.saw(system, &found);
+                Ok(found)
+            }
+            Ok(_) | Err(CallError::NoConnection) => Ok(self.systems.unreachable(system)),
+            Err(error) => Err(call_refusal(error, system)),
+        }
+    }
+
+    /// Decides on a password. Takes the time of one Argon2 hash.
+    #[must_use]
+    pub fn check_password(&self, user: &str, password: &str, peer: &str) -> LoginOutcome {
+        let outcome = self.users.check_password(user, password, || self.environment.monotonic());
+        self.note_login(&outcome, peer);
+        outcome
+    }
+
+    /// Decides on a public key.
+    #[must_use]
+    pub fn check_key(&self, user: &str, key: OfferedKey<'_>, peer: &str) -> LoginOutcome {
+        let outcome = self.users.check_key(user, key.line, self.environment.monotonic());
+        if key.proven {
+            self.note_login(&outcome, peer);
+        }
+        outcome
+    }
+
+    fn note_login(&self, outcome: &LoginOutcome, peer: &str) {
+        if let LoginOutcome::Accepted(user) = outcome {
+            let seconds = self.environment.wall_clock().seconds();
+            self.users.note_login(&user.name, seconds);
+            self.writer.note(Change::Login { user: user.name.clone(), seconds, peer: peer.to_owned() });
+        }
+    }
+
+    /// The user of that name.
+    #[must_use]
+    pub fn user(&self, name: &str) -> Option<Arc<User>> {
+        self.users.get(name)
+    }
+
+    /// All users in the order of their names.
+    #[must_use]
+    pub fn users(&self) -> Vec<Arc<User>> {
+        self.users.all()
+    }
+
+    /// Adds or replaces a user, durably.
+    ///
+    /// # Errors
+    /// [`ConsoleError`]; nothing is changed then.
+    pub fn put_user(&self, user: &UserDescription) -> Result<(), ConsoleError> {
+        let user = first_user(user, &*self.environment)?;
+        let _changing = self.changing_users.lock().unwrap_or_else(PoisonError::into_inner);
+        self.writer.write(Change::PutUser(Box::new(user.clone())))?;
+        self.users.put(user);
+        Ok(())
+    }
+
+    /// Removes a user, durably; false if there was none.
+    ///
+    /// # Errors
+    /// [`ConsoleError::Store`].
+    pub fn remove_user(&self, name: &str) -> Result<bool, ConsoleError> {
+        let _changing = self.changing_users.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.users.get(name).is_none() {
+            return Ok(false);
+        }
+        self.writer.write(Change::RemoveUser(name.to_owned()))?;
+        Ok(self.users.remove(name))
+    }
+
+    /// Records that a command ended. Does not wait for the disk.
+    pub fn record(&self, user: &str, peer: &str, command: &str, status: u8) {
+        let mut entry = AuditEntry {
+            seconds: self.environment.wall_clock().seconds(),
+            user: user.to_owned(),
+            peer: peer.to_owned(),
+            command: command.to_owned(),
+            status,
+        };
+        entry.cut();
+        self.writer.note(Change::Audit(entry));
+    }
+
+    /// The newest audit entries, newest first, with all that was recorded before this call.
+    ///
+    /// # Errors
+    /// [`ConsoleError::Store`].
+    pub fn audit(&self, limit: u32) -> Result<Vec<AuditEntry>, ConsoleError> {
+        Ok(self.writer.audit(limit)?)
+    }
+
+    /// Number of audit entries and logins that could not be written: the disk is full or damaged.
+    #[must_use]
+    pub fn lost_records(&self) -> u64 {
+        self.writer.lost()
+    }
+}
+
+/// What a user sees of a call that failed.
+fn call_refusal(error: CallError, system: &SystemConnection) -> Refusal {
+    match error {
+        CallError::Refused(refusal) => *refusal,
+        CallError::NoConnection => Refusal::new(MessageKey::SystemNoConnection).with(system.name()),
+        CallError::Busy => Refusal::new(MessageKey::Busy),
+    }
+}
+
+fn first_user(user: &UserDescription, environment: &dyn Environment) -> Result<User, ConsoleError> {
+    let wrong = |reason: String| ConsoleError::User { user: user.name.clone(), reason };
+    if TaskRole::from_word(&user.task_role).is_none() {
+        return Err(wrong(format!("there is no task role {}", user.task_role)));
+    }
+    if user.resource_role != ALL_RESOURCES {
+        // A role that would be ignored gives more than its author meant.
+        return Err(wrong(format!("the resource role {} is not supported", user.resource_role)));
+    }
+    let wrong_password = |source| ConsoleError::Password { user: user.name.clone(), source };
+    let password_hash = match &user.password {
+        None => None,
+        Some(Secret::Plain(text)) => Some(password::hash(text, environment).map_err(wrong_password)?),
+        Some(Secret::Hash(text)) => {
+            password::check_hash(text).map_err(wrong_password)?;
+            Some(text.clone())
+        }
+    };
+    Ok(User {
+        name: user.name.clone(),
+        task_role: user.task_role.clone(),
+        resource_role: user.resource_role.clone(),
+        description: user.description.clone(),
+        password_hash,
+        authorized_keys: user.authorized_keys.clone(),
+        last_login_seconds: None,
+    })
+}

@@ -1,0 +1,235 @@
+//! `chhwres`: changes memory and processors of partitions while they run.
+
+use varan_console::Task;
+use varan_contract::system::{DynamicOperation, Resource, SystemRequest};
+use varan_model::attributes::memory::SYSTEM_MEMORY;
+use varan_model::units::ProcessingUnits;
+
+use super::{ATTRIBUTES, DETAIL, MANAGED_SYSTEM, PARTITION_ID, PARTITION_NAME, WAIT, lshwres};
+use crate::catalog::{AttributeGroup, CommandDefinition};
+use crate::failure::{CommandError, invalid_parameters, not_supported};
+use crate::form::Form;
+use crate::form::PartOfForm::{AtMostOne, OneOf, Optional, Required, SomeOf, When};
+use crate::invocation::{Invocation, selector};
+use crate::manual::{AttributeHelp, attributes};
+use crate::options::{HELP, OptionDefinition, OptionValue, ParsedOptions};
+use crate::records::record;
+use varan_model::attributes::{Change, Listing};
+use varan_model::refusal::Refusal;
+
+/// Minutes that a dynamic change waits for the operating system when `-w` is not given.
+const WAIT_MINUTES: u32 = 5;
+
+pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
+    name: "chhwres",
+    summary: "change hardware resources of partitions and managed systems",
+    options: &[
+        OptionDefinition::new(
+            "-r",
+            OptionValue::Word(&[
+                "mem",
+                "proc",
+                "io",
+                "virtualio",
+                "mempool",
+                "rspool",
+                "pmem",
+                "procpool",
+                "sriov",
+                "hca",
+                "hea",
+                "sni",
+                "accel",
+                "resgroup",
+            ]),
+            "What to change: memory, processors.",
+        ),
+        OptionDefinition::later("--rsubtype", OptionValue::Text("subtype"), "Kind of resource within -r."),
+        MANAGED_SYSTEM,
+        OptionDefinition::new(
+            "-o",
+            OptionValue::Word(&["a", "r", "m", "s", "c", "e", "d", "act"]),
+            "a: add, r: remove, m: move to another partition, s: set.",
+        ),
+        PARTITION_NAME,
+        PARTITION_ID,
+        OptionDefinition::new("-t", OptionValue::Text("partition-name"), "Partition to move to."),
+        OptionDefinition::new(
+            "--tid",
+            OptionValue::PartitionId("partition-ID"),
+            "ID of the partition to move to.",
+        ),
+        OptionDefinition::new("-q", OptionValue::Number("quantity", 1, 1 << 40), "Memory in MB."),
+        OptionDefinition::new("--procs", OptionValue::Number("processors", 1, 65_535), "Processors."),
+        OptionDefinition::new("--procunits", OptionValue::Units("processing-units"), "Processing units."),
+        ATTRIBUTES,
+        WAIT,
+        DETAIL,
+        OptionDefinition::new(
+            "--force",
+            OptionValue::Flag,
+            "Carry the change out although the partition may object.",
+        ),
+        OptionDefinition::later("--entitled", OptionValue::Text("quantity"), "I/O entitled memory."),
+        OptionDefinition::later("--poolname", OptionValue::Text("pool-name"), "Shared processor pool."),
+        OptionDefinition::later("--poolid", OptionValue::Text("pool-ID"), "Shared processor pool."),
+        OptionDefinition::later("-l", OptionValue::Text("slot-DRC-index"), "Physical I/O slot."),
+        OptionDefinition::later("-s", OptionValue::Text("virtual-slot"), "Virtual slot."),
+        OptionDefinition::later("--logport", OptionValue::Text("logical-port-ID"), "SR-IOV logical port."),
+        OptionDefinition::later("--vnetwork", OptionValue::Text("virtual-network"), "Virtual network."),
+        OptionDefinition::later("--vswitch", OptionValue::Text("virtual-switch"), "Virtual switch."),
+        OptionDefinition::later("--device", OptionValue::Text("device"), "Device."),
+        OptionDefinition::later("--volume", OptionValue::Text("volume"), "Persistent memory volume."),
+        OptionDefinition::later("--manual", OptionValue::Flag, "The device is selected by hand."),
+        OptionDefinition::later("--allownetdisrupt", OptionValue::Flag, "The network may be disrupted."),
+        OptionDefinition::later("-g", OptionValue::Text("group-name"), "Resource group."),
+        OptionDefinition::later("--gid", OptionValue::Text("group-ID"), "Resource group."),
+        OptionDefinition::later("-v", OptionValue::Flag, "Show progress."),
+        HELP,
+    ],
+    forms: &[
+        Form::new(&[
+            When("-r", &["mem"]),
+            Required("-m"),
+            When("-o", &["a", "r"]),
+            OneOf(&["-p", "--id"]),
+            Required("-q"),
+            Optional("-w"),
+            Optional("-d"),
+            Optional("--force"),
+        ]),
+        Form::new(&[
+            When("-r", &["mem"]),
+            Required("-m"),
+            When("-o", &["m"]),
+            OneOf(&["-p", "--id"]),
+            OneOf(&["-t", "--tid"]),
+            Required("-q"),
+            Optional("-w"),
+            Optional("-d"),
+            Optional("--force"),
+        ]),
+        Form::new(&[
+            When("-r", &["mem"]),
+            Required("-m"),
+            When("-o", &["s"]),
+            AtMostOne(&["-p", "--id"]),
+            Required("-a"),
+        ]),
+        Form::new(&[
+            When("-r", &["proc"]),
+            Required("-m"),
+            When("-o", &["a", "r"]),
+            OneOf(&["-p", "--id"]),
+            SomeOf(&["--procs", "--procunits"]),
+            Optional("-w"),
+            Optional("-d"),
+            Optional("--force"),
+        ]),
+        Form::new(&[
+            When("-r", &["proc"]),
+            Required("-m"),
+            When("-o", &["m"]),
+            OneOf(&["-p", "--id"]),
+            OneOf(&["-t", "--tid"]),
+            SomeOf(&["--procs", "--procunits"]),
+            Optional("-w"),
+            Optional("-d"),
+            Optional("--force"),
+        ]),
+        Form::new(&[
+            When("-r", &["proc"]),
+            Required("-m"),
+            When("-o", &["s"]),
+            OneOf(&["-p", "--id"]),
+            Required("-a"),
+        ]),
+        Form::new(&[
+            When("-r", &["mempool", "rspool", "resgroup"]),
+            Required("-m"),
+            When("-o", &["a", "r", "s"]),
+            AtMostOne(&["-p", "--id"]),
+            Optional("-a"),
+        ]),
+        Form::later(&[When(
+            "-r",
+            &["io", "virtualio", "pmem", "procpool", "sriov", "hca", "hea", "sni", "accel"],
+        )]),
+    ],
+    filters: &[],
+    attributes: &[
+        AttributeGroup { title: "-r mem -o s", attributes: settable_memory },
+        AttributeGroup { title: "-r proc -o s", attributes: |_| SHARING.to_vec() },
+    ],
+    run,
+};
+
+const SHARING: [AttributeHelp; 2] = [
+    AttributeHelp {
+        name: "sharing_mode",
+        help: "keep_idle_procs, share_idle_procs, share_idle_procs_active, share_idle_procs_always, cap, uncap.",
+        listing: Listing::Never,
+        change: Change::Anytime,
+    },
+    AttributeHelp {
+        name: "uncap_weight",
+        help: "Weight when uncapped, 0 to 255.",
+        listing: Listing::Never,
+        change: Change::Anytime,
+    },
+];
+
+fn settable_memory(release: varan_model::attributes::Release) -> Vec<AttributeHelp> {
+    attributes(&SYSTEM_MEMORY, release).into_iter().filter(|one| one.change == Change::Anytime).collect()
+}
+
+fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+    let resource = options.require("-r")?;
+    let set = options.get("-o") == Some("s");
+    let of_partition = options.has("-p") || options.has("--id");
+    let task = if set && resource == "mem" { Task::ChangeSystem } else { Task::DynamicChange };
+    invocation.authorize(task)?;
+    let system = invocation.system(options)?;
+    match resource {
+        "mem" if set && of_partition => Err(not_supported("chhwres -r mem -o s for a partition").into()),
+        "mem" if set => {
+            let record = record(options.require("-a")?)?;
+            invocation.ask(&system, SystemRequest::SetSystemMemory { record })?;
+            Ok(0)
+        }
+        "proc" if set => {
+            let record = record(options.require("-a")?)?;
+            let partition = selector(options, "-p", "--id")?;
+            invocation.ask_long(&system, SystemRequest::SetSharing { partition, record })?;
+            Ok(0)
+        }
+        "mem" | "proc" => {
+            let request = change(options, resource)?;
+            invocation.ask_long(&system, request)?;
+            Ok(0)
+        }
+        other => Err(lshwres::missing_resource("chhwres", other, &system.hardware).into()),
+    }
+}
+
+fn change(options: &ParsedOptions, resource: &str) -> Result<SystemRequest, Refusal> {
+    let operation = match options.require("-o")? {
+        "a" => DynamicOperation::Add,
+        "r" => DynamicOperation::Remove,
+        _ => DynamicOperation::Move(selector(options, "-t", "--tid")?),
+    };
+    let resource = if resource == "mem" {
+        Resource::Memory(options.number("-q")?.ok_or_else(|| invalid_parameters(&["-q"]))?)
+    } else {
+        Resource::Processors {
+            processors: options.number("--procs")?.unwrap_or_default(),
+            units: options.number("--procunits")?.unwrap_or(ProcessingUnits(0)),
+        }
+    };
+    Ok(SystemRequest::ChangeResource {
+        partition: selector(options, "-p", "--id")?,
+        operation,
+        resource,
+        wait_minutes: options.number("-w")?.unwrap_or(WAIT_MINUTES),
+    })
+}

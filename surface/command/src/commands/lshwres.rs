@@ -1,0 +1,273 @@
+//! `lshwres`: memory and processors.
+
+use std::sync::Arc;
+
+use varan_console::Task;
+use varan_contract::system::PartitionFilter;
+use varan_model::attributes::memory::{PARTITION_MEMORY, SYSTEM_MEMORY, SystemResourceRow};
+use varan_model::attributes::partition::PartitionRow;
+use varan_model::attributes::processor::{PARTITION_PROCESSORS, POOL_PROCESSORS, SYSTEM_PROCESSORS};
+use varan_model::attributes::{Attribute, Table, Value};
+use varan_model::codes::MessageKey;
+use varan_model::refusal::Refusal;
+use varan_model::system::{ManagedSystem, SystemState};
+
+use super::{FIELDS, FILTER, HEADER, MANAGED_SYSTEM, lssyscfg};
+use crate::catalog::{AttributeGroup, CommandDefinition};
+use crate::failure::{CommandError, invalid_parameters, not_supported};
+use crate::form::Form;
+use crate::form::PartOfForm::{AtMostOne, Needs, Optional, Required, When};
+use crate::invocation::Invocation;
+use crate::listing::Layout;
+use crate::manual::attributes;
+use crate::options::{HELP, OptionDefinition, OptionValue, ParsedOptions};
+use crate::select::Filters;
+
+const PARTITION_FILTERS: &[&str] = &["lpar_names", "lpar_ids"];
+
+pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
+    name: "lshwres",
+    summary: "list hardware resources",
+    options: &[
+        OptionDefinition::new(
+            "-r",
+            OptionValue::Word(&[
+                "mem",
+                "proc",
+                "io",
+                "virtualio",
+                "mempool",
+                "rspool",
+                "pmem",
+                "procpool",
+                "sriov",
+                "hca",
+                "hea",
+                "sni",
+                "accel",
+                "resgroup",
+            ]),
+            "What to list: memory, processors.",
+        ),
+        OptionDefinition::later("--rsubtype", OptionValue::Text("subtype"), "Kind of resource within -r."),
+        MANAGED_SYSTEM,
+        OptionDefinition::new(
+            "--level",
+            OptionValue::Text("{sys | lpar | pool}"),
+            "Whose resources: of the managed system, of partitions, of the shared processor pool.",
+        ),
+        OptionDefinition::new("-R", OptionValue::Flag, "Only what rsthwres could restore."),
+        OptionDefinition::new(
+            "--maxmem",
+            OptionValue::Number("maximum-memory", 1, 1 << 40),
+            "Show the memory that must be free for a partition with this maximum, in MB.",
+        ),
+        OptionDefinition::new(
+            "--hptratio",
+            OptionValue::Word(&["1:32", "1:64", "1:128", "1:256", "1:512"]),
+            "With --maxmem, the hardware page table ratio, 1:128 when not given.",
+        ),
+        OptionDefinition::later("--stat", OptionValue::Flag, "Statistics of shared memory."),
+        OptionDefinition::later("--sriovstat", OptionValue::Flag, "Statistics of SR-IOV ports."),
+        FILTER,
+        FIELDS,
+        HEADER,
+        HELP,
+    ],
+    forms: &[
+        Form::new(&[
+            When("-r", &["mem"]),
+            Required("-m"),
+            When("--level", &["sys"]),
+            AtMostOne(&["-R", "--maxmem"]),
+            Needs("--hptratio", "--maxmem"),
+            Optional("-F"),
+            Needs("--header", "-F"),
+        ]),
+        Form::new(&[
+            When("-r", &["mem"]),
+            Required("-m"),
+            When("--level", &["lpar"]),
+            Optional("-R"),
+            Optional("--filter"),
+            Optional("-F"),
+            Needs("--header", "-F"),
+        ]),
+        Form::new(&[
+            When("-r", &["proc"]),
+            Required("-m"),
+            When("--level", &["lpar"]),
+            Optional("-R"),
+            Optional("--filter"),
+            Optional("-F"),
+            Needs("--header", "-F"),
+        ]),
+        Form::new(&[
+            When("-r", &["proc"]),
+            Required("-m"),
+            When("--level", &["sys", "pool"]),
+            Optional("-R"),
+            Optional("-F"),
+            Needs("--header", "-F"),
+        ]),
+        Form::new(&[
+            When("-r", &["mempool", "rspool", "resgroup"]),
+            Required("-m"),
+            Optional("--filter"),
+            Optional("-F"),
+            Needs("--header", "-F"),
+        ]),
+        Form::later(&[When(
+            "-r",
+            &["io", "virtualio", "pmem", "procpool", "sriov", "hca", "hea", "sni", "accel"],
+        )]),
+    ],
+    filters: &[("-r mem --level lpar", PARTITION_FILTERS), ("-r proc --level lpar", PARTITION_FILTERS)],
+    attributes: &[
+        AttributeGroup {
+            title: "-r mem --level sys",
+            attributes: |release| attributes(&SYSTEM_MEMORY, release),
+        },
+        AttributeGroup {
+            title: "-r mem --level sys --maxmem",
+            attributes: |release| attributes(&REQUIRED_MEMORY, release),
+        },
+        AttributeGroup {
+            title: "-r mem --level lpar",
+            attributes: |release| attributes(&PARTITION_MEMORY, release),
+        },
+        AttributeGroup {
+            title: "-r proc --level sys",
+            attributes: |release| attributes(&SYSTEM_PROCESSORS, release),
+        },
+        AttributeGroup {
+            title: "-r proc --level lpar",
+            attributes: |release| attributes(&PARTITION_PROCESSORS, release),
+        },
+        AttributeGroup {
+            title: "-r proc --level pool",
+            attributes: |release| attributes(&POOL_PROCESSORS, release),
+        },
+    ],
+    run,
+};
+
+/// What a partition with a maximum memory needs before it can be activated.
+struct RequiredMemory {
+    megabytes: u64,
+}
+
+fn required(row: &RequiredMemory) -> Value {
+    Value::of(row.megabytes)
+}
+
+/// Attributes of `--maxmem`.
+static REQUIRED_MEMORY: Table<RequiredMemory> = Table {
+    name: "mem sys maxmem",
+    attributes: &[
+        Attribute::new(
+            "required_min_mem_aix_linux",
+            "Memory in MB that must be free for an AIX or Linux partition.",
+            required,
+        )
+        .unverified(),
+        Attribute::new(
+            "required_min_mem_os400",
+            "Memory in MB that must be free for an IBM i partition.",
+            required,
+        )
+        .unverified(),
+        Attribute::new(
+            "required_min_mem_vios",
+            "Memory in MB that must be free for a Virtual I/O Server.",
+            required,
+        )
+        .unverified(),
+    ],
+};
+
+fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+    invocation.authorize(Task::ListHardware)?;
+    match (options.require("-r")?, options.get("--level")) {
+        ("mem", Some("sys")) if options.has("--maxmem") => required_memory(invocation, options),
+        ("mem", Some("sys")) => system_level(invocation, options, &SYSTEM_MEMORY),
+        ("mem", _) => partition_level(invocation, options, &PARTITION_MEMORY),
+        ("proc", Some("sys")) => system_level(invocation, options, &SYSTEM_PROCESSORS),
+        ("proc", Some("pool")) => system_level(invocation, options, &POOL_PROCESSORS),
+        ("proc", _) => partition_level(invocation, options, &PARTITION_PROCESSORS),
+        (resource, _) => {
+            let system = invocation.system(options)?;
+            Err(missing_resource("lshwres", resource, &system.hardware).into())
+        }
+    }
+}
+
+/// The refusal for a resource that this level has not, or that the machine has not.
+pub(super) fn missing_resource(
+    command: &str,
+    resource: &str,
+    hardware: &varan_model::hardware::Hardware,
+) -> Refusal {
+    match resource {
+        "resgroup" => Refusal::new(MessageKey::ResourceGroupsUnsupported),
+        "mempool" if !hardware.capable("active_mem_sharing_capable") => {
+            Refusal::new(MessageKey::SuspendUnsupported)
+        }
+        "rspool" if !hardware.capable("lpar_suspend_capable") => Refusal::new(MessageKey::SuspendUnsupported),
+        _ => not_supported(format_args!("{command} -r {resource}")),
+    }
+}
+
+fn reachable(invocation: &Invocation<'_>, options: &ParsedOptions) -> Result<Arc<ManagedSystem>, Refusal> {
+    let connection = invocation.system(options)?;
+    let system = invocation.console.describe(&connection)?;
+    if system.state == SystemState::NoConnection {
+        return Err(Refusal::new(MessageKey::SystemNoConnection).with(connection.name()));
+    }
+    Ok(system)
+}
+
+fn system_level(
+    invocation: &mut Invocation<'_>,
+    options: &ParsedOptions,
+    table: &'static Table<SystemResourceRow>,
+) -> Result<u8, CommandError> {
+    let layout = Layout::new(table, options, invocation.console.release())?;
+    let system = reachable(invocation, options)?;
+    // Nothing of a system itself is ever restored by rsthwres.
+    let row = (!options.has("-R")).then_some(system);
+    layout.print(row, invocation.output)
+}
+
+fn required_memory(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+    let layout = Layout::new(&REQUIRED_MEMORY, options, invocation.console.release())?;
+    let maximum: u64 = options.number("--maxmem")?.unwrap_or_default();
+    let ratio = options.get("--hptratio").and_then(|ratio| ratio.strip_prefix("1:")).unwrap_or("128");
+    let ratio: u64 = ratio.parse().map_err(|_| invalid_parameters(&["--hptratio"]))?;
+    let system = reachable(invocation, options)?;
+    let hardware = &system.hardware;
+    let block = hardware.memory_region_size;
+    if maximum > hardware.installed_memory.saturating_mul(2) {
+        return Err(invalid_parameters(&["--maxmem"]).into());
+    }
+    // One memory block to start with, and the page table that grows with the maximum.
+    let megabytes = block + hardware.partition_overhead(maximum, ratio).next_multiple_of(block);
+    layout.print([RequiredMemory { megabytes }], invocation.output)
+}
+
+fn partition_level(
+    invocation: &mut Invocation<'_>,
+    options: &ParsedOptions,
+    table: &'static Table<PartitionRow>,
+) -> Result<u8, CommandError> {
+    let layout = Layout::new(table, options, invocation.console.release())?;
+    let filters = Filters::parse(options, PARTITION_FILTERS)?;
+    let system = invocation.system(options)?;
+    let partitions: PartitionFilter = filters.partitions()?;
+    let mut rows = lssyscfg::rows(invocation, &system, partitions)?;
+    if options.has("-R") {
+        // What a failed dynamic change left behind is settled at once here, so nothing waits to be restored.
+        rows.clear();
+    }
+    layout.print(rows, invocation.output)
+}

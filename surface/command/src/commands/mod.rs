@@ -1,0 +1,90 @@
+//! One module for each command or pair of commands.
+
+mod chhwres;
+mod chlparstate;
+mod chsyscfg;
+mod chsysstate;
+mod console;
+pub(crate) mod later;
+mod lshmc;
+mod lshwres;
+mod lsrefcode;
+mod lssyscfg;
+mod mksyscfg;
+mod rmsyscfg;
+mod terminal;
+
+use crate::catalog::CommandDefinition;
+use crate::options::{OptionDefinition, OptionValue};
+
+/// Every command that is there, in the order of their names.
+pub(crate) static ALL: &[&CommandDefinition] = &[
+    &chhwres::COMMAND,
+    &chlparstate::COMMAND,
+    &chsyscfg::COMMAND,
+    &chsysstate::COMMAND,
+    &lshmc::COMMAND,
+    &console::USERS,
+    &lshwres::COMMAND,
+    &lsrefcode::COMMAND,
+    &lssyscfg::COMMAND,
+    &console::CONNECTIONS,
+    &mksyscfg::COMMAND,
+    &terminal::OPEN,
+    &rmsyscfg::COMMAND,
+    &terminal::CLOSE,
+];
+
+const MANAGED_SYSTEM: OptionDefinition = OptionDefinition::new(
+    "-m",
+    OptionValue::Text("managed-system"),
+    "User-defined name of the managed system, or tttt-mmm*sssssss.",
+);
+const PARTITION_NAME: OptionDefinition =
+    OptionDefinition::new("-p", OptionValue::Text("partition-name"), "Name of the partition.");
+const PARTITION_ID: OptionDefinition =
+    OptionDefinition::new("--id", OptionValue::PartitionId("partition-ID"), "ID of the partition.");
+const FILTER: OptionDefinition = OptionDefinition::new(
+    "--filter",
+    OptionValue::Text("\"filter-data\""),
+    "List only what the filters name: \"name=value[,name=value...]\".",
+);
+const FIELDS: OptionDefinition = OptionDefinition::new(
+    "-F",
+    OptionValue::OptionalText("attribute-names"),
+    "Print only the values of these attributes, separated as the names are; of all attributes when none is named.",
+);
+const HEADER: OptionDefinition = OptionDefinition::new(
+    "--header",
+    OptionValue::Flag,
+    "With -F, print a line with the attribute names first.",
+);
+const RECORD: OptionDefinition = OptionDefinition::new(
+    "-i",
+    OptionValue::Text("\"configuration-data\""),
+    "The data: \"attribute=value,attribute=value,...\"; a value with commas is quoted.",
+);
+const RECORD_FILE: OptionDefinition = OptionDefinition::new(
+    "-f",
+    OptionValue::Text("configuration-file"),
+    "A file of the user's home with one record on each line.",
+);
+const ATTRIBUTES: OptionDefinition = OptionDefinition::new(
+    "-a",
+    OptionValue::Text("\"attributes\""),
+    "The attributes: \"name=value,name=value,...\".",
+);
+const WAIT: OptionDefinition = OptionDefinition::new(
+    "-w",
+    OptionValue::Number("wait-time", 0, 999),
+    "Minutes to wait for the operating system, 5 when not given; 0 waits without limit.",
+);
+const DETAIL: OptionDefinition = OptionDefinition::new(
+    "-d",
+    OptionValue::Number("detail-level", 0, 5),
+    "Detail that the partition gives when a change fails, 0 to 5.",
+);
+const IMMEDIATE: OptionDefinition =
+    OptionDefinition::new("--immed", OptionValue::Flag, "Do not wait for what runs.");
+const RESTART: OptionDefinition =
+    OptionDefinition::new("--restart", OptionValue::Flag, "Start again afterwards.");

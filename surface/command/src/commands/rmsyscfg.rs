@@ -1,0 +1,75 @@
+//! `rmsyscfg`: removes partitions and profiles.
+
+use varan_console::Task;
+use varan_contract::system::SystemRequest;
+
+use super::{MANAGED_SYSTEM, PARTITION_NAME};
+use crate::catalog::CommandDefinition;
+use crate::failure::{CommandError, invalid_parameters};
+use crate::form::Form;
+use crate::form::PartOfForm::{OneOf, Optional, Required, When};
+use crate::invocation::{Invocation, selectors};
+use crate::options::{HELP, OptionDefinition, OptionValue, ParsedOptions};
+
+pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
+    name: "rmsyscfg",
+    summary: "remove partitions and partition profiles",
+    options: &[
+        OptionDefinition::new(
+            "-r",
+            OptionValue::Word(&["lpar", "prof", "sysprof"]),
+            "What to remove: partitions or partition profiles.",
+        ),
+        MANAGED_SYSTEM,
+        OptionDefinition::new(
+            "-n",
+            OptionValue::Names("resource-names"),
+            "Names of the partitions or profiles, with commas between.",
+        ),
+        PARTITION_NAME,
+        OptionDefinition::new(
+            "--id",
+            OptionValue::PartitionIds("partition-IDs"),
+            "IDs of the partitions, with commas between; with -r prof the ID of the partition.",
+        ),
+        OptionDefinition::later("--vioscfg", OptionValue::Flag, "Remove the Virtual I/O Servers' side too."),
+        OptionDefinition::later("--vdisk", OptionValue::Flag, "Remove the virtual disks too."),
+        OptionDefinition::new("-v", OptionValue::Flag, "Show progress."),
+        HELP,
+    ],
+    forms: &[
+        Form::new(&[When("-r", &["lpar"]), Required("-m"), OneOf(&["-n", "--id"]), Optional("-v")]),
+        Form::new(&[
+            When("-r", &["prof"]),
+            Required("-m"),
+            Required("-n"),
+            OneOf(&["-p", "--id"]),
+            Optional("-v"),
+        ]),
+        Form::later(&[When("-r", &["sysprof"])]),
+    ],
+    filters: &[],
+    attributes: &[],
+    run,
+};
+
+fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+    if options.get("-r") == Some("lpar") {
+        invocation.authorize(Task::DeletePartition)?;
+        let system = invocation.system(options)?;
+        return invocation.each(selectors(options, "-n", "--id")?, |invocation, partition| {
+            invocation.ask(&system, SystemRequest::RemovePartition { partition })?;
+            Ok(())
+        });
+    }
+    invocation.authorize(Task::DeleteProfile)?;
+    let system = invocation.system(options)?;
+    let partitions = selectors(options, "-p", "--id")?;
+    let [partition] = &partitions[..] else { return Err(invalid_parameters(&["--id"]).into()) };
+    let names = options.require("-n")?.split(',').map(|name| name.trim().to_owned());
+    invocation.each(names, |invocation, profile| {
+        let partition = partition.clone();
+        invocation.ask(&system, SystemRequest::RemoveProfile { partition, profile })?;
+        Ok(())
+    })
+}

@@ -1,0 +1,276 @@
+//! The program as its users reach it: the binary, real OpenSSH clients, files of the home, signals.
+
+#![allow(missing_docs)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+struct Program {
+    child: Child,
+    data: PathBuf,
+}
+
+fn have(tool: &str) -> bool {
+    let found = Command::new("which").arg(tool).output().is_ok_and(|output| output.status.success());
+    if !found {
+        println!("SKIP: {tool} is not installed");
+    }
+    found
+}
+
+impl Program {
+    fn start(name: &str, more: &[&str]) -> Self {
+        let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&data);
+        Self::start_in(data, more)
+    }
+
+    fn start_in(data: PathBuf, more: &[&str]) -> Self {
+        std::fs::create_dir_all(&data).expect("data");
+        std::fs::write(data.join("askpass"), "#!/bin/sh\ncat \"$(dirname \"$0\")/password\"\n")
+            .expect("askpass");
+        std::fs::write(data.join("password"), "abc123\n").expect("password");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(data.join("askpass"), mode).expect("mode");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_varan"))
+            .args(["up", "--site", "demo", "--ssh-port", "0", "--data"])
+            .arg(&data)
+            .args(more)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("program");
+        let mut lines = BufReader::new(child.stdout.take().expect("output")).lines();
+        let ready = lines.any(|line| line.is_ok_and(|line| line.starts_with("ready:")));
+        // What it prints later has nobody to read it: keep the pipe open and drained.
+        std::thread::spawn(move || lines.for_each(drop));
+        let program = Self { child, data };
+        assert!(ready, "the program did not become ready");
+        program
+    }
+
+    fn client(&self, tool: &str) -> Command {
+        let mut command = Command::new("setsid");
+        command.args(["-w", tool, "-F"]).arg(self.data.join("ssh_config"));
+        command.env("SSH_ASKPASS", self.data.join("askpass")).env("SSH_ASKPASS_REQUIRE", "force");
+        command
+    }
+
+    fn ssh(&self, line: &str) -> Output {
+        self.client("ssh").args(["myhmc", line]).stdin(Stdio::null()).output().expect("ssh")
+    }
+
+    fn text(&self, line: &str) -> (String, Option<i32>) {
+        let output = self.ssh(line);
+        assert!(output.stderr.is_empty(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.data);
+    }
+}
+
+#[test]
+fn commands_errors_and_exit_status_over_exec() {
+    if !have("ssh") || !have("setsid") {
+        return;
+    }
+    let program = Program::start("exec", &[]);
+    assert_eq!(program.text("lssyscfg -r sys -F name | head -1"), ("p814-1\n".to_owned(), Some(0)));
+    let (output, status) = program.text("lssyscfg -r lpar -m p814-1 --filter lpar_names=nobody");
+    assert!(output.starts_with("HSCL8012 "), "errors come on standard output: {output}");
+    assert_eq!(status, Some(1));
+    assert_eq!(program.text("exit 7").1, Some(7));
+    let (output, _) = program
+        .text("for i in vios1 vios2; do lssyscfg -r lpar -m p814-1 --filter lpar_names=$i -F name; done");
+    assert_eq!(output, "vios1\nvios2\n");
+    let missing = program.ssh("gawk 1");
+    assert_eq!((missing.status.code(), missing.stdout.len()), (Some(127), 0));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("gawk: command not found"));
+}
+
+#[test]
+fn records_are_copied_and_used_and_the_home_is_a_cage() {
+    if !have("scp") || !have("setsid") {
+        return;
+    }
+    let program = Program::start("files", &[]);
+    let local = program.data.join("records");
+    let record = "name=copied,profile_name=p,lpar_env=aixlinux,min_mem=256,desired_mem=512,max_mem=1024,proc_mode=ded,min_procs=1,desired_procs=1,max_procs=1,sharing_mode=keep_idle_procs\n";
+    std::fs::write(&local, record).expect("file");
+    let copied = program.client("scp").arg(&local).arg("myhmc:records.txt").output().expect("scp");
+    assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+    assert_eq!(
+        program.text("mksyscfg -r lpar -m p814-1 -f records.txt; cat records.txt | cut -d, -f1"),
+        ("name=copied\n".to_owned(), Some(0))
+    );
+    assert_eq!(
+        program.text("lssyscfg -r lpar -m p814-1 --filter lpar_names=copied -F state").0,
+        "Not Activated\n"
+    );
+    let escape = program
+        .client("scp")
+        .arg("myhmc:/etc/passwd")
+        .arg(program.data.join("stolen"))
+        .output()
+        .expect("scp");
+    assert!(!escape.status.success() && !program.data.join("stolen").exists());
+    let (output, status) = (program.ssh("cat /etc/passwd"), 1);
+    assert_eq!(output.status.code(), Some(status));
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn a_wrong_password_is_refused_and_a_public_key_lets_in() {
+    if !have("ssh-keygen") || !have("setsid") {
+        return;
+    }
+    // The demonstration site with one more user, who has a key.
+    let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("keys-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&data);
+    std::fs::create_dir_all(&data).expect("data");
+    let key = data.join("key");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&key)
+        .status()
+        .expect("ssh-keygen");
+    assert!(made.success());
+    let public = std::fs::read_to_string(data.join("key.pub")).expect("public key");
+    let demo = varan::sites::SHIPPED.iter().find(|(name, _)| *name == "demo").expect("demo").1;
+    let user = format!(
+        "\n[[console.user]]\nname = \"robot\"\ntaskrole = \"hmcviewer\"\ndescription = \"Automation\"\nauthorized_keys = [\"{}\"]\n",
+        public.trim()
+    );
+    let at = demo.find("[[console.user]]").expect("users");
+    let site = data.join("site.toml");
+    std::fs::write(&site, format!("{}{}\n{}", &demo[..at], user.trim_start(), &demo[at..])).expect("site");
+    let program = Program::start_in(data.clone(), &["--site", site.to_str().expect("path")]);
+    let output = program
+        .client("ssh")
+        .args(["-o", "PreferredAuthentications=publickey", "-o", "IdentitiesOnly=yes", "-i"])
+        .arg(&key)
+        .args(["robot@myhmc", "whoami; chsysstate -r lpar -m p814-1 -o shutdown --immed -n vios1"])
+        .output()
+        .expect("ssh");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.starts_with("robot\nHSCL350B"), "{text} {}", String::from_utf8_lossy(&output.stderr));
+    std::fs::write(data.join("password"), "wrong\n").expect("password");
+    let refused = program
+        .client("ssh")
+        .args(["-o", "NumberOfPasswordPrompts=1", "hscroot@myhmc", "whoami"])
+        .output()
+        .expect("ssh");
+    assert_eq!(refused.status.code(), Some(255));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("Permission denied"));
+}
+
+#[test]
+fn an_interactive_session_edits_remembers_and_opens_a_terminal() {
+    if !have("ssh") || !have("setsid") {
+        return;
+    }
+    let program = Program::start("interactive", &[]);
+    let mut client = program
+        .client("ssh")
+        .args(["-tt", "-e", "none", "myhmc"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("ssh");
+    let mut input = client.stdin.take().expect("input");
+    let mut screen = Screen::new(client.stdout.take().expect("output"));
+    screen.expect("hscroot@myhmc:~> ");
+    // A typing error, mended with the cursor keys; then the line again from history.
+    input.write_all(b"echo hallo\x1b[D\x1b[D\x1b[D\x7fe\x05\r").expect("typed");
+    screen.expect("\nhello");
+    screen.expect("hscroot@myhmc:~> ");
+    input.write_all(b"\x1b[A\r").expect("typed");
+    screen.expect("\nhello");
+    screen.expect("hscroot@myhmc:~> ");
+    input.write_all(b"for i in 1 2\r").expect("typed");
+    screen.expect("> ");
+    input.write_all(b"do echo number$i; done\r").expect("typed");
+    screen.expect("\nnumber2");
+    screen.expect("hscroot@myhmc:~> ");
+    input.write_all(b"sleep 1000\r").expect("typed");
+    screen.expect("sleep 1000");
+    input.write_all(b"\x03").expect("typed");
+    screen.expect("hscroot@myhmc:~> ");
+    input.write_all(b"echo $?\r").expect("typed");
+    screen.expect("130");
+    input.write_all(b"mkvterm -m p814-1 -p vios1\r").expect("typed");
+    screen.expect("Open completed.");
+    input.write_all(b"\r").expect("typed");
+    screen.expect("login:");
+    input.write_all(b"~.").expect("typed");
+    screen.expect("hscroot@myhmc:~> ");
+    input.write_all(b"exit 5\r").expect("typed");
+    assert_eq!(client.wait().expect("end").code(), Some(5));
+}
+
+/// What a client shows, read until a text comes.
+struct Screen {
+    output: std::process::ChildStdout,
+    seen: String,
+}
+
+impl Screen {
+    fn new(output: std::process::ChildStdout) -> Self {
+        Self { output, seen: String::new() }
+    }
+
+    fn expect(&mut self, text: &str) {
+        use std::io::Read;
+        let mut buffer = [0; 4_096];
+        loop {
+            if let Some(at) = self.seen.find(text) {
+                self.seen.drain(..at + text.len());
+                return;
+            }
+            let count = self.output.read(&mut buffer).expect("read");
+            assert!(count > 0, "`{text}` never came: {:?}", self.seen);
+            self.seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+    }
+}
+
+#[test]
+fn a_terminated_program_ends_cleanly_and_starts_again() {
+    let mut program = Program::start("signal", &[]);
+    let hmc = |data: &Path, line: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_varan"))
+            .args(["hmc", "--data"])
+            .arg(data)
+            .arg(line)
+            .output()
+            .expect("hmc");
+        (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
+    };
+    assert_eq!(hmc(&program.data, "chsyscfg -r sys -m p814-1 -i 'description=kept'").1, Some(0));
+    let pid = rustix::process::Pid::from_raw(i32::try_from(program.child.id()).expect("pid")).expect("pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("signal");
+    assert_eq!(program.child.wait().expect("end").code(), Some(0));
+    let data = program.data.clone();
+    let kept = data.with_extension("kept");
+    std::fs::rename(&data, &kept).expect("rename");
+    drop(program);
+    let program = Program::start_in(kept, &[]);
+    assert_eq!(
+        hmc(&program.data, "lssyscfg -r sys -m p814-1 -F description"),
+        ("kept\n".to_owned(), Some(0))
+    );
+    let second = Command::new(env!("CARGO_BIN_EXE_varan"))
+        .args(["up", "--ssh-port", "0", "--data"])
+        .arg(&program.data)
+        .output()
+        .expect("second");
+    assert_eq!(second.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("another process uses the data directory"));
+}
