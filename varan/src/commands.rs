@@ -29,8 +29,6 @@ pub struct ConsoleHost {
     pub peer: String,
     /// The user's files.
     pub home: Arc<Home>,
-    /// Whether `awk` answers; off as on the real console.
-    pub awk: bool,
 }
 
 /// The user's terminal in raw form for one command. Interrupting the reader is a cancellation of its own, so that the

@@ -62,7 +62,7 @@ impl ByteSink for RecordSink {
 ///
 /// # Errors
 /// When the socket cannot be made.
-pub fn serve(console: &Arc<Console>, homes: &Path, directory: &Path, awk: bool) -> io::Result<()> {
+pub fn serve(console: &Arc<Console>, homes: &Path, directory: &Path) -> io::Result<()> {
     std::fs::create_dir_all(directory)?;
     let path = socket(directory, &console.description().name);
     let _ = std::fs::remove_file(&path);
@@ -73,7 +73,7 @@ pub fn serve(console: &Arc<Console>, homes: &Path, directory: &Path, awk: bool) 
         for stream in listener.incoming().map_while(Result::ok) {
             let (console, homes) = (console.clone(), homes.clone());
             let answer = move || {
-                let _ = answer(&console, &homes, awk, stream);
+                let _ = answer(&console, &homes, stream);
             };
             let _ = std::thread::Builder::new().name("local command".to_owned()).spawn(answer);
         }
@@ -81,13 +81,13 @@ pub fn serve(console: &Arc<Console>, homes: &Path, directory: &Path, awk: bool) 
     Ok(())
 }
 
-fn answer(console: &Arc<Console>, homes: &Path, awk: bool, stream: UnixStream) -> io::Result<()> {
+fn answer(console: &Arc<Console>, homes: &Path, stream: UnixStream) -> io::Result<()> {
     let mut line = String::new();
     let mut reader = BufReader::new(stream.try_clone()?);
     reader.by_ref().take(REQUEST_MAX).read_line(&mut line)?;
     let request: Request = serde_json::from_str(&line)?;
     let shared = Arc::new(Mutex::new(stream));
-    let status = match host_for(console, &request.user, "localhost", homes, awk) {
+    let status = match host_for(console, &request.user, "localhost", homes) {
         Ok(host) => {
             let home = host.home.clone();
             let cancellation = Cancellation::new();

@@ -95,11 +95,15 @@ pub fn hardware(system: &ManagedSystemDescription) -> Hardware {
     system.hardware(system_uuid(&system.identity))
 }
 
-/// Checks what only the whole site shows: generated addresses of two machines must differ.
+/// Checks what only the whole site shows: generated addresses of two machines must differ, and nothing is asked for that
+/// this level does not have.
 ///
 /// # Errors
-/// A text naming both machines.
+/// A text naming both machines, or the key.
 pub fn check_site(site: &Site) -> Result<(), String> {
+    if site.awk {
+        return Err("site.awk: a console with awk is not supported at this level".to_owned());
+    }
     for (index, system) in site.managed_systems.iter().enumerate() {
         let bits = machine_bits(&system.identity);
         if let Some(other) =

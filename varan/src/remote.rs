@@ -19,8 +19,8 @@ use varan_contract::system::{
 use varan_environment::Environment;
 use varan_system::SystemHandle;
 use varan_wire::{
-    Client, ClientEvent, ClientOptions, EventHub, HubOptions, RequestContext, Server, ServerOptions,
-    Transport,
+    Client, ClientEvent, ClientOptions, EventHub, HubOptions, LossyLink, RequestContext, Server,
+    ServerOptions, Transport,
 };
 
 /// Largest message: a listing of a frame with a thousand partitions is some megabytes.
@@ -29,6 +29,10 @@ const PAYLOAD_MAX: usize = 256 << 20;
 const WORKERS: usize = 64;
 /// Longest wait for an answer. Dynamic changes may wait for ever on the user's wish; a day stands for that.
 const DEADLINE: Duration = Duration::from_secs(24 * 3_600);
+/// Wait for an answer before the request is sent again with the same id.
+const REPEAT_AFTER: Duration = Duration::from_secs(30);
+/// Wait after which a listing gives a system up as not reachable.
+const READ_PATIENCE: Duration = Duration::from_secs(60);
 /// Longest line that begins a terminal connection, in bytes.
 const TERMINAL_LINE_MAX: u64 = 64 << 10;
 
@@ -59,6 +63,16 @@ fn listen(path: &Path) -> std::io::Result<UnixListener> {
     UnixListener::bind(path)
 }
 
+/// Messages that tests lose, double and delay on a link, with the seed.
+pub type Trouble = Option<(varan_wire::LinkTrouble, u64)>;
+
+fn troubled(transport: Transport, trouble: Trouble) -> Transport {
+    match trouble {
+        Some((trouble, seed)) => transport.map_writer(|writer| LossyLink::new(writer, trouble, seed)),
+        None => transport,
+    }
+}
+
 /// Serves a system on its two sockets. Returns when both listen; serving goes on on threads of its own.
 ///
 /// # Errors
@@ -68,6 +82,7 @@ pub fn serve(
     directory: &Path,
     frame: &str,
     environment: &Arc<dyn Environment>,
+    trouble: Trouble,
 ) -> std::io::Result<()> {
     std::fs::create_dir_all(directory)?;
     let hub =
@@ -85,7 +100,7 @@ pub fn serve(
     let terminals = listen(&terminal_socket(directory, frame))?;
     std::thread::Builder::new().name("frame requests".to_owned()).spawn(move || {
         for stream in requests.incoming().map_while(Result::ok) {
-            let _ = Transport::unix(stream).and_then(|transport| server.serve(transport));
+            let _ = Transport::unix(stream).and_then(|transport| server.serve(troubled(transport, trouble)));
         }
     })?;
     let handle = handle.clone();
@@ -138,6 +153,8 @@ pub struct RemoteSystem {
     frame: String,
     client: Mutex<Option<Arc<Client<SystemRequest, Answer, SystemEventKind>>>>,
     subscribers: Arc<Mutex<Vec<Arc<dyn SystemEvents>>>>,
+    trouble: Trouble,
+    repeat_after: Duration,
 }
 
 impl RemoteSystem {
@@ -149,7 +166,15 @@ impl RemoteSystem {
             frame: frame.to_owned(),
             client: Mutex::new(None),
             subscribers: Arc::default(),
+            trouble: None,
+            repeat_after: REPEAT_AFTER,
         }
+    }
+
+    /// The same with trouble on the link, for tests. Requests are repeated after a shorter time.
+    #[must_use]
+    pub fn with_trouble(self, trouble: Trouble, repeat_after: Duration) -> Self {
+        Self { trouble, repeat_after, ..self }
     }
 
     fn connected(&self) -> Result<Arc<Client<SystemRequest, Answer, SystemEventKind>>, CallError> {
@@ -162,7 +187,7 @@ impl RemoteSystem {
         let subscribers = self.subscribers.clone();
         let listener = move |event: ClientEvent<SystemEventKind>| announce(&subscribers, event);
         let options = ClientOptions { outstanding: 4_096, payload: PAYLOAD_MAX };
-        let transport = Transport::unix(stream).map_err(lost)?;
+        let transport = troubled(Transport::unix(stream).map_err(lost)?, self.trouble);
         let fresh = Arc::new(Client::start(transport, options, listener).map_err(lost)?);
         let _ = fresh.subscribe(None);
         *client = Some(fresh.clone());
@@ -192,19 +217,23 @@ fn announce(subscribers: &Mutex<Vec<Arc<dyn SystemEvents>>>, event: ClientEvent<
 
 impl SystemLink for RemoteSystem {
     fn call(&self, id: RequestId, request: SystemRequest) -> Result<SystemReply, CallError> {
-        // A connection that broke while the answer was awaited is tried once more with the same id: the system does a
-        // request once, however often it is asked.
-        for attempt in 0..2 {
-            let client = match self.connected() {
-                Ok(client) => client,
-                Err(error) if attempt == 0 => return Err(error),
-                Err(_) => break,
-            };
-            match client.call(varan_wire::RequestId(id.0), DEADLINE, request.clone()) {
+        // Without an answer the request is sent again with the same id: the system does a request once, however often it
+        // is asked. A connection that broke meanwhile is made anew, once.
+        let mut broken = 0;
+        let mut waited = Duration::ZERO;
+        while waited < DEADLINE && broken < 2 {
+            let client = self.connected()?;
+            match client.call(varan_wire::RequestId(id.0), self.repeat_after, request.clone()) {
                 Ok(answer) => return answer,
                 Err(varan_wire::CallError::TooManyOutstanding) => return Err(CallError::Busy),
-                Err(varan_wire::CallError::Disconnected) => {}
+                Err(varan_wire::CallError::TimedOut | varan_wire::CallError::Fault(_)) => {
+                    waited += self.repeat_after
+                }
+                Err(varan_wire::CallError::Disconnected) => broken += 1,
                 Err(_) => return Err(CallError::NoConnection),
+            }
+            if request.is_read() && waited >= READ_PATIENCE {
+                break;
             }
         }
         Err(CallError::NoConnection)

@@ -24,8 +24,6 @@ pub struct ConsoleSsh {
     pub console: Arc<Console>,
     /// Where home directories are.
     pub homes: PathBuf,
-    /// Whether `awk` answers.
-    pub awk: bool,
 }
 
 fn outcome(outcome: &LoginOutcome) -> AuthenticationOutcome {
@@ -62,7 +60,7 @@ impl ConsoleSsh {
     fn run_session(&self, session: Session) -> Result<u8, String> {
         let request = session.request;
         let peer = request.peer.ip().to_string();
-        let host = host_for(&self.console, &request.user, &peer, &self.homes, self.awk)?;
+        let host = host_for(&self.console, &request.user, &peer, &self.homes)?;
         let home = host.home.clone();
         let mut shell = Shell::new(Arc::new(host), home);
         let cancellation = Cancellation::new();

@@ -111,7 +111,7 @@ fn start_consoles(
         make_home_directories(described, layout).map_err(|error| error.to_string())?;
         let directory = layout.console(&described.name);
         let homes = directory.join("homes");
-        control::serve(&console, &homes, &layout.sockets(), site.awk).map_err(|error| error.to_string())?;
+        control::serve(&console, &homes, &layout.sockets()).map_err(|error| error.to_string())?;
         let port = match options.ssh_port {
             0 => 0,
             port => port
@@ -120,7 +120,7 @@ fn start_consoles(
         };
         let mut addresses = vec![SocketAddr::new(options.listen, port)];
         addresses.extend(described.listen_address.map(SocketAddr::from));
-        let host = Arc::new(ConsoleSsh { console: console.clone(), homes, awk: site.awk });
+        let host = Arc::new(ConsoleSsh { console: console.clone(), homes });
         let bound = runtime.block_on(SshServer::bind(&addresses, ServerOptions::new(directory), host));
         let server = bound.map_err(|error| format!("console {}: {error}", described.name))?;
         let user = described.users.first();
@@ -202,7 +202,8 @@ pub fn frame_process(options: &Up, system: &str) -> Result<(), String> {
     let layout = Layout::new(&options.data);
     let environment: Arc<dyn Environment> = Arc::new(RealEnvironment::new());
     let handle = crate::frame::start(&site, index, &layout, &environment, options.guest_memory)?;
-    remote::serve(&handle, &layout.sockets(), system, &environment).map_err(|error| error.to_string())?;
+    remote::serve(&handle, &layout.sockets(), system, &environment, None)
+        .map_err(|error| error.to_string())?;
     serve_until_told(|| handle.stop())
 }
 

@@ -67,7 +67,8 @@ impl CountedSite {
         let layout = Layout::new(directory.path());
         let environment: Arc<dyn Environment> = Arc::new(RealEnvironment::new());
         let frames = start_frames(&site, &layout, &environment, GUEST_MEMORY_BYTES).expect("frames");
-        let counting = |frame: Arc<SystemHandle>| Arc::new(CountingLink { frame, requests: AtomicU64::new(0) });
+        let counting =
+            |frame: Arc<SystemHandle>| Arc::new(CountingLink { frame, requests: AtomicU64::new(0) });
         let links: Vec<Arc<CountingLink>> = frames.into_iter().map(counting).collect();
         let console = {
             let links: Vec<Arc<dyn SystemLink>> =
@@ -76,7 +77,7 @@ impl CountedSite {
         };
         let mut shell = UserShell::open(&console, &layout);
         // The console learns the names of its systems once.
-        shell.done("lssyscfg -r sys -F name");
+        shell.done(&format!("lssyscfg -r sys -m {} -F name", frame_name(FRAME)));
         Self { links, shell, _directory: directory }
     }
 
@@ -116,14 +117,20 @@ const ONE_PARTITION: &[(&str, Work)] = &[
     ("lssyscfg -r lpar -m {m} --filter lpar_names=p1", Work { requests: 1, visited: 1 }),
     ("lssyscfg -r lpar -m {m} --filter lpar_ids=1 -F name,state --header", Work { requests: 1, visited: 1 }),
     ("lssyscfg -r prof -m {m} --filter lpar_names=p1", Work { requests: 1, visited: 1 }),
-    ("lsrefcode -r lpar -m {m} --filter lpar_names=p1 -F lpar_name,refcode", Work { requests: 1, visited: 1 }),
+    (
+        "lsrefcode -r lpar -m {m} --filter lpar_names=p1 -F lpar_name,refcode",
+        Work { requests: 1, visited: 1 },
+    ),
     ("lshwres -r mem -m {m} --level lpar --filter lpar_names=p1", Work { requests: 1, visited: 1 }),
     ("lshwres -r proc -m {m} --level lpar --filter lpar_ids=1", Work { requests: 1, visited: 1 }),
     ("lssyscfg -r sys -m {m} -F name,state", Work { requests: 1, visited: 0 }),
     ("lshwres -r mem -m {m} --level sys -F curr_avail_sys_mem", Work { requests: 1, visited: 0 }),
     ("lshwres -r proc -m {m} --level sys -F curr_avail_sys_proc_units", Work { requests: 1, visited: 0 }),
     ("chsyscfg -r lpar -m {m} -i name=p1,auto_start=1", Work { requests: 1, visited: 0 }),
-    ("chsyscfg -r prof -m {m} -i name=default_profile,lpar_name=p1,desired_mem=512", Work { requests: 1, visited: 0 }),
+    (
+        "chsyscfg -r prof -m {m} -i name=default_profile,lpar_name=p1,desired_mem=512",
+        Work { requests: 1, visited: 0 },
+    ),
 ];
 
 #[test]
@@ -144,7 +151,8 @@ fn one_frames_listing_visits_that_frames_partitions_once() {
     for partitions in [SMALL_SITE, LARGE_SITE] {
         let mut site = CountedSite::start(partitions, "work-frame");
         let on_frame = partitions / FRAMES;
-        let (output, own, others) = site.count(&format!("lssyscfg -r lpar -m {} -F name,state", frame_name(FRAME)));
+        let (output, own, others) =
+            site.count(&format!("lssyscfg -r lpar -m {} -F name,state", frame_name(FRAME)));
         assert_eq!(output.lines().count(), on_frame);
         assert_eq!(own, Work { requests: 1, visited: on_frame as u64 });
         assert_eq!(others, Work::default());

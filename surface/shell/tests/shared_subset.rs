@@ -28,6 +28,13 @@ const QUOTING: &[Row] = &[
         "ac b1c b2c x1 x2 x3 c b a 01 02 03 {a} {} {a,b} a ab\n",
         0,
     ),
+    (
+        "echo \"$(echo \"{a,b}\" {c,d})\" \"{e,f}\"$(echo {g,h}){1,2} {$(echo i),'j,k'}",
+        "{a,b} c d {e,f}g h1 {e,f}g h2 i j,k\n",
+        0,
+    ),
+    ("echo \"${u:-$'a\\tb'}\" \"${u:-'c'}\" ${u:-'d  e'}", "a\tb 'c' d  e\n", 0),
+    ("echo {~/x,y} ${HOME+{a,b}} {a..$x} {a,}", "/home/hscroot/x y {a,b} {a..} a\n", 0),
     ("echo -i \"\\\"vios_names=a,b\\\"\"", "-i \"vios_names=a,b\"\n", 0),
 ];
 

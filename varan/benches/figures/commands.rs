@@ -69,7 +69,8 @@ impl Opened {
 /// Measures and prints.
 pub fn measure(environment: &Arc<dyn Environment>) {
     let scratch = Scratch::new("figures-commands");
-    let mut sites: Vec<Opened> = SIZES.iter().map(|size| Opened::start(*size, &scratch, environment)).collect();
+    let mut sites: Vec<Opened> =
+        SIZES.iter().map(|size| Opened::start(*size, &scratch, environment)).collect();
     for round in 0..scaled(ROUNDS) {
         // Each size goes first as often as the others.
         let first = round % sites.len();
@@ -83,7 +84,10 @@ pub fn measure(environment: &Arc<dyn Environment>) {
         }
         sites.sort_by_key(|site| site.partitions);
     }
-    print("Through the command layer, in process", sites.iter().map(|site| (site.partitions, &site.cases)).collect());
+    print(
+        "Through the command layer, in process",
+        sites.iter().map(|site| (site.partitions, &site.cases)).collect(),
+    );
     for frame in sites.iter().flat_map(|site| &site.frames) {
         frame.stop();
     }
@@ -91,7 +95,15 @@ pub fn measure(environment: &Arc<dyn Environment>) {
 
 /// Prints the cases of sites, smallest first.
 pub fn print(title: &str, sites: Vec<(usize, &Cases)>) {
-    let columns = ["what", "partitions in the site", "commands/s", "p50 µs", "p99 µs", "samples", "time, as a multiple"];
+    let columns = [
+        "what",
+        "partitions in the site",
+        "commands/s",
+        "p50 µs",
+        "p99 µs",
+        "samples",
+        "time, as a multiple",
+    ];
     head(title, &columns);
     let base = sites[0].1;
     let line = |what: &str, partitions: usize, series: &Series, multiple: String| {
@@ -112,7 +124,12 @@ pub fn print(title: &str, sites: Vec<(usize, &Cases)>) {
     for (partitions, cases) in &sites {
         let rows = partitions / FRAMES;
         let each = 1e6 / Spread::of(cases.frame.rates()).median / rows as f64;
-        line(&format!("one frame, {rows} lines"), *partitions, &cases.frame, format!("{} µs a line", number(each)));
+        line(
+            &format!("one frame, {rows} lines"),
+            *partitions,
+            &cases.frame,
+            format!("{} µs a line", number(each)),
+        );
     }
     for (partitions, cases) in &sites {
         let multiple = format!("one partition is {} of it", slower(&cases.one, &cases.nothing).show());

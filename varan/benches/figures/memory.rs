@@ -17,6 +17,7 @@ use varan_model::site::Site;
 use varan_model::system::SystemSettings;
 use varan_partition_engine::{EmbeddedEngine, EngineOptions, FileBootDisk, Workers};
 use varan_system::guest::{BootDisks, GuestSettings, ManagementNetwork};
+use varan_system::inbox::Inbox;
 use varan_system::{InitialPartition, Opening, SystemHandle};
 
 use crate::measured::{self, FRAMES, PROFILE, Scratch, UserShell, frame_name};
@@ -97,8 +98,9 @@ fn start_frame(
         workers: Workers::Threads(std::num::NonZeroUsize::MIN),
     };
     let mut kept = None;
-    let make_engine = |inbox| -> std::io::Result<Arc<dyn PartitionEngine>> {
-        let engine = EmbeddedEngine::new(options, environment.clone(), inbox).map_err(std::io::Error::other)?;
+    let make_engine = |inbox: Arc<Inbox>| -> std::io::Result<Arc<dyn PartitionEngine>> {
+        let engine =
+            EmbeddedEngine::new(options, environment.clone(), inbox).map_err(std::io::Error::other)?;
         let engine = Arc::new(engine);
         kept = Some(engine.clone());
         Ok(engine)
@@ -140,7 +142,8 @@ pub fn child(partitions: usize, directory: &Path, environment: &Arc<dyn Environm
         for index in 0..FRAMES {
             let (console, layout) = (&console, &layout);
             scope.spawn(move || {
-                let names: Vec<String> = (1..=partitions / FRAMES).map(|number| format!("p{number}")).collect();
+                let names: Vec<String> =
+                    (1..=partitions / FRAMES).map(|number| format!("p{number}")).collect();
                 let (frame, names) = (frame_name(index), names.join(","));
                 let command = format!("chsysstate -r lpar -m {frame} -o on -f {PROFILE} -n {names}");
                 UserShell::open(console, layout).done(&command);
@@ -153,7 +156,8 @@ pub fn child(partitions: usize, directory: &Path, environment: &Arc<dyn Environm
     let boot_seconds = environment.monotonic().since(begin).as_secs_f64();
     let running = resident();
     let reports: Vec<_> = engines.iter().map(|engine| engine.resident()).collect();
-    let sum = |part: fn(&varan_partition_engine::ResidentReport) -> u64| reports.iter().map(part).sum::<u64>();
+    let sum =
+        |part: fn(&varan_partition_engine::ResidentReport) -> u64| reports.iter().map(part).sum::<u64>();
     let measured = Measured {
         empty,
         defined,

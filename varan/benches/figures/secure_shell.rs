@@ -35,7 +35,8 @@ impl Client {
     }
 
     fn open_connection(&self) {
-        let status = self.command().args(["-M", "-f", "-N", CONSOLE]).stdin(Stdio::null()).status().expect("ssh");
+        let status =
+            self.command().args(["-M", "-f", "-N", CONSOLE]).stdin(Stdio::null()).status().expect("ssh");
         assert!(status.success(), "the connection cannot be opened");
     }
 
@@ -133,7 +134,14 @@ impl Opened {
             shell.run(&one_partition(partitions, step));
         }
         let shell = Some(shell);
-        Self { partitions, shell, client, exec: Cases::default(), interactive: Cases::default(), _program: program }
+        Self {
+            partitions,
+            shell,
+            client,
+            exec: Cases::default(),
+            interactive: Cases::default(),
+            _program: program,
+        }
     }
 
     fn round(&mut self, environment: &Arc<dyn Environment>) {
@@ -145,7 +153,9 @@ impl Opened {
         let Some(shell) = &mut self.shell else { return };
         let mut typed = |command: &str| timed(environment, || shell.run(command));
         self.interactive.nothing.push((0..SHELL_ONE_EACH).map(|_| typed(NOTHING)).collect());
-        self.interactive.one.push((0..SHELL_ONE_EACH).map(|step| typed(&one_partition(partitions, step))).collect());
+        self.interactive
+            .one
+            .push((0..SHELL_ONE_EACH).map(|step| typed(&one_partition(partitions, step))).collect());
         self.interactive.frame.push((0..SHELL_FRAME_EACH).map(|step| typed(&one_frame(step))).collect());
     }
 }
@@ -161,7 +171,10 @@ impl Drop for Opened {
 pub fn measure(environment: &Arc<dyn Environment>) {
     let scratch = Scratch::new("figures-ssh");
     let key = scratch.path().join("key");
-    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "figures", "-f"]).arg(&key).status();
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "figures", "-f"])
+        .arg(&key)
+        .status();
     if !made.is_ok_and(|status| status.success()) {
         println!("SKIP: figures over SSH: there is no OpenSSH client");
         return;

@@ -47,7 +47,10 @@ pub fn measure(environment: &Arc<dyn Environment>) {
             std::fs::remove_dir_all(&data).expect("data directory");
         }
     }
-    head("Start-up", &["start", "partitions in the site", "`ready:` after s", "all frames answered after s", "rounds"]);
+    head(
+        "Start-up",
+        &["start", "partitions in the site", "`ready:` after s", "all frames answered after s", "rounds"],
+    );
     let choices: [(&str, fn(&Starts) -> &Vec<Start>); 2] =
         [("first, creates the partitions", |starts| &starts.first), ("second", |starts| &starts.second)];
     for (what, choose) in choices {

@@ -33,7 +33,11 @@ impl Program {
         let mut line = String::new();
         while !line.starts_with("ready:") {
             line.clear();
-            assert_ne!(output.read_line(&mut line).expect("a line"), 0, "the program ended before it was ready");
+            assert_ne!(
+                output.read_line(&mut line).expect("a line"),
+                0,
+                "the program ended before it was ready"
+            );
         }
         Self { child, data: data.to_owned(), _output: output }
     }

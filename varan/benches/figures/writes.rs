@@ -21,7 +21,10 @@ const GUEST_MEMORY_BYTES: u64 = 1 << 30;
 
 fn create(name: &str) -> String {
     // The list has commas only between its attributes; nothing in it needs quotes of its own.
-    format!("mksyscfg -r lpar -m {} -i \"name={name},lpar_env=aixlinux,profile_name=normal,{SMALL}\"", frame_name(0))
+    format!(
+        "mksyscfg -r lpar -m {} -i \"name={name},lpar_env=aixlinux,profile_name=normal,{SMALL}\"",
+        frame_name(0)
+    )
 }
 
 /// A table like any program's: one row for each thing, each insert a transaction that is flushed to the disk.
@@ -38,7 +41,8 @@ fn plain(path: &std::path::Path) -> Connection {
 fn row_length(database: &std::path::Path) -> usize {
     let connection = Connection::open(database).expect("database");
     let query = "SELECT CAST(AVG(LENGTH(content)) AS INTEGER) FROM partition";
-    connection.query_row(query, [], |row| row.get(0)).expect("length")
+    let length: i64 = connection.query_row(query, [], |row| row.get(0)).expect("length");
+    usize::try_from(length).expect("a length")
 }
 
 /// Measures and prints.
@@ -79,7 +83,12 @@ pub fn measure(environment: &Arc<dyn Environment>) {
     head("Durable writes", &columns);
     let line = |what: &str, rates: &[f64]| {
         let multiple = Spread::of(rates.iter().zip(&peer).map(|(rate, peer)| rate / peer));
-        row(&[what.to_owned(), Spread::of(rates.iter().copied()).show(), multiple.show(), rates.len().to_string()]);
+        row(&[
+            what.to_owned(),
+            Spread::of(rates.iter().copied()).show(),
+            multiple.show(),
+            rates.len().to_string(),
+        ]);
     };
     line(&format!("plain SQLite inserts of {} bytes", content.len()), &peer);
     line("`mksyscfg -r lpar`, one by one", &single);

@@ -77,8 +77,7 @@ pub struct Scratch(PathBuf);
 
 impl Scratch {
     pub fn new(name: &str) -> Self {
-        let path =
-            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).expect("scratch directory");
         Self(path)
@@ -112,7 +111,7 @@ pub struct UserShell(Shell);
 impl UserShell {
     pub fn open(console: &Arc<Console>, layout: &Layout) -> Self {
         let homes = layout.console(CONSOLE).join("homes");
-        let host = host_for(console, USER, "127.0.0.1", &homes, false).expect("user");
+        let host = host_for(console, USER, "127.0.0.1", &homes).expect("user");
         let home = host.home.clone();
         Self(Shell::new(Arc::new(host), home))
     }
@@ -122,8 +121,13 @@ impl UserShell {
         let cancellation = Cancellation::new();
         let capture = Capture::new(OUTPUT_BYTES_MAX);
         let output = Output::new(capture.clone(), &cancellation);
-        let channels =
-            Channels { input: Input::empty(), output: output.clone(), error: output, terminal: None, cancellation };
+        let channels = Channels {
+            input: Input::empty(),
+            output: output.clone(),
+            error: output,
+            terminal: None,
+            cancellation,
+        };
         let status = self.0.run_script(command, channels);
         (String::from_utf8_lossy(&capture.take()).into_owned(), status)
     }

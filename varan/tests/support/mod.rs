@@ -7,17 +7,20 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use varan::frame::Layout;
+use varan::remote::RemoteSystem;
 use varan::site::{host_for, make_home_directories, open_console, start_frames};
 use varan_console::Console;
 use varan_contract::system::{SystemEvent, SystemEvents, SystemLink};
 use varan_environment::{Environment, RealEnvironment};
 use varan_model::partition::RmcState;
-use varan_model::site::Site;
+use varan_model::site::{ManagedSystemDescription, Site};
 use varan_shell::{ByteSink, Cancellation, Capture, Channels, Input, Output, Shell, Terminal};
 use varan_system::SystemHandle;
 
 /// Time runs so much faster in tests that a boot takes milliseconds.
 pub const TIME_SCALE: f64 = 20_000.0;
+/// How soon a request without an answer is repeated on a troubled link.
+const REPEAT_AFTER: Duration = Duration::from_millis(100);
 /// Longest wait for something that must come; only a defect reaches it.
 const PATIENCE: Duration = Duration::from_secs(60);
 const OUTPUT_MAX: usize = 64 << 20;
@@ -66,26 +69,54 @@ pub struct TestSite {
     pub bell: Arc<Bell>,
     environment: Arc<dyn Environment>,
     directory: PathBuf,
+    link: Link,
+}
+
+/// How the console reaches its frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// By calls in this process.
+    Direct,
+    /// Over sockets, every message encoded.
+    Encoded,
+    /// Over sockets on which messages are lost, doubled and delayed, by this seed.
+    Troubled(u64),
+}
+
+impl Link {
+    fn trouble(self) -> varan::remote::Trouble {
+        match self {
+            Self::Troubled(seed) => {
+                Some((varan_wire::LinkTrouble { loss: 50_000, duplication: 100_000, delay: 50_000 }, seed))
+            }
+            _ => None,
+        }
+    }
 }
 
 impl TestSite {
     /// Starts a shipped site in a fresh data directory.
     pub fn start(name: &str, test: &str) -> Self {
+        Self::start_linked(name, test, Link::Direct)
+    }
+
+    /// As [`TestSite::start`]; with another link between console and frames.
+    pub fn start_linked(name: &str, test: &str, link: Link) -> Self {
         let mut site = varan::sites::load(name).expect("site");
         site.time_scale = TIME_SCALE;
         let directory =
             PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&directory);
-        Self::open(site, directory)
+        Self::open(site, directory, link)
     }
 
-    pub fn open(site: Site, directory: PathBuf) -> Self {
+    pub fn open(site: Site, directory: PathBuf, link: Link) -> Self {
         let layout = Layout::new(&directory);
         let environment: Arc<dyn Environment> = Arc::new(RealEnvironment::new());
         let bell = Arc::new(Bell::default());
         let frames = start_frames(&site, &layout, &environment, 1 << 30).expect("frames");
-        let console = Self::console(&site, &layout, &environment, &frames, &bell);
-        Self { site, layout, frames, console, bell, environment, directory }
+        let console = Self::console(&site, &layout, &environment, &frames, &bell, link);
+        Self { site, layout, frames, console, bell, environment, directory, link }
     }
 
     fn console(
@@ -94,12 +125,25 @@ impl TestSite {
         environment: &Arc<dyn Environment>,
         frames: &[Arc<SystemHandle>],
         bell: &Arc<Bell>,
+        link: Link,
     ) -> Arc<Console> {
         for frame in frames {
             frame.subscribe(bell.clone());
         }
-        let links: Vec<Arc<dyn SystemLink>> =
-            frames.iter().map(|frame| frame.clone() as Arc<dyn SystemLink>).collect();
+        let sockets = layout.sockets();
+        if link != Link::Direct {
+            for (frame, system) in frames.iter().zip(&site.managed_systems) {
+                varan::remote::serve(frame, &sockets, &system.name, environment, link.trouble())
+                    .expect("sockets");
+            }
+        }
+        let connect = |(frame, system): (&Arc<SystemHandle>, &ManagedSystemDescription)| match link {
+            Link::Direct => frame.clone() as Arc<dyn SystemLink>,
+            _ => {
+                Arc::new(RemoteSystem::new(&sockets, &system.name).with_trouble(link.trouble(), REPEAT_AFTER))
+            }
+        };
+        let links: Vec<Arc<dyn SystemLink>> = frames.iter().zip(&site.managed_systems).map(connect).collect();
         make_home_directories(&site.consoles[0], layout).expect("homes");
         open_console(site, &site.consoles[0], layout, environment, &links).expect("console")
     }
@@ -110,12 +154,19 @@ impl TestSite {
             frame.stop();
         }
         self.frames = start_frames(&self.site, &self.layout, &self.environment, 1 << 30).expect("frames");
-        self.console = Self::console(&self.site, &self.layout, &self.environment, &self.frames, &self.bell);
+        self.console = Self::console(
+            &self.site,
+            &self.layout,
+            &self.environment,
+            &self.frames,
+            &self.bell,
+            self.link,
+        );
     }
 
     pub fn session(&self, user: &str) -> Session {
         let homes = self.layout.console(&self.site.consoles[0].name).join("homes");
-        let host = host_for(&self.console, user, "127.0.0.1", &homes, false).expect("user");
+        let host = host_for(&self.console, user, "127.0.0.1", &homes).expect("user");
         let home = host.home.clone();
         let home_path = home.path().to_owned();
         Session { shell: Some(Shell::new(Arc::new(host), home)), user: user.to_owned(), home: home_path }

@@ -435,6 +435,8 @@ impl Evaluator {
     fn substitute(&mut self, list: &List) -> Eval<String> {
         let capture = Capture::new(self.run.meter.limits.expansion_bytes);
         let mut shell = self.subshell();
+        // As in bash: a failure within a substitution is for whoever uses it.
+        shell.state.switches.exit_on_error = false;
         shell.output = Output::new(capture.clone(), self.run.cancellation()).metered(&self.run.meter);
         let status = match file_contents(list) {
             Some(word) => shell.copy_file(word)?,

@@ -100,7 +100,7 @@ fn grep(process: &mut Process<'_>, parsed: Parsed, default: Syntax) -> Result<u8
         return Err(Stop::Status(2));
     }
     let Some(mut search) = prepare(process, &parsed, &patterns, default)? else { return Ok(2) };
-    let everything = patterns.iter().all(String::is_empty) && patterns.len() == 1;
+    let everything = patterns.iter().all(String::is_empty);
     let nothing =
         search.maximum == 0 || (everything && parsed.has('v') && !parsed.has('x') && !parsed.has('w'));
     if nothing && search.show != Show::OtherNames {
@@ -214,7 +214,7 @@ fn prepare(
         maximum,
         before: usize::try_from(length('B')).unwrap_or(usize::MAX),
         after: length('A'),
-        context: length('A') > 0 || length('B') > 0,
+        context: ['A', 'B', 'C'].iter().any(|key| parsed.has(*key)),
         shown: false,
     }))
 }

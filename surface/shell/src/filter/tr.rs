@@ -23,7 +23,13 @@ const SET_BYTES: usize = 1 << 20;
 
 /// Runs `tr`.
 pub(crate) fn run(context: &mut FilterContext<'_>) -> u8 {
-    process::run(context, &GRAMMAR, tr)
+    // A set may begin with a dash: options end at the first word that is none.
+    let mut arguments = context.arguments.to_vec();
+    let end = arguments.iter().position(|word| !word.starts_with('-') || word == "-" || word == "--");
+    if let Some(end) = end.filter(|end| arguments[*end] != "--") {
+        arguments.insert(end, "--".to_string());
+    }
+    process::run_with(context, &GRAMMAR, &arguments, tr)
 }
 
 /// One element of a set as it is written.
@@ -161,7 +167,7 @@ fn targets(
     complement: bool,
     truncate: bool,
 ) -> Result<Vec<u8>, String> {
-    check_second(first, second, complement)?;
+    check_second(first, from.len(), second, complement)?;
     let mut to = write_out(second, from.len())?;
     if to.is_empty() && !from.is_empty() && !truncate {
         return Err("when not truncating set1, string2 must be non-empty".to_string());
@@ -192,7 +198,12 @@ fn all_same(bytes: &[u8], wanted: usize) -> bool {
 }
 
 /// Only `[:upper:]` and `[:lower:]` may stand in the second set, opposite to one another.
-fn check_second(first: &[Element], second: &[Element], complement: bool) -> Result<(), String> {
+fn check_second(
+    first: &[Element],
+    length: usize,
+    second: &[Element],
+    complement: bool,
+) -> Result<(), String> {
     if second.iter().any(|element| matches!(element, Element::Equivalence(_))) {
         return Err("[=c=] expressions may not appear in string2 when translating".to_string());
     }
@@ -215,7 +226,8 @@ fn check_second(first: &[Element], second: &[Element], complement: bool) -> Resu
                 let message = "when translating, the only character classes that may appear in\nstring2 are 'upper' and 'lower'";
                 return Err(message.to_string());
             }
-            if complement || !places.contains(&position) {
+            // Behind the end of the first set there is nothing to be opposite to.
+            if !complement && position <= length && !places.contains(&position) {
                 return Err("misaligned [:upper:] and/or [:lower:] construct".to_string());
             }
         }

@@ -1,15 +1,76 @@
-//! Brace expansion: `{a,b}` and `{1..5}`. Works on the text as written, before anything else.
+//! Brace expansion: `{a,b}` and `{1..5}`. It comes before every other expansion.
+//!
+//! Only what is written without quotes takes part. So a word becomes a text in which each quoted or expanded
+//! part is one character that no brace means anything to; the words that come out get the parts back.
+
+use super::tree::{Part, Word};
+
+/// The first of the characters that stand for parts: a private-use area that nobody types.
+const FIRST_MARK: u32 = 0xF_0000;
+
+/// Parts of one word that can be marked.
+const MARKS: u32 = 0xFFFE;
 
 /// Expands the braces of one word. `None` when there is nothing to expand.
 ///
 /// # Errors
 /// The limit, when more than `limit` words come out.
-pub(crate) fn expand(raw: &str, limit: usize) -> Result<Option<Vec<String>>, usize> {
+pub(crate) fn expand(word: &Word, raw: &str, limit: usize) -> Result<Option<Vec<Word>>, usize> {
     if raw.len() > WORD_BYTES || !raw.contains('{') || !(raw.contains(',') || raw.contains("..")) {
         return Ok(None);
     }
-    let words = expand_text(raw, limit, 0)?;
-    Ok(if words.len() == 1 && words[0] == raw { None } else { Some(words) })
+    let Some(text) = marked(word) else { return Ok(None) };
+    let words = expand_text(&text, limit, 0)?;
+    if words.len() == 1 && words[0] == text {
+        return Ok(None);
+    }
+    // No part is longer than the word as it was written.
+    if words.len().saturating_mul(raw.len()) > limit.saturating_mul(BYTES_PER_WORD) {
+        return Err(limit);
+    }
+    Ok(Some(words.iter().map(|text| unmarked(text, word)).collect()))
+}
+
+/// The word's text with one character for each part that is not plain. `None` when the text has such a
+/// character itself, or too many parts.
+fn marked(word: &Word) -> Option<String> {
+    let mut text = String::new();
+    for (index, part) in word.parts.iter().enumerate() {
+        match part {
+            Part::Literal(literal) if literal.chars().any(|character| part_index(character).is_some()) => {
+                return None;
+            }
+            Part::Literal(literal) => text.push_str(literal),
+            _ => {
+                let index = u32::try_from(index).ok().filter(|index| *index < MARKS)?;
+                text.push(char::from_u32(FIRST_MARK + index)?);
+            }
+        }
+    }
+    Some(text)
+}
+
+fn part_index(character: char) -> Option<usize> {
+    let index = u32::from(character).checked_sub(FIRST_MARK)?;
+    (index < MARKS).then_some(index as usize)
+}
+
+/// Puts the parts back into one of the words that came out.
+fn unmarked(text: &str, word: &Word) -> Word {
+    let mut parts = Vec::new();
+    let mut plain = text;
+    if let Some(tail) = text.strip_prefix('~').filter(|tail| tail.is_empty() || tail.starts_with('/')) {
+        parts.push(Part::Tilde(String::new()));
+        plain = tail;
+    }
+    for character in plain.chars() {
+        match (part_index(character).and_then(|index| word.parts.get(index)), parts.last_mut()) {
+            (Some(part), _) => parts.push(part.clone()),
+            (None, Some(Part::Literal(literal))) => literal.push(character),
+            (None, _) => parts.push(Part::Literal(character.to_string())),
+        }
+    }
+    Word { parts }
 }
 
 /// Longer words are left as they are: finding the braces of a word takes a time that grows with its square.
@@ -75,10 +136,6 @@ fn find_braces(raw: &str, from: usize) -> Option<(usize, usize, Vec<usize>)> {
     let mut best: Option<(usize, usize, Vec<usize>)> = None;
     while index < bytes.len() {
         match bytes[index] {
-            b'\\' => index += 1,
-            quote @ (b'\'' | b'"' | b'`') => index = skip_quote(bytes, index, quote),
-            b'$' if bytes.get(index + 1) == Some(&b'{') => index = skip_nested(bytes, index + 1, b'{', b'}'),
-            b'$' if bytes.get(index + 1) == Some(&b'(') => index = skip_nested(bytes, index + 1, b'(', b')'),
             b'{' if index >= from => open.push((index, Vec::new())),
             b',' => {
                 if let Some((_, commas)) = open.last_mut() {
@@ -101,34 +158,6 @@ fn find_braces(raw: &str, from: usize) -> Option<(usize, usize, Vec<usize>)> {
         index += 1;
     }
     best
-}
-
-fn skip_quote(bytes: &[u8], start: usize, quote: u8) -> usize {
-    let mut index = start + 1;
-    while index < bytes.len() && bytes[index] != quote {
-        if bytes[index] == b'\\' && quote != b'\'' {
-            index += 1;
-        }
-        index += 1;
-    }
-    index
-}
-
-fn skip_nested(bytes: &[u8], start: usize, open: u8, close: u8) -> usize {
-    let mut depth = 0usize;
-    let mut index = start;
-    while index < bytes.len() {
-        if bytes[index] == open {
-            depth += 1;
-        } else if bytes[index] == close {
-            depth -= 1;
-            if depth == 0 {
-                return index;
-            }
-        }
-        index += 1;
-    }
-    index
 }
 
 /// `1..5`, `01..10`, `a..e`, with an optional step.

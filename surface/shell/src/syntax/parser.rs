@@ -295,16 +295,7 @@ impl<'t> Parser<'t> {
                 }
                 continue;
             }
-            match braces::expand(raw, self.brace_limit) {
-                Ok(None) => simple.words.push(word.clone()),
-                Ok(Some(expanded)) => {
-                    for raw in expanded {
-                        let word = self.nested(&raw)?.scan_word(false)?;
-                        simple.words.push(word);
-                    }
-                }
-                Err(limit) => return Err(SyntaxError::TooManyWords { limit, line: self.line }),
-            }
+            self.add_word(word, raw, &mut simple.words)?;
             self.advance()?;
         }
         if self.token == Token::Operator("(") {
@@ -315,26 +306,22 @@ impl<'t> Parser<'t> {
 
     /// The words of `for name in ...`, up to the line's end.
     pub(crate) fn parse_words(&mut self) -> Result<Vec<Word>, SyntaxError> {
-        let Command::Simple(simple) = self.parse_word_list()? else { return Err(self.unexpected()) };
-        Ok(simple.words)
-    }
-
-    fn parse_word_list(&mut self) -> Result<Command, SyntaxError> {
-        let mut simple = Simple::default();
+        let mut words = Vec::new();
         while let Token::Word(word, raw) = &self.token {
-            match braces::expand(raw, self.brace_limit) {
-                Ok(None) => simple.words.push(word.clone()),
-                Ok(Some(expanded)) => {
-                    for raw in expanded {
-                        let word = self.nested(&raw)?.scan_word(false)?;
-                        simple.words.push(word);
-                    }
-                }
-                Err(limit) => return Err(SyntaxError::TooManyWords { limit, line: self.line }),
-            }
+            self.add_word(word, raw, &mut words)?;
             self.advance()?;
         }
-        Ok(Command::Simple(simple))
+        Ok(words)
+    }
+
+    /// Adds a word, or the words that its braces stand for.
+    fn add_word(&self, word: &Word, raw: &str, words: &mut Vec<Word>) -> Result<(), SyntaxError> {
+        match braces::expand(word, raw, self.brace_limit) {
+            Ok(None) => words.push(word.clone()),
+            Ok(Some(expanded)) => words.extend(expanded),
+            Err(limit) => return Err(SyntaxError::TooManyWords { limit, line: self.line }),
+        }
+        Ok(())
     }
 
     fn parse_redirection(&mut self) -> Result<Option<Redirection>, SyntaxError> {

@@ -213,6 +213,9 @@ impl Parser<'_> {
             if byte == b'"' {
                 let inner = self.scan_double()?;
                 parts.parts.extend(inner);
+            } else if byte == b'$' && self.byte_at(1) == Some(b'\'') {
+                let text = self.scan_dollar_single()?;
+                parts.parts.push(Part::Quoted(text));
             } else {
                 self.scan_double_piece(&mut parts, b"$`\"\\}")?;
             }

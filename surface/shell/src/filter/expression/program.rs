@@ -43,6 +43,13 @@ struct Ways {
     generation: usize,
 }
 
+/// A position in a text.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    text: &'a [u8],
+    position: usize,
+}
+
 impl Program {
     /// Compiles a tree.
     pub(super) fn new(node: &Node, ignore_case: bool) -> Result<Self, ExpressionError> {
@@ -142,7 +149,7 @@ impl Program {
         let mut slots = [UNSET; 2 * GROUPS];
         slots[0] = start;
         now.generation = 1;
-        self.follow(&mut now, 0, slots, text, position, &mut best);
+        self.follow(&mut now, (0, slots), Place { text, position }, &mut best);
         while position < text.len() && !now.list.is_empty() {
             let (character, width) = decode(text, position);
             let folded =
@@ -159,7 +166,8 @@ impl Program {
                     _ => false,
                 };
                 if takes {
-                    self.follow(&mut next, step + 1, *slots, text, position + width, &mut found);
+                    let place = Place { text, position: position + width };
+                    self.follow(&mut next, (step + 1, *slots), place, &mut found);
                 }
             }
             best = found.or(best);
@@ -175,16 +183,8 @@ impl Program {
     }
 
     /// Adds all steps that can be reached without a character.
-    fn follow(
-        &self,
-        ways: &mut Ways,
-        step: usize,
-        slots: Slots,
-        text: &[u8],
-        position: usize,
-        found: &mut Option<Slots>,
-    ) {
-        let mut pending = vec![(step, slots)];
+    fn follow(&self, ways: &mut Ways, from: (usize, Slots), place: Place<'_>, found: &mut Option<Slots>) {
+        let mut pending = vec![from];
         while let Some((step, mut slots)) = pending.pop() {
             if ways.reached[step] == ways.generation {
                 continue;
@@ -197,16 +197,16 @@ impl Program {
                 }
                 Step::Jump(target) => pending.push((*target, slots)),
                 Step::Save(slot) => {
-                    slots[*slot] = position;
+                    slots[*slot] = place.position;
                     pending.push((step + 1, slots));
                 }
                 Step::Assertion(assertion) => {
-                    if holds(*assertion, text, position) {
+                    if holds(*assertion, place.text, place.position) {
                         pending.push((step + 1, slots));
                     }
                 }
                 Step::Match => {
-                    slots[1] = position;
+                    slots[1] = place.position;
                     found.get_or_insert(slots);
                 }
                 _ => ways.list.push((step, slots)),

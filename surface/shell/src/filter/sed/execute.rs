@@ -116,6 +116,9 @@ pub(super) fn execute(
             machine.show(process, &line, ended)?;
         }
         if let Some(status) = quit {
+            if machine.newline_due {
+                process.write(b"\n")?;
+            }
             return Ok(if machine.lines.status == 0 { status } else { machine.lines.status });
         }
     }

@@ -2,7 +2,7 @@
 
 use super::support::{Comparison, Random, run, words};
 
-const CASES: u64 = 500;
+const CASES: u64 = 4000;
 
 const FILES: &[(&str, &[u8])] = &[("one", b"abc\nfoo bar\n\nA.b\n"), ("two", b"b\nab_c\n"), ("empty", b"")];
 
