@@ -227,9 +227,8 @@ mod tests {
 
     #[test]
     fn identifiers_read_back_what_they_print() {
-        for text in ["0A1B2C3D-0000-4000-8000-00000000000F"] {
-            assert_eq!(text.parse::<PartitionUuid>().expect("valid").to_string(), text);
-        }
+        let uuid = "0A1B2C3D-0000-4000-8000-00000000000F";
+        assert_eq!(uuid.parse::<PartitionUuid>().expect("valid").to_string(), uuid);
         assert_eq!("facc157c3e20".parse::<MacAddress>().expect("valid").to_string(), "facc157c3e20");
         assert_eq!(
             "c050760727c5007a".parse::<WorldWidePortName>().expect("valid").to_string(),

@@ -34,6 +34,9 @@ mod writes;
 /// Partitions in a site, spread over ten frames.
 const SIZES: [usize; 3] = [10, 1_000, 10_000];
 
+/// Measures one part and prints it.
+type Measure = fn(&Arc<dyn Environment>);
+
 /// A number of rounds, or few where only the way is tried.
 fn scaled(rounds: usize) -> usize {
     if std::env::args().any(|argument| argument == "quick") { 2 } else { rounds }
@@ -58,7 +61,7 @@ fn main() {
         println!("SKIP: figures: only `cargo bench` takes them");
         return;
     }
-    let parts: [(&str, fn(&Arc<dyn Environment>)); 5] = [
+    let parts: [(&str, Measure); 5] = [
         ("commands", commands::measure),
         ("ssh", secure_shell::measure),
         ("start", start::measure),

@@ -183,7 +183,7 @@ impl Running {
     ///
     /// # Errors
     /// The connection broke.
-    pub fn next(&mut self) -> Result<Result<(bool, Vec<u8>), u8>, String> {
+    pub fn next_output(&mut self) -> Result<Result<(bool, Vec<u8>), u8>, String> {
         let broken = |error: io::Error| format!("the console ended the connection: {error}");
         let mut head = [0; 5];
         self.0.read_exact(&mut head).map_err(broken)?;
@@ -207,7 +207,7 @@ impl Running {
 pub fn call(directory: &Path, user: &str, command: &str) -> Result<u8, String> {
     let mut running = begin(directory, user, command, false)?;
     loop {
-        match running.next()? {
+        match running.next_output()? {
             Ok((true, bytes)) => io::stderr().write_all(&bytes).map_err(|error| error.to_string())?,
             Ok((false, bytes)) => io::stdout().write_all(&bytes).map_err(|error| error.to_string())?,
             Err(status) => return Ok(status),

@@ -76,7 +76,7 @@ impl Stage {
         let mut running = begin(&self.sockets(), "hscroot", command, false)?;
         let mut output = String::new();
         loop {
-            match running.next()? {
+            match running.next_output()? {
                 Ok((_, bytes)) => output.push_str(&String::from_utf8_lossy(&bytes)),
                 Err(status) => return Ok((status, output)),
             }
@@ -109,7 +109,7 @@ impl Drop for Stage {
 fn watch(running: &mut Running, wanted: &str) -> Result<(), String> {
     let mut seen = String::new();
     while !seen.contains(wanted) {
-        match running.next()? {
+        match running.next_output()? {
             Ok((_, bytes)) => {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
                 print!("{text}");
@@ -190,7 +190,7 @@ fn boot(stage: &Stage) -> Result<(), String> {
     terminal.type_bytes(b"exit\r");
     watch(&mut terminal, "login:")?;
     terminal.type_bytes(b"~.");
-    while let Ok(Ok(_)) = terminal.next() {}
+    while let Ok(Ok(_)) = terminal.next_output() {}
     println!();
     Ok(())
 }

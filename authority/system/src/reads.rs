@@ -93,10 +93,9 @@ fn profiles(
                 .map(|profile| (entry.partition.clone(), profile.clone())),
         );
     }
-    if let Some(missing) = names.iter().find(|name| !rows.iter().any(|(_, profile)| profile.name == **name)) {
-        if !last_valid {
-            return Err(Refusal::new(MessageKey::ProfileNotFound).with(missing));
-        }
+    let missing = names.iter().find(|name| !rows.iter().any(|(_, profile)| profile.name == **name));
+    if let Some(missing) = missing.filter(|_| !last_valid) {
+        return Err(Refusal::new(MessageKey::ProfileNotFound).with(missing));
     }
     let mut remote = BTreeMap::new();
     for (_, profile) in &rows {

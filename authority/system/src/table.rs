@@ -106,10 +106,13 @@ impl<T: Clone> Table<T> {
     }
 }
 
+/// Names that share a bucket, with their numbers.
+type Bucket = Arc<Vec<(Arc<str>, u16)>>;
+
 /// Names to numbers, in buckets of the table above.
 #[derive(Clone, Default)]
 pub struct NameTable {
-    buckets: Table<Arc<Vec<(Arc<str>, u16)>>>,
+    buckets: Table<Bucket>,
 }
 
 const BUCKETS: u64 = 16_384;

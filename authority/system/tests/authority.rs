@@ -230,7 +230,7 @@ fn random_sequences_keep_the_invariants_and_survive_restarts() {
                 );
             }
             random_guest(&mut bench, &name, draw >> 40);
-            if draw % 29 == 0 {
+            if draw.is_multiple_of(29) {
                 let definitions: Vec<_> = bench
                     .authority
                     .world()

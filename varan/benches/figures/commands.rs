@@ -10,7 +10,7 @@ use varan_environment::Environment;
 use varan_system::SystemHandle;
 
 use crate::measured::{self, FRAMES, Scratch, UserShell, frame_name};
-use crate::statistics::{Series, Spread, head, number, row, slower};
+use crate::statistics::{Series, Spread, count, head, number, row, slower};
 use crate::{SIZES, scaled, timed};
 
 const ROUNDS: usize = 15;
@@ -23,6 +23,7 @@ const GUEST_MEMORY_BYTES: u64 = 1 << 30;
 pub struct Cases {
     pub nothing: Series,
     pub one: Series,
+    pub same: Series,
     pub frame: Series,
 }
 
@@ -32,6 +33,12 @@ pub fn one_partition(partitions: usize, step: usize) -> String {
     let partition = 1 + step * 7_919 % (partitions / FRAMES).max(1);
     let frame = frame_name(step % FRAMES);
     format!("lssyscfg -r lpar -m {frame} --filter lpar_names=p{partition} -F name,state")
+}
+
+/// A command about the first partition of a frame; another frame with each `step`. A site of any size has these ten, so
+/// the processor's caches hold as much of one as of the other.
+pub fn same_partition(step: usize) -> String {
+    format!("lssyscfg -r lpar -m {} --filter lpar_names=p1 -F name,state", frame_name(step % FRAMES))
 }
 
 /// A command about one frame; another frame with each `step`.
@@ -80,21 +87,20 @@ pub fn measure(environment: &Arc<dyn Environment>) {
             let mut run = |command: &str| timed(environment, || shell.done(command));
             site.cases.nothing.push((0..ONE_EACH).map(|_| run(NOTHING)).collect());
             site.cases.one.push((0..ONE_EACH).map(|step| run(&one_partition(partitions, step))).collect());
+            site.cases.same.push((0..ONE_EACH).map(|step| run(&same_partition(step))).collect());
             site.cases.frame.push((0..FRAME_EACH).map(|step| run(&one_frame(step))).collect());
         }
         sites.sort_by_key(|site| site.partitions);
     }
-    print(
-        "Through the command layer, in process",
-        sites.iter().map(|site| (site.partitions, &site.cases)).collect(),
-    );
+    let cases: Vec<(usize, &Cases)> = sites.iter().map(|site| (site.partitions, &site.cases)).collect();
+    print("Through the command layer, in process", &cases);
     for frame in sites.iter().flat_map(|site| &site.frames) {
         frame.stop();
     }
 }
 
 /// Prints the cases of sites, smallest first.
-pub fn print(title: &str, sites: Vec<(usize, &Cases)>) {
+pub fn print(title: &str, sites: &[(usize, &Cases)]) {
     let columns = [
         "what",
         "partitions in the site",
@@ -102,37 +108,39 @@ pub fn print(title: &str, sites: Vec<(usize, &Cases)>) {
         "p50 µs",
         "p99 µs",
         "samples",
-        "time, as a multiple",
+        "time of one, compared",
     ];
     head(title, &columns);
     let base = sites[0].1;
-    let line = |what: &str, partitions: usize, series: &Series, multiple: String| {
-        row(&[
-            what.to_owned(),
-            number(partitions as f64),
-            Spread::of(series.rates()).show(),
-            number(series.quantile(0.5)),
-            number(series.quantile(0.99)),
-            series.samples().to_string(),
-            multiple,
-        ]);
-    };
-    for (partitions, cases) in &sites {
-        let multiple = format!("{} of 10 partitions", slower(&cases.one, &base.one).show());
-        line("one partition", *partitions, &cases.one, multiple);
+    for (partitions, cases) in sites {
+        let compared = format!("{} times that with 10 partitions", slower(&cases.one, &base.one).show());
+        line("one partition, each in turn", *partitions, &cases.one, compared);
     }
-    for (partitions, cases) in &sites {
-        let rows = partitions / FRAMES;
-        let each = 1e6 / Spread::of(cases.frame.rates()).median / rows as f64;
-        line(
-            &format!("one frame, {rows} lines"),
-            *partitions,
-            &cases.frame,
-            format!("{} µs a line", number(each)),
-        );
+    for (partitions, cases) in sites {
+        let compared = format!("{} times that with 10 partitions", slower(&cases.same, &base.same).show());
+        line("one partition, the same ten in turn", *partitions, &cases.same, compared);
     }
-    for (partitions, cases) in &sites {
-        let multiple = format!("one partition is {} of it", slower(&cases.one, &cases.nothing).show());
-        line("`echo`", *partitions, &cases.nothing, multiple);
+    for (partitions, cases) in sites {
+        let lines = partitions / FRAMES;
+        let compared = format!("{} µs a line", number(cases.frame.quantile(0.5) / lines as f64));
+        line(&format!("one frame of {} partitions", count(lines)), *partitions, &cases.frame, compared);
     }
+    for (partitions, cases) in sites {
+        let compared =
+            format!("one partition takes {} times that", slower(&cases.one, &cases.nothing).show());
+        line("`echo`, for comparison", *partitions, &cases.nothing, compared);
+    }
+}
+
+/// Prints one case of a site.
+pub fn line(what: &str, partitions: usize, series: &Series, compared: String) {
+    row(&[
+        what.to_owned(),
+        count(partitions),
+        Spread::of(series.rates()).show(),
+        number(series.quantile(0.5)),
+        number(series.quantile(0.99)),
+        count(series.samples()),
+        compared,
+    ]);
 }

@@ -21,7 +21,7 @@ use varan_system::inbox::Inbox;
 use varan_system::{InitialPartition, Opening, SystemHandle};
 
 use crate::measured::{self, FRAMES, PROFILE, Scratch, UserShell, frame_name};
-use crate::statistics::{Spread, head, number, row};
+use crate::statistics::{Spread, count, head, number, row};
 use crate::{SIZES, scaled};
 
 /// First argument of a process that measures one site.
@@ -217,7 +217,7 @@ pub fn measure(_: &Arc<dyn Environment>) {
             if spread.low == spread.high { number(spread.median) } else { spread.show() }
         };
         row(&[
-            number(*partitions as f64),
+            count(*partitions),
             each(|one| one.frames),
             each(|one| one.tables),
             each(|one| one.state),

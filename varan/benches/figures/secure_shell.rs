@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use varan_environment::Environment;
 
-use crate::commands::{Cases, NOTHING, one_frame, one_partition, print};
+use crate::commands::{Cases, NOTHING, line, one_frame, one_partition, print, same_partition};
 use crate::measured::{self, CONSOLE, FRAMES, Scratch, USER};
+use crate::statistics::{Series, slower};
 use crate::up::Program;
 use crate::{SIZES, scaled, timed};
 
@@ -45,6 +46,12 @@ impl Client {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{command}: {text}");
         text
+    }
+
+    /// Only asks the client that holds the connection whether it is there; the console hears nothing of it.
+    fn check(&self) {
+        let status = self.command().args(["-O", "check", CONSOLE]).stderr(Stdio::null()).status();
+        assert!(status.expect("ssh").success());
     }
 
     fn close_connection(&self) {
@@ -108,6 +115,7 @@ struct Opened {
     shell: Option<Interactive>,
     client: Client,
     exec: Cases,
+    client_alone: Series,
     interactive: Cases,
     _program: Program,
 }
@@ -139,6 +147,7 @@ impl Opened {
             shell,
             client,
             exec: Cases::default(),
+            client_alone: Series::default(),
             interactive: Cases::default(),
             _program: program,
         }
@@ -149,13 +158,16 @@ impl Opened {
         let exec = |command: &str| timed(environment, || client.exec(command));
         self.exec.nothing.push((0..EXEC_ONE_EACH).map(|_| exec(NOTHING)).collect());
         self.exec.one.push((0..EXEC_ONE_EACH).map(|step| exec(&one_partition(partitions, step))).collect());
+        self.exec.same.push((0..EXEC_ONE_EACH).map(|step| exec(&same_partition(step))).collect());
         self.exec.frame.push((0..EXEC_FRAME_EACH).map(|step| exec(&one_frame(step))).collect());
+        self.client_alone.push((0..EXEC_ONE_EACH).map(|_| timed(environment, || client.check())).collect());
         let Some(shell) = &mut self.shell else { return };
         let mut typed = |command: &str| timed(environment, || shell.run(command));
         self.interactive.nothing.push((0..SHELL_ONE_EACH).map(|_| typed(NOTHING)).collect());
         self.interactive
             .one
             .push((0..SHELL_ONE_EACH).map(|step| typed(&one_partition(partitions, step))).collect());
+        self.interactive.same.push((0..SHELL_ONE_EACH).map(|step| typed(&same_partition(step))).collect());
         self.interactive.frame.push((0..SHELL_FRAME_EACH).map(|step| typed(&one_frame(step))).collect());
     }
 }
@@ -188,8 +200,14 @@ pub fn measure(environment: &Arc<dyn Environment>) {
         }
         sites.sort_by_key(|site| site.partitions);
     }
-    let title = "On an open SSH connection, exec: one client process and one channel for each command";
-    print(title, sites.iter().map(|site| (site.partitions, &site.exec)).collect());
-    let title = "On an open SSH connection, interactive shell: all commands through one channel";
-    print(title, sites.iter().map(|site| (site.partitions, &site.interactive)).collect());
+    let exec: Vec<(usize, &Cases)> = sites.iter().map(|site| (site.partitions, &site.exec)).collect();
+    print("On an open SSH connection, exec: one client process and one channel for each command", &exec);
+    for site in &sites {
+        let compared = slower(&site.exec.one, &site.client_alone).show();
+        let compared = format!("one partition takes {compared} times that");
+        line("the client process alone (`ssh -O check`)", site.partitions, &site.client_alone, compared);
+    }
+    let interactive: Vec<(usize, &Cases)> =
+        sites.iter().map(|site| (site.partitions, &site.interactive)).collect();
+    print("On an open SSH connection, interactive shell: all commands through one channel", &interactive);
 }

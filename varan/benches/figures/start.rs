@@ -6,7 +6,7 @@ use std::time::Duration;
 use varan_environment::Environment;
 
 use crate::measured::{self, Scratch};
-use crate::statistics::{Spread, head, number, row};
+use crate::statistics::{Spread, count, head, row};
 use crate::up::Program;
 use crate::{SIZES, scaled};
 
@@ -51,14 +51,12 @@ pub fn measure(environment: &Arc<dyn Environment>) {
         "Start-up",
         &["start", "partitions in the site", "`ready:` after s", "all frames answered after s", "rounds"],
     );
-    let choices: [(&str, fn(&Starts) -> &Vec<Start>); 2] =
-        [("first, creates the partitions", |starts| &starts.first), ("second", |starts| &starts.second)];
-    for (what, choose) in choices {
+    for (what, later) in [("first, creates the partitions", false), ("second", true)] {
         for (partitions, starts) in SIZES.iter().zip(&results) {
-            let starts = choose(starts);
+            let starts = if later { &starts.second } else { &starts.first };
             row(&[
                 what.to_owned(),
-                number(*partitions as f64),
+                count(*partitions),
                 Spread::of(starts.iter().map(|start| start.ready.as_secs_f64())).show(),
                 Spread::of(starts.iter().map(|start| start.answered.as_secs_f64())).show(),
                 starts.len().to_string(),

@@ -47,10 +47,7 @@ pub fn number(value: f64) -> String {
         return format!("{value:.decimals$}");
     }
     let unit = 10f64.powf(magnitude - 2.0);
-    let digits = format!("{:.0}", (value / unit).round() * unit);
-    let grouped: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or("")).collect();
-    grouped.join(",")
+    grouped(&format!("{:.0}", (value / unit).round() * unit))
 }
 
 impl Series {
@@ -78,9 +75,26 @@ impl Series {
     }
 }
 
-/// How many times longer a command takes in `series` than in `base`, round by round.
+fn median_latency(round: &[Duration]) -> f64 {
+    Spread::of(round.iter().map(Duration::as_secs_f64)).median
+}
+
+/// How many times longer a command takes in `series` than in `base`: medians of the same round, so that neither a slow
+/// minute nor one sample that the machine held up counts.
 pub fn slower(series: &Series, base: &Series) -> Spread {
-    Spread::of(series.rates().into_iter().zip(base.rates()).map(|(rate, base)| base / rate))
+    let pairs = series.rounds.iter().zip(&base.rounds);
+    Spread::of(pairs.map(|(round, base)| median_latency(round) / median_latency(base)))
+}
+
+/// A whole number, thousands separated.
+pub fn count(value: usize) -> String {
+    grouped(&value.to_string())
+}
+
+fn grouped(digits: &str) -> String {
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or("")).collect();
+    groups.join(",")
 }
 
 /// One line of a table.

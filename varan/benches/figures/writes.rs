@@ -11,7 +11,7 @@ use varan_environment::Environment;
 
 use crate::measured::{self, SMALL, Scratch, UserShell, frame_name};
 use crate::scaled;
-use crate::statistics::{Spread, head, row};
+use crate::statistics::{Spread, count, head, row};
 
 const ROUNDS: usize = 7;
 const ONE_BY_ONE: usize = 100;
@@ -60,10 +60,10 @@ pub fn measure(environment: &Arc<dyn Environment>) {
     let content = "x".repeat(row_length(&layout.frame(&frame_name(0)).join("nvram.db")));
     let plain = plain(&scratch.path().join("plain.db"));
     let mut insert = plain.prepare("INSERT INTO partition (content) VALUES (?1)").expect("insert");
-    let per_second = |count: usize, action: &mut dyn FnMut()| {
+    let per_second = |number: usize, action: &mut dyn FnMut()| {
         let begin = environment.monotonic();
         action();
-        count as f64 / environment.monotonic().since(begin).as_secs_f64()
+        number as f64 / environment.monotonic().since(begin).as_secs_f64()
     };
     let (mut peer, mut single, mut together) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..scaled(ROUNDS) {
@@ -90,7 +90,7 @@ pub fn measure(environment: &Arc<dyn Environment>) {
             rates.len().to_string(),
         ]);
     };
-    line(&format!("plain SQLite inserts of {} bytes", content.len()), &peer);
+    line(&format!("plain SQLite inserts of {} bytes", count(content.len())), &peer);
     line("`mksyscfg -r lpar`, one by one", &single);
     line(&format!("`mksyscfg -r lpar`, {USERS} users at once"), &together);
     for frame in frames {

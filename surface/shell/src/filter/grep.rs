@@ -259,9 +259,7 @@ fn search_input(
             }
             select(process, search, name, number, &line, &mut trail)?;
         } else if search.context && search.show == Show::Lines {
-            if matches {
-                break;
-            }
+            // After the last selected line that counts, further ones are just lines around it.
             trail.pass(process, search, name, number, &line)?;
         }
     }

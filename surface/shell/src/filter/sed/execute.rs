@@ -155,39 +155,59 @@ impl Machine {
     ) -> Result<bool, Stop> {
         let Some(start) = &command.start else { return Ok(true) };
         let Some(end) = &command.end else { return self.matches(process, start, line) };
+        // A start given by number is taken once, at that line or the first one after it that comes here.
+        let numbered = if let Address::Line(line) = start { Some(*line) } else { None };
+        let outside = if numbered.is_some() { Range::Over } else { Range::Outside };
         if let Range::Inside(last) = command.range {
             return match (last, end) {
                 (Some(last), _) => {
                     if self.number >= last {
-                        command.range = Range::Outside;
+                        command.range = outside;
                     }
-                    Ok(self.number <= last || self.matches(process, start, line)?)
+                    // As GNU sed: an end that is a line's number is not passed, a counted one may be.
+                    let passed = self.number > last && matches!(end, End::Address(Address::Line(_)));
+                    Ok(!passed || (numbered.is_none() && self.matches(process, start, line)?))
                 }
                 (None, End::Address(address)) => {
                     if self.matches(process, address, line)? {
-                        command.range = Range::Outside;
+                        command.range = outside;
                     }
                     Ok(true)
                 }
                 (None, _) => Ok(true),
             };
         }
-        if matches!(start, Address::Line(0)) {
-            // A range from line 0 is inside before the first line, and only then.
-            let End::Address(address) = end else { return Ok(false) };
-            if self.number == 1 && !self.matches(process, address, line)? {
-                command.range = Range::Inside(None);
+        match numbered {
+            Some(0) => {
+                // A range from line 0 is inside before the first line, and only then.
+                let End::Address(address) = end else { return Ok(false) };
+                if self.number == 1 && !self.matches(process, address, line)? {
+                    command.range = Range::Inside(None);
+                }
+                return Ok(self.number == 1);
             }
-            return Ok(self.number == 1);
+            Some(first) if command.range == Range::Over || self.number < first => return Ok(false),
+            Some(_) => {}
+            None if !self.matches(process, start, line)? => return Ok(false),
+            None => {}
         }
-        if !self.matches(process, start, line)? {
-            return Ok(false);
-        }
-        let last = match end {
+        let last = self.last_of_range(process, end)?;
+        let goes_on = last.is_none_or(|last| last > self.number);
+        command.range = if goes_on { Range::Inside(last) } else { outside };
+        let late = numbered.is_some_and(|first| first < self.number);
+        let over = matches!(end, End::Address(Address::Line(last)) if *last < self.number);
+        Ok(!(late && over))
+    }
+
+    /// The number of the line that a range ends with when it begins here; `None` when an expression or the
+    /// end of the inputs decides.
+    fn last_of_range(&mut self, process: &mut Process<'_>, end: &End) -> Result<Option<u64>, Stop> {
+        let next_multiple = |step: u64| (self.number / step + 1).saturating_mul(step);
+        Ok(match end {
             End::After(count) => Some(self.number.saturating_add(*count)),
             End::Multiple(0) => Some(self.number),
             // As GNU sed: the next multiple, even when the first line's number is one.
-            End::Multiple(step) => Some((self.number / step + 1).saturating_mul(*step)),
+            End::Multiple(step) => Some(next_multiple(*step)),
             End::Address(Address::Line(last)) => Some(*last),
             End::Address(Address::Step { first, .. }) if *first >= self.number => Some(*first),
             End::Address(Address::Step { first, step }) => {
@@ -195,11 +215,7 @@ impl Machine {
             }
             End::Address(Address::Last) if self.lines.is_last(process)? => Some(self.number),
             End::Address(Address::Last | Address::Matching(_)) => None,
-        };
-        if last.is_none_or(|last| last > self.number) {
-            command.range = Range::Inside(last);
-        }
-        Ok(true)
+        })
     }
 
     fn matches(&mut self, process: &mut Process<'_>, address: &Address, line: &[u8]) -> Result<bool, Stop> {

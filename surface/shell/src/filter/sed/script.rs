@@ -77,11 +77,13 @@ pub(super) struct Command {
 ///
 /// ```text
 ///         start matches               end reached
-/// Outside --------------> Inside(end) -----------> Outside
+/// Outside --------------> Inside(end) -----------> Outside, or Over when the start is a number
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Range {
     Outside,
     /// Until the line with this number, or until the end's expression matches.
     Inside(Option<u64>),
+    /// The only time that the range could begin has passed.
+    Over,
 }

@@ -2,7 +2,7 @@
 
 use super::support::{Comparison, Random, run, words};
 
-const CASES: u64 = 4000;
+const CASES: u64 = 500;
 
 const FILES: &[(&str, &[u8])] = &[("one", b"abc\nfoo bar\n\nA.b\n"), ("two", b"b\nab_c\n"), ("empty", b"")];
 
@@ -138,7 +138,9 @@ fn is_settled(arguments: &[String]) -> bool {
         && arguments
             .iter()
             .any(|argument| ["\\W", "\\S", ".", "[^"].iter().any(|wide| argument.contains(wide)));
-    !given("-x") && !empty && !places && !shortened
+    // Its join of several expressions lets a lone parenthesis close a group that it added itself.
+    let count = |letter: char| plain.iter().map(|text| text.matches(letter).count()).sum::<usize>();
+    !given("-x") && count('(') >= count(')') && !empty && !places && !shortened
 }
 
 #[test]
