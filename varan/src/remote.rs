@@ -30,9 +30,9 @@ const WORKERS: usize = 64;
 /// Longest wait for an answer. Dynamic changes may wait for ever on the user's wish; a day stands for that.
 const DEADLINE: Duration = Duration::from_secs(24 * 3_600);
 /// Wait for an answer before the request is sent again with the same id.
-const REPEAT_AFTER: Duration = Duration::from_secs(30);
+const REPEAT_AFTER: Duration = Duration::from_secs(10);
 /// Wait after which a listing gives a system up as not reachable.
-const READ_PATIENCE: Duration = Duration::from_secs(60);
+const READ_PATIENCE: Duration = Duration::from_secs(10);
 /// Longest line that begins a terminal connection, in bytes.
 const TERMINAL_LINE_MAX: u64 = 64 << 10;
 
