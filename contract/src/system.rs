@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use varan_model::attributes::profile::RemoteNames;
 use varan_model::configuration::BootMode;
-use varan_model::ids::PartitionId;
+use varan_model::ids::{PartitionId, VirtualSlot};
 use varan_model::partition::{Keylock, Partition, PartitionEntry, Profile};
 use varan_model::record::Assignment;
 use varan_model::refusal::Refusal;
+use varan_model::rules::virtual_io::AdapterKind;
 use varan_model::system::{ManagedSystem, SystemState};
 use varan_model::units::ProcessingUnits;
 
@@ -65,6 +66,26 @@ pub enum DynamicOperation {
     Move(Selector),
 }
 
+/// What happens to something of a list: a virtual adapter, a virtual switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ListOperation {
+    /// A new one.
+    Add,
+    /// It goes.
+    Remove,
+    /// It changes.
+    Set,
+}
+
+/// A shared processor pool as the user named it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PoolSelector {
+    /// By name.
+    Name(String),
+    /// By number.
+    Id(u16),
+}
+
 /// What happens to the power of a managed system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SystemPower {
@@ -110,6 +131,8 @@ pub enum SystemRequest {
         /// The last valid configuration instead of profiles.
         last_valid: bool,
     },
+    /// Partitions with the names that their virtual adapters refer to. Answered by [`SystemReply::Adapters`].
+    ListAdapters(PartitionFilter),
     /// `mksyscfg -r lpar`.
     CreatePartition {
         /// Record.
@@ -219,6 +242,42 @@ pub enum SystemRequest {
         /// Record.
         record: Vec<Assignment>,
     },
+    /// `chhwres -r virtualio` on the adapters of a partition.
+    ChangeAdapter {
+        /// Partition.
+        partition: Selector,
+        /// What happens.
+        operation: ListOperation,
+        /// Kind of adapter; `None` removes whatever is in the slot.
+        kind: Option<AdapterKind>,
+        /// Virtual slot; `None` adds to the lowest free one.
+        slot: Option<VirtualSlot>,
+        /// Record; empty to remove.
+        record: Vec<Assignment>,
+    },
+    /// `chhwres -r virtualio --rsubtype vswitch`.
+    ChangeVirtualSwitch {
+        /// Name of the switch.
+        name: String,
+        /// What happens.
+        operation: ListOperation,
+        /// Record with `new_name`, to change it.
+        record: Vec<Assignment>,
+    },
+    /// `chhwres -r procpool -o s` on a pool.
+    ChangeProcessorPool {
+        /// Pool.
+        pool: PoolSelector,
+        /// Record.
+        record: Vec<Assignment>,
+    },
+    /// `chhwres -r procpool -o s` on a partition: it gets another pool.
+    AssignProcessorPool {
+        /// Partition.
+        partition: Selector,
+        /// Record of `shared_proc_pool_name` or `shared_proc_pool_id`.
+        record: Vec<Assignment>,
+    },
     /// `rmvterm`.
     CloseTerminal {
         /// Partition.
@@ -230,7 +289,10 @@ impl SystemRequest {
     /// Whether the request only reads.
     #[must_use]
     pub fn is_read(&self) -> bool {
-        matches!(self, Self::GetSystem | Self::ListPartitions(_) | Self::ListProfiles { .. })
+        matches!(
+            self,
+            Self::GetSystem | Self::ListPartitions(_) | Self::ListProfiles { .. } | Self::ListAdapters(_)
+        )
     }
 }
 
@@ -247,6 +309,15 @@ pub enum SystemReply {
         system: Arc<ManagedSystem>,
         /// Partitions.
         entries: Vec<PartitionEntry>,
+    },
+    /// Partitions with their system and the names that their adapters refer to.
+    Adapters {
+        /// System.
+        system: Arc<ManagedSystem>,
+        /// Partitions.
+        entries: Vec<PartitionEntry>,
+        /// Names of the partitions that adapters refer to.
+        names: Arc<RemoteNames>,
     },
     /// Profiles with their system.
     Profiles {

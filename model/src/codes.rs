@@ -199,6 +199,76 @@ messages! {
     Busy: "HSCL0003", "The managed system is busy.  Retry the command.", Own, "Retry.";
     /// The command was cancelled or the time is up.
     WaitExpired: "HSCL0004", "The operation did not finish within {0} minutes.  It goes on in the background.", Own, "Look at the state of the partition.";
+    /// Adding virtual I/O to a running partition without RMC.
+    VirtualAddNoRmc: "HSCL294C", "Dynamic add of virtual I/O resources failed:  There is currently no RMC connection between the management console and the partition {0}.", Unverified, "Check rmc_state, or shut the partition down first.";
+    /// Removing virtual I/O from a running partition without RMC.
+    VirtualRemoveNoRmc: "HSCL294D", "Dynamic remove of virtual I/O resources failed:  There is currently no RMC connection between the management console and the partition {0}.", Unverified, "Check rmc_state, or shut the partition down first.";
+    /// The machine lacks virtual Fibre Channel.
+    VirtualFibreChannelUnsupported: "HSCLA4C0", "The managed system does not support virtual Fibre Channel.", Unverified, "Use another managed system.";
+    /// No such virtual adapter.
+    VirtualAdapterNotFound: "HSCL0570", "The partition {0} has no {1} adapter in virtual slot {2}.", Unverified, "List them with lshwres -r virtualio --rsubtype slot --level slot.";
+    /// The console's own serial adapters.
+    ConsoleAdapterFixed: "HSCL0571", "The virtual serial adapter in slot {0} belongs to the management console and cannot be removed.", Unverified, "Slots 0 and 1 of every partition serve the console.";
+    /// Every virtual slot of a partition has an adapter.
+    VirtualSlotsExhausted: "HSCL0572", "All of the {0} virtual slots are in use.", Unverified, "Apply a profile with a higher max_virtual_slots.";
+    /// A virtual switch of that name is there.
+    VirtualSwitchUsed: "HSCL0573", "The virtual switch name {0} is already used.", Unverified, "Choose another name.";
+    /// A virtual switch of the site file.
+    VirtualSwitchFixed: "HSCL0574", "The virtual switch {0} is part of the managed system and cannot be removed or renamed.", Own, "Only switches that were added with chhwres can be.";
+    /// A virtual switch that a definition names.
+    VirtualSwitchInUse: "HSCL0575", "The virtual switch {0} is used by partition {1}.", Unverified, "Remove the adapters from its profiles and current configuration first.";
+    /// Too many virtual switches.
+    VirtualSwitchesExhausted: "HSCL0576", "The managed system supports {0} virtual switches, and all of them are defined.", Unverified, "Remove a switch.";
+    /// No such shared processor pool.
+    ProcessorPoolNotFound: "HSCL0577", "The shared processor pool {0} was not found.", Unverified, "List them with lshwres -r procpool; pools 1 to 63 are SharedPool01 to SharedPool63 until they are renamed.";
+    /// A name of another shared processor pool.
+    ProcessorPoolNameUsed: "HSCL0578", "The shared processor pool name {0} is already used.", Unverified, "Choose another name.";
+    /// The default pool has no limits of its own.
+    ProcessorPoolFixed: "HSCL0579", "The name and the limits of the default shared processor pool cannot be changed.", Unverified, "Use one of the pools 1 to 63.";
+    /// The entitlements of a pool's partitions and its reserve do not fit its maximum.
+    ProcessorPoolTooSmall: "HSCL057A", "The shared processor pool {0} has a maximum of {1} processing units, {2} are needed.", Unverified, "Raise max_pool_proc_units.";
+    /// A pool with partitions cannot be emptied of capacity.
+    ProcessorPoolInUse: "HSCL057B", "The shared processor pool {0} is used by partition {1}.", Unverified, "Give the partition another pool first.";
+    /// No such user of the console.
+    UserNotFound: "", "The user {0} was not found.  Please check your entry and retry the command.", Unverified, "List the users with lshmcusr -F name.";
+    /// A user of that name is there already.
+    UserNameUsed: "", "The user name {0} is already used.  Please check your entry and retry the command.", Unverified, "Choose another name.";
+    /// A name that users or task roles cannot have.
+    UserNameInvalid: "", "The name {0} is not valid: {1}.  Please check your entry and retry the command.", Unverified, "The text names what is allowed.";
+    /// A user cannot remove or demote itself.
+    UserIsOneself: "", "The user {0} cannot be removed or given another task role by itself.", Unverified, "Log in as another user.";
+    /// The console would have nobody left who may manage it.
+    UserLastAdministrator: "", "The user {0} is the last one with the task role hmcsuperadmin.", Unverified, "Give another user that task role first.";
+    /// More users, roles or keys than the console keeps.
+    AccessLimit: "", "The console keeps at most {0} {1}.", Own, "Remove one first.";
+    /// A password below the minimum length.
+    PasswordTooShort: "", "The password must have at least {0} characters.", Unverified, "Choose a longer password.";
+    /// A password that nobody could type.
+    PasswordInvalid: "", "The password has more than {0} characters or a control character.", Own, "Choose another password.";
+    /// The present password was not given correctly.
+    PasswordWrong: "", "The current password is not correct.", Unverified, "Give the current password on standard input or as current_passwd.";
+    /// The two entries of a new password.
+    PasswordsDiffer: "", "The passwords do not match.", Unverified, "Enter the same password twice.";
+    /// min_pwage has not passed.
+    PasswordTooYoung: "", "The password of user {0} cannot be changed until {1} days after its last change.", Unverified, "Ask an administrator to change it.";
+    /// No such task role.
+    TaskRoleNotFound: "", "The task role {0} was not found.  Please check your entry and retry the command.", Unverified, "List the task roles with lsaccfg -t taskrole -F name.";
+    /// A task role of that name is there already.
+    TaskRoleNameUsed: "", "The task role name {0} is already used.  Please check your entry and retry the command.", Unverified, "Choose another name.";
+    /// A predefined task role.
+    TaskRolePredefined: "", "The task role {0} is predefined and cannot be changed or removed.", Unverified, "Create a task role with this one as its parent.";
+    /// A task role that something refers to.
+    TaskRoleInUse: "", "The task role {0} is used by {1}.", Unverified, "Give the users another task role, remove the task roles below it first.";
+    /// A task that no role of this console has, or that the parent lacks.
+    TaskNotAvailable: "", "The task {0} cannot be given to the task role: {1}.", Own, "List the parent's tasks with lsaccfg -t taskrole.";
+    /// The files of a removed user could not be removed.
+    HomeNotRemoved: "", "The user {0} was removed, but not its home directory: {1}.", Own, "Remove the directory below the console's data directory.";
+    /// The console's database does not answer.
+    EventsUnreadable: "", "The events cannot be read: {0}.", Own, "Check free space of the data directory.";
+    /// Text that is no public key.
+    KeyInvalid: "", "The key is not valid.  A public key is written as: algorithm key [comment].", Unverified, "Give the line of the .pub file in quotes.";
+    /// A key that the user does not have.
+    KeyNotFound: "", "No authorized key of user {0} matches.", Unverified, "Give the whole key or the comment at its end.";
 }
 
 impl Message {

@@ -152,11 +152,34 @@ pub struct Hardware {
     pub virtual_switches: Vec<String>,
     /// VLAN and virtual switch on which the console reaches partitions by RMC.
     pub management_vlan: (u16, String),
-    /// Physical I/O slots: DRC indexes that exist.
-    pub slots: Vec<u32>,
+    /// Physical I/O slots that exist, in the site file's order.
+    pub slots: Vec<SlotDescription>,
+}
+
+/// A physical I/O slot as the site file describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotDescription {
+    /// DRC index: the slot's name in `io_slots`.
+    pub drc_index: u32,
+    /// Bus number.
+    pub bus: u32,
+    /// Location code of the unit (`U78C9.001.WZS8141`).
+    pub unit: String,
+    /// Location code of the slot (`U78C9.001.WZS8141-P1-C2`).
+    pub location: String,
+    /// What is in it, in words.
+    pub description: String,
+    /// Whether an adapter is in it.
+    pub occupied: bool,
 }
 
 impl Hardware {
+    /// The physical I/O slot of that DRC index.
+    #[must_use]
+    pub fn slot(&self, drc_index: u32) -> Option<&SlotDescription> {
+        self.slots.iter().find(|slot| slot.drc_index == drc_index)
+    }
+
     /// Whether the machine is a scale-out model (`S8xx`), whose firmware gates differ from the enterprise models'.
     #[must_use]
     pub fn scale_out(&self) -> bool {
@@ -250,7 +273,14 @@ pub(crate) fn sample() -> Hardware {
         enterprise_edition: true,
         virtual_switches: vec!["ETHERNET0".to_owned()],
         management_vlan: (1, "ETHERNET0".to_owned()),
-        slots: vec![0x2102_0013],
+        slots: vec![SlotDescription {
+            drc_index: 0x2102_0013,
+            bus: 531,
+            unit: "U78C9.001.WZS8141".to_owned(),
+            location: "U78C9.001.WZS8141-P1-C2".to_owned(),
+            description: "Ethernet controller".to_owned(),
+            occupied: true,
+        }],
     }
 }
 

@@ -97,6 +97,9 @@ pub struct SystemSettings {
     pub port_name_pairs_generated: u32,
     /// Revision of the system noun.
     pub revision: u64,
+    /// Virtual switches added to those of the site file.
+    #[serde(default)]
+    pub virtual_switches: Vec<String>,
     /// Shared processor pools that differ from their factory state; pool 0 is always there.
     pub processor_pools: Vec<SharedProcessorPool>,
 }
@@ -118,6 +121,7 @@ impl SystemSettings {
             mac_addresses_generated: 0,
             port_name_pairs_generated: 0,
             revision: 1,
+            virtual_switches: Vec::new(),
             processor_pools: vec![SharedProcessorPool {
                 id: 0,
                 name: "DefaultPool".to_owned(),
@@ -162,10 +166,25 @@ impl ManagedSystem {
             .saturating_sub(self.usage.memory)
     }
 
-    /// Processing units that are free.
+    /// Processing units that are free: neither a partition's nor reserved for a shared processor pool.
     #[must_use]
     pub fn available_units(&self) -> ProcessingUnits {
-        self.hardware.configurable_processors.minus(self.usage.units)
+        let reserved: u32 = self.settings.processor_pools.iter().map(|pool| pool.reserved_units.0).sum();
+        self.hardware.configurable_processors.minus(self.usage.units).minus(ProcessingUnits(reserved))
+    }
+
+    /// Names of the virtual switches: those of the site file, the default one first, then those that were added.
+    pub fn virtual_switches(&self) -> impl Iterator<Item = &String> {
+        let of_hardware = &self.hardware.virtual_switches;
+        // A later site file may bring a switch of the same name.
+        let added = self.settings.virtual_switches.iter().filter(|name| !of_hardware.contains(name));
+        of_hardware.iter().chain(added)
+    }
+
+    /// Whether there is a virtual switch of that name.
+    #[must_use]
+    pub fn has_virtual_switch(&self, name: &str) -> bool {
+        self.virtual_switches().any(|present| present == name)
     }
 
     /// The pool of that number.

@@ -1,11 +1,12 @@
 //! The console's commands as the shell runs them: streams, terminals and files of one become those of the other.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use varan_command::{HomeFiles, Invocation, RawTerminal};
-use varan_console::{Console, TaskRole};
+use varan_console::{Console, SessionGuard};
 use varan_shell::{Cancellation, CommandHost, Feature, Identity, Streams, Terminal, WallClock};
 
 use crate::home::Home;
@@ -23,12 +24,14 @@ pub struct ConsoleHost {
     pub console: Arc<Console>,
     /// User's name.
     pub user: String,
-    /// User's task role.
-    pub role: TaskRole,
     /// Other end of the connection; empty for a local command.
     pub peer: String,
     /// The user's files.
     pub home: Arc<Home>,
+    /// Where the home directories of all users are.
+    pub homes: PathBuf,
+    /// The session is listed as long as its shell lives.
+    pub _session: SessionGuard,
 }
 
 /// The user's terminal in raw form for one command. Interrupting the reader is a cancellation of its own, so that the
@@ -62,11 +65,22 @@ impl RawTerminal for CommandTerminal {
     }
 }
 
-struct Files<'a>(&'a Home);
+struct Files<'a> {
+    home: &'a Home,
+    homes: &'a Path,
+}
 
 impl HomeFiles for Files<'_> {
     fn read_file(&self, path: &str) -> io::Result<Vec<u8>> {
-        self.0.read_file(path, COMMAND_FILE_BYTES_MAX)
+        self.home.read_file(path, COMMAND_FILE_BYTES_MAX)
+    }
+
+    fn remove_home(&self, user: &str) -> io::Result<()> {
+        // Names of users have no slash and begin with a letter, so this is a directory of its own below `homes`.
+        match std::fs::remove_dir_all(self.homes.join(user)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -84,19 +98,24 @@ impl CommandHost for ConsoleHost {
             ("mkvterm", Some(terminal)) => {
                 Some(Arc::new(CommandTerminal::new(terminal, streams.cancellation)))
             }
+            // They may ask for a password, which must not be echoed; a password from a pipe is read from there.
+            ("chhmcusr" | "mkhmcusr", Some(terminal)) if streams.input.is_terminal() => {
+                Some(Arc::new(CommandTerminal::new(terminal, streams.cancellation)))
+            }
             _ => None,
         };
         let cancellation = streams.cancellation.clone();
         let mut invocation = Invocation {
             console: &self.console,
             user: &self.user,
-            role: self.role,
+            // Asked for at each command: a user that is removed or gets another role feels it at once.
+            tasks: self.console.tasks_of(&self.user),
             arguments,
             input: &mut input,
             output: &mut output,
             errors: &mut errors,
             terminal,
-            files: &Files(&self.home),
+            files: &Files { home: &self.home, homes: &self.homes },
             cancelled: &|| cancellation.is_cancelled(),
             peer: &self.peer,
         };

@@ -103,7 +103,7 @@ fn answer(console: &Arc<Console>, homes: &Path, stream: UnixStream) -> io::Resul
                 Channels { input: Input::empty(), output, error, terminal: None, cancellation }
             };
             let status = Shell::new(Arc::new(host), home).run_script(&request.command, channels);
-            console.record(&request.user, "localhost", &request.command, status);
+            console.record_line(&request.user, "localhost", &request.command, status);
             status
         }
         Err(reason) => {

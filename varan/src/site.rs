@@ -108,15 +108,15 @@ fn describe(console: &SiteConsole) -> ConsoleDescription {
 /// # Errors
 /// No such user, or its home directory cannot be made.
 pub fn host_for(console: &Arc<Console>, user: &str, peer: &str, homes: &Path) -> Result<ConsoleHost, String> {
-    let found = console.user(user).ok_or_else(|| format!("there is no user {user}"))?;
-    let role = found.role().ok_or_else(|| format!("the task role {} is not known", found.task_role))?;
+    console.user(user).ok_or_else(|| format!("there is no user {user}"))?;
     let home = Home::open(homes, user).map_err(|error| format!("home of {user}: {error}"))?;
     Ok(ConsoleHost {
         console: console.clone(),
         user: user.to_owned(),
-        role,
         peer: peer.to_owned(),
         home: Arc::new(home),
+        homes: homes.to_owned(),
+        _session: console.begin_session(user, peer),
     })
 }
 

@@ -86,7 +86,7 @@ impl ConsoleSsh {
                 cancellation: cancellation.clone(),
             };
             let status = shell.run_script(&line, channels);
-            self.console.record(&request.user, &peer, &line, status);
+            self.console.record_line(&request.user, &peer, &line, status);
             return Ok(status);
         };
         // Newlines and Ctrl-C are the shell's terminal's own business.
@@ -108,7 +108,7 @@ impl ConsoleSsh {
                 terminal.set_foreground(Some(cancellation.clone()));
                 let status = shell.run_script(&line, channels);
                 terminal.set_foreground(None);
-                self.console.record(&request.user, &peer, &line, status);
+                self.console.record_line(&request.user, &peer, &line, status);
                 Ok(status)
             }
             SessionKind::Shell => Ok(shell.interactive(&terminal, &cancellation)),

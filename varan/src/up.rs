@@ -35,15 +35,30 @@ const RESTART_PAUSE: Duration = Duration::from_millis(500);
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 /// Line by which a child says that it serves.
 const CHILD_READY: &str = "serving";
+/// Times that a start looks for the processes of a killed site to be gone: they end within moments, unless one waits for a
+/// slow disk.
+const LOCK_ATTEMPTS: u32 = 40;
+/// Pause between two such looks.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+/// Times that the supervisor looks whether a child that was told to stop has ended; then the child hangs and is killed.
+const STOP_ATTEMPTS: u32 = 500;
+/// Pause between two such looks.
+const STOP_PAUSE: Duration = Duration::from_millis(20);
+/// Variable by which a child knows its supervisor.
+const SUPERVISOR_VARIABLE: &str = "VARAN_SUPERVISOR";
 
-/// Holds the data directory against a second start.
+/// Holds the data directory against a second start. Children share the lock, so that it is free only when the last
+/// process of the site is gone.
 fn lock(data: &Path) -> Result<File, String> {
     std::fs::create_dir_all(data).map_err(|error| format!("{}: {error}", data.display()))?;
     let file = File::create(data.join("lock")).map_err(|error| format!("{}: {error}", data.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(_) => Err(format!("another process uses the data directory {}", data.display())),
+    for _ in 0..LOCK_ATTEMPTS {
+        if file.try_lock().is_ok() {
+            return Ok(file);
+        }
+        std::thread::sleep(LOCK_PAUSE);
     }
+    Err(format!("another process uses the data directory {}", data.display()))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, String> {
@@ -57,7 +72,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
 /// A text for the person.
 pub fn up(options: &Up) -> Result<(), String> {
     let site = sites::load(&options.site)?;
-    let _lock = lock(&options.data)?;
+    let lock = lock(&options.data)?;
     let layout = Layout::new(&options.data);
     println!(
         "varan: site {} ({} managed systems), data in {}",
@@ -65,7 +80,7 @@ pub fn up(options: &Up) -> Result<(), String> {
         site.managed_systems.len(),
         options.data.display()
     );
-    if options.split { supervise(options, &site, &layout) } else { run_here(options, &site, &layout) }
+    if options.split { supervise(options, &site, &layout, &lock) } else { run_here(options, &site, &layout) }
 }
 
 fn run_here(options: &Up, site: &Site, layout: &Layout) -> Result<(), String> {
@@ -233,7 +248,14 @@ pub fn console_process(options: &Up) -> Result<(), String> {
 /// A child must not outlive its supervisor: the frame's power comes from there.
 fn die_with_parent() -> Result<(), String> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
-        .map_err(|error| format!("prctl: {error}"))
+        .map_err(|error| format!("prctl: {error}"))?;
+    // A supervisor that died before this point sends no signal any more.
+    let supervisor = std::env::var(SUPERVISOR_VARIABLE).ok().and_then(|text| text.parse().ok());
+    let parent = rustix::process::getppid().map(rustix::process::Pid::as_raw_pid);
+    match supervisor {
+        Some(supervisor) if parent != Some(supervisor) => Err("the supervisor is gone".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 fn serve_until_told(stop: impl FnOnce()) -> Result<(), String> {
@@ -250,16 +272,32 @@ struct Supervised {
     arguments: Vec<String>,
     child: Child,
     pid_file: std::path::PathBuf,
+    /// The lock of the data directory.
+    lock: File,
+}
+
+/// Starts a child. Its standard input, which it does not read, is the lock of the data directory: a lock belongs to all who
+/// have the open file.
+fn spawn_child(arguments: &[String], lock: &File) -> std::io::Result<Child> {
+    Command::new(std::env::current_exe()?)
+        .args(arguments)
+        .env(SUPERVISOR_VARIABLE, std::process::id().to_string())
+        .stdin(Stdio::from(lock.try_clone()?))
+        .stdout(Stdio::piped())
+        .spawn()
 }
 
 impl Supervised {
-    fn start(name: &str, arguments: Vec<String>, pid_file: std::path::PathBuf) -> Result<Self, String> {
-        let program = std::env::current_exe().map_err(|error| error.to_string())?;
-        let child =
-            Command::new(program).args(&arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-        let child = child.map_err(|error| format!("{name}: {error}"))?;
+    fn start(
+        name: &str,
+        arguments: Vec<String>,
+        pid_file: std::path::PathBuf,
+        lock: &File,
+    ) -> Result<Self, String> {
+        let lock = lock.try_clone().map_err(|error| error.to_string())?;
+        let child = spawn_child(&arguments, &lock).map_err(|error| format!("{name}: {error}"))?;
         std::fs::write(&pid_file, format!("{}\n", child.id())).map_err(|error| error.to_string())?;
-        Ok(Self { name: name.to_owned(), arguments, child, pid_file })
+        Ok(Self { name: name.to_owned(), arguments, child, pid_file, lock })
     }
 
     /// Passes the child's lines on until it serves; goes on passing them on a thread afterwards.
@@ -287,7 +325,7 @@ impl Supervised {
     }
 
     fn restart(&mut self) -> Result<(), String> {
-        let fresh = Self::start(&self.name, self.arguments.clone(), self.pid_file.clone())?;
+        let fresh = Self::start(&self.name, self.arguments.clone(), self.pid_file.clone(), &self.lock)?;
         *self = fresh;
         self.wait_until_serving()
     }
@@ -296,6 +334,14 @@ impl Supervised {
         if let Some(pid) = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(0)) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
+        for _ in 0..STOP_ATTEMPTS {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                break;
+            }
+            std::thread::sleep(STOP_PAUSE);
+        }
+        // Nothing that was acknowledged depends on a clean end.
+        let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = std::fs::remove_file(&self.pid_file);
     }
@@ -317,7 +363,7 @@ fn child_arguments(role: &str, options: &Up) -> Vec<String> {
     arguments
 }
 
-fn supervise(options: &Up, site: &Site, layout: &Layout) -> Result<(), String> {
+fn supervise(options: &Up, site: &Site, layout: &Layout, lock: &File) -> Result<(), String> {
     crate::frame::check_site(site)?;
     let sockets = layout.sockets();
     std::fs::create_dir_all(&sockets).map_err(|error| error.to_string())?;
@@ -329,13 +375,14 @@ fn supervise(options: &Up, site: &Site, layout: &Layout) -> Result<(), String> {
             &system.name,
             arguments,
             sockets.join(format!("{}.pid", system.name)),
+            lock,
         )?);
     }
     for process in &mut processes {
         process.wait_until_serving()?;
     }
     let arguments = child_arguments("console-process", options);
-    let mut console = Supervised::start("console", arguments, sockets.join("console.pid"))?;
+    let mut console = Supervised::start("console", arguments, sockets.join("console.pid"), lock)?;
     console.wait_until_serving()?;
     processes.push(console);
     watch(&runtime()?, &mut processes)?;

@@ -12,17 +12,20 @@ use varan_model::codes::MessageKey;
 use varan_model::refusal::Refusal;
 use varan_model::system::ManagedSystem;
 
-use crate::audit::AuditEntry;
+use crate::audit::{AUDIT_ENTRIES_KEPT, AuditEntry, masked_line};
 use crate::description::{ConsoleDescription, Secret, UserDescription};
 use crate::password::{self, PasswordError};
 use crate::role::TaskRole;
+use crate::sessions::{LoginSession, SessionGuard, Sessions};
+use crate::settings::UserSettings;
 use crate::store::{Change, Store, StoreError};
 use crate::systems::{SystemConnection, Systems};
+use crate::task_roles::TaskRoles;
 use crate::users::{LoginOutcome, OfferedKey, User, Users};
 use crate::writer::Writer;
 
 /// The resource role of users that may reach everything.
-const ALL_RESOURCES: &str = "ALL:";
+pub(crate) const ALL_RESOURCES: &str = "ALL:";
 
 /// Why a console cannot be opened or a user not changed.
 #[derive(Debug, Error)]
@@ -56,10 +59,12 @@ pub struct Console {
     description: ConsoleDescription,
     environment: Arc<dyn Environment>,
     systems: Systems,
-    users: Users,
-    /// Held while a user is changed, so that database and memory change in the same order.
-    changing_users: Mutex<()>,
-    writer: Writer,
+    pub(crate) users: Users,
+    pub(crate) task_roles: TaskRoles,
+    /// Held while a user or a task role is changed, so that database and memory change in the same order.
+    pub(crate) changing_users: Mutex<()>,
+    pub(crate) writer: Writer,
+    sessions: Sessions,
 }
 
 impl Console {
@@ -88,6 +93,8 @@ impl Console {
             environment,
             systems: Systems::new(systems),
             users: Users::new(users, decoy),
+            task_roles: TaskRoles::new(store.task_roles()?),
+            sessions: Sessions::default(),
             changing_users: Mutex::new(()),
             writer: Writer::start(store).map_err(ConsoleError::Thread)?,
         })
@@ -188,6 +195,7 @@ impl Console {
     #[must_use]
     pub fn check_password(&self, user: &str, password: &str, peer: &str) -> LoginOutcome {
         let outcome = self.users.check_password(user, password, || self.environment.monotonic());
+        let outcome = self.admitted(outcome, true);
         self.note_login(&outcome, peer);
         outcome
     }
@@ -196,10 +204,31 @@ impl Console {
     #[must_use]
     pub fn check_key(&self, user: &str, key: OfferedKey<'_>, peer: &str) -> LoginOutcome {
         let outcome = self.users.check_key(user, key.line, self.environment.monotonic());
+        let outcome = self.admitted(outcome, false);
         if key.proven {
             self.note_login(&outcome, peer);
         }
         outcome
+    }
+
+    /// A user who is who it claims to be may still be disabled, kept from SSH, or have a password that is too old.
+    fn admitted(&self, outcome: LoginOutcome, by_password: bool) -> LoginOutcome {
+        let LoginOutcome::Accepted(user) = &outcome else { return outcome };
+        let now = self.environment.wall_clock().seconds();
+        let admitted = user.may_log_in(now) && !(by_password && user.password_expired(now));
+        if admitted { outcome } else { LoginOutcome::Rejected }
+    }
+
+    /// Notes that a user has a session with this console until the guard is dropped.
+    #[must_use]
+    pub fn begin_session(&self, user: &str, peer: &str) -> SessionGuard {
+        self.sessions.begin(user, peer, self.environment.wall_clock().seconds())
+    }
+
+    /// The sessions there are, oldest first.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<LoginSession> {
+        self.sessions.all()
     }
 
     fn note_login(&self, outcome: &LoginOutcome, peer: &str) {
@@ -247,7 +276,12 @@ impl Console {
         Ok(self.users.remove(name))
     }
 
-    /// Records that a command ended. Does not wait for the disk.
+    /// Records that a line of the shell ended; passwords in it are masked.
+    pub fn record_line(&self, user: &str, peer: &str, line: &str, status: u8) {
+        self.record(user, peer, &masked_line(line), status);
+    }
+
+    /// Records that a command ended, its passwords masked by [`crate::masked_command`]. Does not wait for the disk.
     pub fn record(&self, user: &str, peer: &str, command: &str, status: u8) {
         let mut entry = AuditEntry {
             seconds: self.environment.wall_clock().seconds(),
@@ -265,7 +299,15 @@ impl Console {
     /// # Errors
     /// [`ConsoleError::Store`].
     pub fn audit(&self, limit: u32) -> Result<Vec<AuditEntry>, ConsoleError> {
-        Ok(self.writer.audit(limit)?)
+        Ok(self.writer.audit(limit, i64::MIN)?)
+    }
+
+    /// The audit entries from `since` (seconds since 1970 UTC) on, newest first.
+    ///
+    /// # Errors
+    /// [`ConsoleError::Store`].
+    pub fn audit_since(&self, since: i64) -> Result<Vec<AuditEntry>, ConsoleError> {
+        Ok(self.writer.audit(AUDIT_ENTRIES_KEPT, since)?)
     }
 
     /// Number of audit entries and logins that could not be written: the disk is full or damaged.
@@ -309,6 +351,9 @@ fn first_user(user: &UserDescription, environment: &dyn Environment) -> Result<U
         description: user.description.clone(),
         password_hash,
         authorized_keys: user.authorized_keys.clone(),
+        settings: UserSettings::default(),
+        password_set_seconds: None,
+        active_since_seconds: None,
         last_login_seconds: None,
     })
 }

@@ -3,21 +3,32 @@
 //! A console holds no copy of a system's partitions. It keeps the systems' user-defined names, which events
 //! invalidate, and asks for everything else.
 
+mod administration;
 mod audit;
 mod console;
 mod description;
 mod password;
 mod role;
+mod sessions;
+mod settings;
 mod store;
 mod systems;
+mod task_roles;
 mod users;
 mod writer;
 
-pub use audit::{AUDIT_COMMAND_BYTES_MAX, AUDIT_ENTRIES_KEPT, AuditEntry};
+pub use administration::{
+    KEYS_MAX, NAME_LENGTH_MAX, NewUser, PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, TASK_ROLES_MAX, USERS_MAX,
+    UserChange,
+};
+pub use audit::{AUDIT_COMMAND_BYTES_MAX, AUDIT_ENTRIES_KEPT, AuditEntry, masked_command, masked_line};
 pub use console::{Console, ConsoleError};
 pub use description::{ConsoleDescription, Secret, UserDescription, release_number};
 pub use password::PasswordError;
-pub use role::{Task, TaskRole, authorize};
+pub use role::{Task, TaskRole, TaskSet, authorize};
+pub use sessions::{LoginSession, SessionGuard};
+pub use settings::{Setting, UserSettings};
 pub use store::StoreError;
 pub use systems::SystemConnection;
+pub use task_roles::{TaskRoleDefinition, TaskRoleEntry, format_tasks, parse_tasks};
 pub use users::{LOCK_SECONDS, LoginOutcome, OfferedKey, User, WRONG_PASSWORDS_MAX};

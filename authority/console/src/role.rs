@@ -50,6 +50,12 @@ impl TaskRole {
         }
     }
 
+    /// The tasks of the role.
+    #[must_use]
+    pub fn tasks(self) -> TaskSet {
+        Task::ALL.iter().copied().filter(|task| authorize(self, *task).is_ok()).collect()
+    }
+
     /// Finds the role that a word stands for.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
@@ -64,7 +70,7 @@ impl fmt::Display for TaskRole {
 }
 
 macro_rules! tasks {
-    ($($(#[$documentation:meta])* $name:ident = $word:literal: $columns:literal;)+) => {
+    ($($(#[$documentation:meta])* $name:ident = $group:ident $word:literal: $columns:literal;)+) => {
         /// Something that a command does, as far as authority is concerned.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Task { $($(#[$documentation])* $name),+ }
@@ -79,6 +85,12 @@ macro_rules! tasks {
                 match self { $(Self::$name => $word),+ }
             }
 
+            /// The group of resources that `lsaccfg` lists the task under.
+            #[must_use]
+            pub fn group(self) -> &'static str {
+                match self { $(Self::$name => stringify!($group)),+ }
+            }
+
             /// One letter for each role in the order of [`TaskRole::ALL`], `-` where the role lacks the task.
             fn columns(self) -> &'static str {
                 match self { $(Self::$name => $columns),+ }
@@ -89,51 +101,106 @@ macro_rules! tasks {
 
 tasks! {
     /// List managed systems.
-    ListSystems = "ListCECProperty": "SOVPRL";
+    ListSystems = cec "ListCECProperty": "SOVPRL";
     /// List partitions.
-    ListPartitions = "ListLPARProperty": "SOVPRL";
+    ListPartitions = lpar "ListLPARProperty": "SOVPRL";
     /// List profiles.
-    ListProfiles = "ListProfileProperty": "SOVPRL";
+    ListProfiles = lpar "ListProfileProperty": "SOVPRL";
     /// List hardware resources and reference codes.
-    ListHardware = "ListHardwareResources": "SOVPRL";
+    ListHardware = cec "ListHardwareResources": "SOVPRL";
     /// List the console's own settings.
-    ListConsole = "ListHMCConfiguration": "SOVPRL";
+    ListConsole = HMCConsole "ListHMCConfiguration": "SOVPRL";
     /// List connections to systems.
-    ListConnections = "ListConnections": "SOVPRL";
+    ListConnections = HMCConsole "ListConnections": "SOVPRL";
     /// List users.
-    ListUsers = "ListUsers": "S-----";
+    ListUsers = HMCConsole "ListUsers": "S-----";
     /// Change a managed system.
-    ChangeSystem = "ChangeCECProperty": "SO-P--";
+    ChangeSystem = cec "ChangeCECProperty": "SO-P--";
     /// Power a managed system on.
-    PowerOnSystem = "CECPowerOn": "SO-PR-";
+    PowerOnSystem = cec "CECPowerOn": "SO-PR-";
     /// Power a managed system off.
-    PowerOffSystem = "CECPowerOff": "SO-PR-";
+    PowerOffSystem = cec "CECPowerOff": "SO-PR-";
     /// Read a managed system again.
-    RebuildSystem = "RebuildCEC": "SO-PR-";
+    RebuildSystem = cec "RebuildCEC": "SO-PR-";
     /// Create a partition.
-    CreatePartition = "CreateLPAR": "S----L";
+    CreatePartition = cec "CreateLPAR": "S----L";
     /// Remove a partition.
-    DeletePartition = "DeleteLPAR": "S----L";
+    DeletePartition = lpar "DeleteLPAR": "S----L";
     /// Change a partition, apply a profile.
-    ChangePartition = "ChangeLPARProperty": "SO-P-L";
+    ChangePartition = lpar "ChangeLPARProperty": "SO-P-L";
     /// Create a profile.
-    CreateProfile = "CreateProfile": "S----L";
+    CreateProfile = lpar "CreateProfile": "S----L";
     /// Change a profile.
-    ChangeProfile = "ChangeProfileProperty": "SO-P-L";
+    ChangeProfile = lpar "ChangeProfileProperty": "SO-P-L";
     /// Remove a profile.
-    DeleteProfile = "DeleteProfile": "S----L";
+    DeleteProfile = lpar "DeleteProfile": "S----L";
     /// Activate a partition, turn its key.
-    ActivatePartition = "ActivateLPAR": "SO-PRL";
+    ActivatePartition = lpar "ActivateLPAR": "SO-PRL";
     /// Shut a partition down.
-    ShutdownPartition = "ShutdownLPAR": "SO-PRL";
+    ShutdownPartition = lpar "ShutdownLPAR": "SO-PRL";
     /// Suspend and resume a partition.
-    SuspendPartition = "HibernateLPAR": "SO-P--";
+    SuspendPartition = lpar "HibernateLPAR": "SO-P--";
     /// Change resources of a partition dynamically.
-    DynamicChange = "DlparOperation": "SO-P-L";
+    DynamicChange = lpar "DlparOperation": "SO-P-L";
     /// Open a virtual terminal.
-    OpenTerminal = "OpenVTerm": "SO-PR-";
+    OpenTerminal = lpar "OpenVTerm": "SO-PR-";
     /// Close a virtual terminal.
-    CloseTerminal = "CloseVTerm": "SO-PR-";
+    CloseTerminal = lpar "CloseVTerm": "SO-PR-";
+    /// Create, change and remove users, and their keys.
+    ManageUsers = HMCConsole "ManageUserProfiles": "S-----";
+    /// Change the own password and the own keys.
+    ChangeOwnPassword = HMCConsole "ChangeUserPasswords": "SOVPRL";
+    /// List task roles and resource roles.
+    ListRoles = HMCConsole "ListRoles": "S-----";
+    /// Create, change and remove task roles.
+    ManageRoles = HMCConsole "ManageRoles": "S-----";
+    /// List what was run on the console.
+    ListEvents = HMCConsole "ViewConsoleEvents": "S--PR-";
+    /// List who is logged in.
+    ListSessions = HMCConsole "ListLogonSessions": "S--PR-";
+}
+
+/// A set of tasks: what one user may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct TaskSet(u64);
+
+// One bit for each task.
+const _: () = assert!(Task::ALL.len() <= 64);
+
+impl TaskSet {
+    /// No task.
+    pub const NONE: Self = Self(0);
+
+    /// Whether the task is in the set.
+    #[must_use]
+    pub fn contains(self, task: Task) -> bool {
+        self.0 & 1 << (task as u32) != 0
+    }
+
+    /// The tasks of both sets.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// The tasks in the order of [`Task::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Task> {
+        Task::ALL.iter().copied().filter(move |task| self.contains(*task))
+    }
+
+    /// Refuses a task that is not in the set.
+    ///
+    /// # Errors
+    /// [`MessageKey::NotAuthorized`].
+    pub fn authorize(self, task: Task) -> Result<(), Refusal> {
+        if self.contains(task) { Ok(()) } else { Err(Refusal::new(MessageKey::NotAuthorized)) }
+    }
+}
+
+impl FromIterator<Task> for TaskSet {
+    fn from_iter<Tasks: IntoIterator<Item = Task>>(tasks: Tasks) -> Self {
+        Self(tasks.into_iter().fold(0, |bits, task| bits | 1 << (task as u32)))
+    }
 }
 
 /// Whether a role may do a task.
@@ -153,7 +220,8 @@ pub fn authorize(role: TaskRole, task: Task) -> Result<(), Refusal> {
 mod tests {
     use super::*;
 
-    const LISTINGS: [Task; 6] = [
+    const VIEWER: [Task; 7] = [
+        Task::ChangeOwnPassword,
         Task::ListSystems,
         Task::ListPartitions,
         Task::ListProfiles,
@@ -177,7 +245,7 @@ mod tests {
         for &task in Task::ALL {
             assert_eq!(authorize(TaskRole::SuperAdministrator, task), Ok(()), "{task:?}");
             let viewer = authorize(TaskRole::Viewer, task);
-            assert_eq!(viewer.is_ok(), LISTINGS.contains(&task), "{task:?}");
+            assert_eq!(viewer.is_ok(), VIEWER.contains(&task), "{task:?}");
         }
         let refusal = authorize(TaskRole::Viewer, Task::CreatePartition).expect_err("refused");
         assert_eq!(refusal.to_string(), "HSCL350B The user does not have the appropriate authority.");
@@ -192,11 +260,31 @@ mod tests {
         let makes = [CreatePartition, DeletePartition, CreateProfile, DeleteProfile];
         assert_eq!(
             lacking(TaskRole::Operator),
-            [ListUsers, CreatePartition, DeletePartition, CreateProfile, DeleteProfile]
+            [
+                ListUsers,
+                CreatePartition,
+                DeletePartition,
+                CreateProfile,
+                DeleteProfile,
+                ManageUsers,
+                ListRoles,
+                ManageRoles,
+                ListEvents,
+                ListSessions
+            ]
         );
         assert_eq!(
             lacking(TaskRole::ProductEngineer),
-            [ListUsers, CreatePartition, DeletePartition, CreateProfile, DeleteProfile]
+            [
+                ListUsers,
+                CreatePartition,
+                DeletePartition,
+                CreateProfile,
+                DeleteProfile,
+                ManageUsers,
+                ListRoles,
+                ManageRoles
+            ]
         );
         assert!(makes.iter().all(|task| lacking(TaskRole::ServiceRepresentative).contains(task)));
         assert_eq!(
@@ -211,7 +299,10 @@ mod tests {
                 ChangeProfile,
                 DeleteProfile,
                 SuspendPartition,
-                DynamicChange
+                DynamicChange,
+                ManageUsers,
+                ListRoles,
+                ManageRoles
             ]
         );
         assert_eq!(
@@ -224,8 +315,28 @@ mod tests {
                 RebuildSystem,
                 SuspendPartition,
                 OpenTerminal,
-                CloseTerminal
+                CloseTerminal,
+                ManageUsers,
+                ListRoles,
+                ManageRoles,
+                ListEvents,
+                ListSessions
             ]
+        );
+    }
+
+    #[test]
+    fn a_set_holds_what_its_role_may() {
+        for role in TaskRole::ALL {
+            for &task in Task::ALL {
+                assert_eq!(role.tasks().authorize(task), authorize(role, task), "{role} {task:?}");
+            }
+            assert_eq!(role.tasks().iter().collect::<TaskSet>(), role.tasks());
+        }
+        assert_eq!(TaskSet::NONE.iter().next(), None);
+        assert_eq!(
+            TaskRole::SuperAdministrator.tasks().intersection(TaskRole::Viewer.tasks()),
+            TaskRole::Viewer.tasks()
         );
     }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `meta` | format version |
 //! | `user` | name, user as JSON |
+//! | `task_role` | name, task role as JSON |
 //! | `login` | name, time and peer of the last login |
 //! | `audit` | commands, newest last |
 
@@ -13,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use thiserror::Error;
 
 use crate::audit::{AUDIT_ENTRIES_KEPT, AuditEntry};
+use crate::task_roles::TaskRoleDefinition;
 use crate::users::User;
 
 /// Version of the tables and of the JSON in them.
@@ -30,12 +32,12 @@ pub enum StoreError {
         source: rusqlite::Error,
     },
     /// A row is not what this version wrote.
-    #[error("{path}: the row of user {user} cannot be read: {source}")]
+    #[error("{path}: the row of {name} cannot be read: {source}")]
     Content {
         /// Database file.
         path: PathBuf,
-        /// Whose row.
-        user: String,
+        /// User or task role.
+        name: String,
         /// Reason.
         source: serde_json::Error,
     },
@@ -67,6 +69,10 @@ pub enum Change {
     PutUser(Box<User>),
     /// A user is gone.
     RemoveUser(String),
+    /// A task role is new or changed.
+    PutTaskRole(TaskRoleDefinition),
+    /// A task role is gone.
+    RemoveTaskRole(String),
     /// A user logged in.
     Login {
         /// User.
@@ -181,7 +187,7 @@ impl Store {
             let (name, text, last_login) = row.map_err(wrap)?;
             let mut user: User = serde_json::from_str(&text).map_err(|source| StoreError::Content {
                 path: self.path.clone(),
-                user: name,
+                name,
                 source,
             })?;
             user.last_login_seconds = last_login;
@@ -190,15 +196,38 @@ impl Store {
         Ok(users)
     }
 
-    /// Reads the newest audit entries, newest first.
+    /// Reads all task roles in the order of their names.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn audit(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+    pub fn task_roles(&self) -> Result<Vec<TaskRoleDefinition>, StoreError> {
         let wrap = |source| StoreError::Database { path: self.path.clone(), source };
-        let query = "SELECT seconds, user, peer, command, status FROM audit ORDER BY sequence DESC LIMIT ?1";
+        let query = "SELECT name, content FROM task_role ORDER BY name";
+        let mut statement = self.connection.prepare(query).map_err(wrap)?;
+        let rows = statement
+            .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+            .map_err(wrap)?;
+        let read = |row: Result<(String, String), rusqlite::Error>| {
+            let (name, text) = row.map_err(wrap)?;
+            serde_json::from_str(&text).map_err(|source| StoreError::Content {
+                path: self.path.clone(),
+                name,
+                source,
+            })
+        };
+        rows.map(read).collect()
+    }
+
+    /// Reads the newest audit entries from `since` (seconds since 1970 UTC) on, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn audit(&self, limit: u32, since: i64) -> Result<Vec<AuditEntry>, StoreError> {
+        let wrap = |source| StoreError::Database { path: self.path.clone(), source };
+        let query = "SELECT seconds, user, peer, command, status FROM audit \
+                     WHERE seconds >= ?2 ORDER BY sequence DESC LIMIT ?1";
         let mut statement = self.connection.prepare_cached(query).map_err(wrap)?;
-        let rows = statement.query_map([limit], |row| {
+        let rows = statement.query_map(params![limit, since], |row| {
             Ok(AuditEntry {
                 seconds: row.get(0)?,
                 user: row.get(1)?,
@@ -224,6 +253,16 @@ fn write_change(transaction: &Transaction<'_>, change: &Change) -> Result<(), ru
             transaction.prepare_cached("DELETE FROM user WHERE name = ?1")?.execute([name])?;
             transaction.prepare_cached("DELETE FROM login WHERE name = ?1")?.execute([name])?;
         }
+        Change::PutTaskRole(role) => {
+            let text = serde_json::to_string(role)
+                .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+            let query = "INSERT INTO task_role (name, content) VALUES (?1, ?2) \
+                         ON CONFLICT (name) DO UPDATE SET content = ?2";
+            transaction.prepare_cached(query)?.execute(params![role.name, text])?;
+        }
+        Change::RemoveTaskRole(name) => {
+            transaction.prepare_cached("DELETE FROM task_role WHERE name = ?1")?.execute([name])?;
+        }
         Change::Login { user, seconds, peer } => {
             let query = "INSERT INTO login (name, seconds, peer) VALUES (?1, ?2, ?3) \
                          ON CONFLICT (name) DO UPDATE SET seconds = ?2, peer = ?3";
@@ -242,6 +281,7 @@ fn write_change(transaction: &Transaction<'_>, change: &Change) -> Result<(), ru
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS user (name TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS task_role (name TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS login (name TEXT PRIMARY KEY, seconds INTEGER NOT NULL, peer TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS audit (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, seconds INTEGER NOT NULL, user TEXT NOT NULL,

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use varan_environment::Monotonic;
 
 use crate::password;
-use crate::role::TaskRole;
+use crate::settings::{SECONDS_PER_DAY, Setting, UserSettings};
 
 /// Consecutive wrong passwords that lock a user.
 pub const WRONG_PASSWORDS_MAX: u32 = 3;
@@ -29,7 +29,7 @@ pub const LOCK_SECONDS: u64 = 300;
 pub struct User {
     /// Login name.
     pub name: String,
-    /// Task role, a word of [`TaskRole`].
+    /// Task role: a word of [`crate::TaskRole`], or the name of a role of the console's own.
     pub task_role: String,
     /// Resource role; `ALL:` for all resources.
     pub resource_role: String,
@@ -39,17 +39,45 @@ pub struct User {
     pub password_hash: Option<String>,
     /// Public keys, each a line `algorithm base64 [comment]`.
     pub authorized_keys: Vec<String>,
+    /// Settings that differ from their defaults.
+    #[serde(default)]
+    pub settings: UserSettings,
+    /// When the password was set, in seconds since 1970 UTC; `None` for a password of the site file, which does not age.
+    #[serde(default)]
+    pub password_set_seconds: Option<i64>,
+    /// From when on inactivity counts, in seconds since 1970 UTC.
+    #[serde(default)]
+    pub active_since_seconds: Option<i64>,
     /// Last login in seconds since 1970 UTC.
     #[serde(skip)]
     pub last_login_seconds: Option<i64>,
 }
 
 impl User {
-    /// The task role.
+    /// Whether the user has not logged in for longer than its `inactivity_expiration`.
     #[must_use]
-    pub fn role(&self) -> Option<TaskRole> {
-        TaskRole::from_word(&self.task_role)
+    pub fn disabled(&self, now_seconds: i64) -> bool {
+        let days = self.settings.get(Setting::InactivityDays);
+        let last = self.last_login_seconds.max(self.active_since_seconds);
+        days > 0 && last.is_some_and(|last| older(last, days, now_seconds))
     }
+
+    /// Whether the password is older than its `pwage`.
+    #[must_use]
+    pub fn password_expired(&self, now_seconds: i64) -> bool {
+        let days = self.settings.get(Setting::PasswordDays);
+        self.password_set_seconds.is_some_and(|set| older(set, days, now_seconds))
+    }
+
+    /// Whether the user may log in by SSH at all.
+    #[must_use]
+    pub fn may_log_in(&self, now_seconds: i64) -> bool {
+        self.settings.get(Setting::RemoteShellAccess) == 1 && !self.disabled(now_seconds)
+    }
+}
+
+fn older(then: i64, days: u32, now: i64) -> bool {
+    now.saturating_sub(then) > i64::from(days) * SECONDS_PER_DAY
 }
 
 /// A public key that somebody presents.
@@ -127,7 +155,8 @@ pub struct Users {
     decoy: String,
 }
 
-fn words(line: &str) -> Option<(&str, &str)> {
+/// The two words of a key that count: algorithm and key.
+pub(crate) fn words(line: &str) -> Option<(&str, &str)> {
     let mut words = line.split_ascii_whitespace();
     Some((words.next()?, words.next()?))
 }
@@ -233,6 +262,9 @@ mod tests {
             description: String::new(),
             password_hash: Some(hash().to_owned()),
             authorized_keys: vec!["ssh-ed25519 AAAAC3 me@here".to_owned()],
+            settings: UserSettings::default(),
+            password_set_seconds: None,
+            active_since_seconds: None,
             last_login_seconds: None,
         };
         Users::new(vec![user], hash().to_owned())

@@ -16,8 +16,8 @@ const BATCH: usize = 256;
 enum Job {
     /// Write, and tell the result where somebody waits for it.
     Write(Change, Option<SyncSender<Result<(), StoreError>>>),
-    /// Read the newest audit entries, after all writes before it.
-    Audit(u32, SyncSender<Result<Vec<AuditEntry>, StoreError>>),
+    /// Read the newest audit entries since a time, after all writes before it.
+    Audit(u32, i64, SyncSender<Result<Vec<AuditEntry>, StoreError>>),
 }
 
 /// Handle of the writing thread. Dropping it writes what waits and ends the thread.
@@ -61,13 +61,13 @@ impl Writer {
         }
     }
 
-    /// Reads the newest audit entries, newest first.
+    /// Reads the newest audit entries from `since` on, newest first.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn audit(&self, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+    pub fn audit(&self, limit: u32, since: i64) -> Result<Vec<AuditEntry>, StoreError> {
         let (sender, answer) = sync_channel(1);
-        self.send(Job::Audit(limit, sender))?;
+        self.send(Job::Audit(limit, since, sender))?;
         answer.recv().map_err(|_| StoreError::Closed)?
     }
 
@@ -98,9 +98,9 @@ fn run(mut store: Store, queue: &Receiver<Job>, lost: &AtomicU64) {
                     changes.push(change);
                     waiting.push(answer);
                 }
-                Job::Audit(limit, answer) => {
+                Job::Audit(limit, since, answer) => {
                     write(&mut store, &mut changes, &mut waiting, lost);
-                    let _ = answer.send(store.audit(limit));
+                    let _ = answer.send(store.audit(limit, since));
                 }
             }
             if changes.len() < BATCH {

@@ -10,6 +10,7 @@ use varan_contract::engine::GuestTerminal;
 use varan_contract::system::*;
 use varan_environment::{Environment, Monotonic, WallClock, split_mix};
 use varan_model::attributes::Release;
+use varan_model::codes::MessageKey;
 use varan_model::hardware::{Hardware, ProcessorFamily};
 use varan_model::ids::SystemUuid;
 use varan_model::partition::{ReferenceCodes, Usage};
@@ -367,4 +368,188 @@ fn the_oldest_audit_entries_go_first() {
     assert_eq!(commands(&console), ["second", "first"]);
     console.record("hscroot", "peer", "third", 0);
     assert_eq!(commands(&console), ["third", "second"]);
+}
+
+fn new_user(name: &str, role: &str) -> NewUser {
+    NewUser {
+        name: name.to_owned(),
+        task_role: role.to_owned(),
+        resource_role: "ALL:".to_owned(),
+        description: "HMC User".to_owned(),
+        password: "abcd1234".to_owned(),
+        settings: Vec::new(),
+    }
+}
+
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBqs me@there";
+
+fn refused(result: Result<(), varan_model::refusal::Refusal>) -> MessageKey {
+    result.expect_err("refused").key
+}
+
+#[test]
+fn what_is_changed_survives_a_restart() {
+    let directory = Directory::new("administration");
+    let console = open(&directory, vec![user("hscroot", "abc123")]).expect("console");
+    let tasks = parse_tasks("cec:ListCECProperty,lpar:ActivateLPAR").expect("tasks");
+    console.create_task_role("starter", "hmcoperator", tasks).expect("role");
+    console.create_user(&new_user("bob", "starter")).expect("user");
+    console.add_key("bob", KEY).expect("key");
+    let change = UserChange {
+        description: Some("Bob".to_owned()),
+        settings: vec![(Setting::PasswordDays, 30)],
+        ..UserChange::default()
+    };
+    console.change_user("hscroot", "bob", &change).expect("changed");
+    console.create_user(&new_user("gone", "hmcviewer")).expect("user");
+    console.delete_user("hscroot", "gone").expect("removed");
+    drop(console);
+    let console = open(&directory, Vec::new()).expect("console");
+    let bob = console.user("bob").expect("bob");
+    assert_eq!((bob.description.as_str(), bob.settings.get(Setting::PasswordDays)), ("Bob", 30));
+    assert_eq!(console.tasks_of("bob"), tasks);
+    assert_eq!(console.tasks_of("gone"), TaskSet::NONE);
+    assert!(accepted(&console.check_password("bob", "abcd1234", "peer")));
+    let offered = OfferedKey { line: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBqs", proven: true };
+    assert!(accepted(&console.check_key("bob", offered, "peer")));
+    console.remove_keys("bob", "me@there").expect("removed");
+    assert!(!accepted(&console.check_key("bob", offered, "peer")));
+    assert_eq!(refused(console.remove_keys("bob", "me@there")), MessageKey::KeyNotFound);
+    assert_eq!(refused(console.remove_task_role("starter")), MessageKey::TaskRoleInUse);
+    console.delete_user("hscroot", "bob").expect("removed");
+    assert!(!accepted(&console.check_password("bob", "abcd1234", "peer")));
+    console.remove_task_role("starter").expect("removed");
+    drop(console);
+    let console = open(&directory, Vec::new()).expect("console");
+    assert!(console.user("bob").is_none());
+    assert_eq!(console.task_roles().len(), TaskRole::ALL.len());
+}
+
+#[test]
+fn users_that_cannot_be_are_refused() {
+    let directory = Directory::new("refused");
+    let console = open(&directory, vec![user("hscroot", "abc123")]).expect("console");
+    let long = "x".repeat(NAME_LENGTH_MAX + 1);
+    for name in ["", "1a", "-a", "a/b", "a b", "a..\n", "é", long.as_str()] {
+        assert_eq!(
+            refused(console.create_user(&new_user(name, "hmcviewer"))),
+            MessageKey::UserNameInvalid,
+            "{name:?}"
+        );
+    }
+    for (spoil, key) in [
+        (
+            (|user: &mut NewUser| user.password = "abc123".to_owned()) as fn(&mut NewUser),
+            MessageKey::PasswordTooShort,
+        ),
+        (|user| user.password = "x".repeat(PASSWORD_LENGTH_MAX + 1), MessageKey::PasswordInvalid),
+        (|user| user.password = "abcd1234\u{7}".to_owned(), MessageKey::PasswordInvalid),
+        (|user| user.task_role = "root".to_owned(), MessageKey::TaskRoleNotFound),
+        (|user| user.resource_role = "some".to_owned(), MessageKey::NotSupportedAtThisLevel),
+        (|user| user.description = "a\nb".to_owned(), MessageKey::AttributeValueInvalid),
+        (|user| user.settings.push((Setting::PasswordDays, 0)), MessageKey::AttributeValueInvalid),
+        (|user| user.settings.push((Setting::RemoteShellAccess, 2)), MessageKey::AttributeValueInvalid),
+        (|user| user.name = "hscroot".to_owned(), MessageKey::UserNameUsed),
+    ] {
+        let mut new = new_user("bob", "hmcviewer");
+        spoil(&mut new);
+        assert_eq!(refused(console.create_user(&new)), key);
+    }
+    let role = |role: &str| UserChange { task_role: Some(role.to_owned()), ..UserChange::default() };
+    assert_eq!(refused(console.change_user("hscroot", "hscroot", &role("hmcpe"))), MessageKey::UserIsOneself);
+    assert_eq!(
+        refused(console.change_user("x", "hscroot", &role("hmcpe"))),
+        MessageKey::UserLastAdministrator
+    );
+    assert_eq!(refused(console.change_user("x", "nobody", &role("hmcpe"))), MessageKey::UserNotFound);
+    assert_eq!(refused(console.delete_user("hscroot", "hscroot")), MessageKey::UserIsOneself);
+    assert_eq!(refused(console.delete_user("x", "hscroot")), MessageKey::UserLastAdministrator);
+    for key in ["", "ssh-ed25519", "ssh-ed25519 BBBB", "ssh-dss AAAA", "ssh-rsa AAAA!AAA", "ssh-rsa AAAA\nx"]
+    {
+        assert_eq!(refused(console.add_key("hscroot", key)), MessageKey::KeyInvalid, "{key:?}");
+    }
+    assert_eq!(console.users().len(), 1);
+}
+
+#[test]
+fn task_roles_stay_within_their_parent() {
+    let directory = Directory::new("roles");
+    let console = open(&directory, vec![user("hscroot", "abc123")]).expect("console");
+    let creates = parse_tasks("cec:CreateLPAR").expect("tasks");
+    assert_eq!(
+        refused(console.create_task_role("maker", "hmcoperator", creates)),
+        MessageKey::TaskNotAvailable
+    );
+    assert_eq!(refused(console.create_task_role("maker", "no", creates)), MessageKey::TaskRoleNotFound);
+    assert_eq!(refused(console.create_task_role("hmcpe", "hmcpe", creates)), MessageKey::TaskRoleNameUsed);
+    console.create_task_role("maker", "hmcsuperadmin", creates).expect("role");
+    console.create_task_role("below", "maker", creates).expect("role");
+    assert_eq!(refused(console.remove_task_role("maker")), MessageKey::TaskRoleInUse);
+    console.change_task_role("maker", TaskSet::NONE).expect("changed");
+    assert_eq!(console.role_tasks("below"), Ok(TaskSet::NONE));
+    for role in TaskRole::ALL {
+        assert_eq!(refused(console.remove_task_role(role.word())), MessageKey::TaskRolePredefined);
+        assert_eq!(
+            refused(console.change_task_role(role.word(), TaskSet::NONE)),
+            MessageKey::TaskRolePredefined
+        );
+    }
+}
+
+#[test]
+fn ages_and_access_decide_on_logins() {
+    const DAY: u64 = 86_400;
+    let directory = Directory::new("ages");
+    let world = Arc::new(Still::default());
+    let users = vec![user("hscroot", "abc123")];
+    let console =
+        Console::open(&directory.0, description(users), world.clone(), Vec::new()).expect("console");
+    let key = OfferedKey { line: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBqs", proven: true };
+    let set = |settings: &[(Setting, u32)]| {
+        let change = UserChange { settings: settings.to_vec(), ..UserChange::default() };
+        console.change_user("hscroot", "bob", &change).expect("changed");
+    };
+    let logins = || {
+        (
+            accepted(&console.check_password("bob", "abcd1234", "peer")),
+            accepted(&console.check_key("bob", key, "peer")),
+        )
+    };
+    console.create_user(&new_user("bob", "hmcviewer")).expect("user");
+    console.add_key("bob", KEY).expect("key");
+    set(&[(Setting::PasswordDays, 10)]);
+    world.seconds.store(10 * DAY, Ordering::SeqCst);
+    assert_eq!(logins(), (true, true));
+    world.seconds.store(10 * DAY + 1, Ordering::SeqCst);
+    assert_eq!(logins(), (false, true), "the password is too old, the key is not");
+    set(&[(Setting::PasswordDays, 99_999), (Setting::RemoteShellAccess, 0)]);
+    assert_eq!(logins(), (false, false));
+    set(&[(Setting::RemoteShellAccess, 1), (Setting::InactivityDays, 5)]);
+    assert_eq!(logins(), (true, true));
+    world.seconds.store(16 * DAY, Ordering::SeqCst);
+    assert_eq!(logins(), (false, false), "no login for more than five days");
+    let enable = UserChange { enable: true, ..UserChange::default() };
+    console.change_user("hscroot", "bob", &enable).expect("enabled");
+    assert_eq!(logins(), (true, true));
+    set(&[(Setting::PasswordDaysLeast, 40)]);
+    assert_eq!(refused(console.confirm_password("bob", "abcd1234")), MessageKey::PasswordTooYoung);
+    set(&[(Setting::PasswordDaysLeast, 3)]);
+    console.confirm_password("bob", "abcd1234").expect("right");
+    for _ in 0..3 {
+        assert_eq!(refused(console.confirm_password("bob", "wrong")), MessageKey::PasswordWrong);
+    }
+    assert!(matches!(console.check_password("bob", "abcd1234", "peer"), LoginOutcome::Locked { .. }));
+}
+
+#[test]
+fn lines_with_passwords_are_recorded_without_them() {
+    let directory = Directory::new("masked");
+    let console = open(&directory, Vec::new()).expect("console");
+    console.record_line("u", "peer", "mkhmcusr -u x -a y --passwd Secret77", 0);
+    console.record_line("u", "peer", "echo Secret77 | chhmcusr -u x -t passwd -v Secret78", 0);
+    console.record_line("u", "peer", "lssyscfg -r sys", 0);
+    let commands: Vec<String> =
+        console.audit(9).expect("audit").into_iter().map(|entry| entry.command).collect();
+    assert!(commands.iter().all(|command| !command.contains("Secret")), "{commands:?}");
+    assert_eq!(commands[0], "lssyscfg -r sys");
 }

@@ -111,7 +111,7 @@ pub fn open(opening: Opening<'_>) -> Result<Opened, OpenError> {
         store.write(&batch)?;
     } else {
         for partition in contents.partitions {
-            check_hardware(&opening, &partition)?;
+            check_hardware(world.system(), &partition)?;
             world.apply(Change::PutPartition(Box::new(partition)));
         }
     }
@@ -152,16 +152,16 @@ fn create_initial(
     Ok(start)
 }
 
-fn check_hardware(opening: &Opening<'_>, partition: &Partition) -> Result<(), OpenError> {
-    let hardware = &opening.hardware;
+fn check_hardware(system: &ManagedSystem, partition: &Partition) -> Result<(), OpenError> {
+    let hardware = &system.hardware;
     let contents = partition.profiles.iter().map(|profile| &profile.configuration).chain(&partition.current);
     for content in contents {
-        let slot = content.physical_slots.iter().find(|slot| !hardware.slots.contains(&slot.drc_index));
+        let slot = content.physical_slots.iter().find(|slot| hardware.slot(slot.drc_index).is_none());
         let switch = content
             .ethernet_adapters
             .iter()
             .map(|adapter| &adapter.virtual_switch)
-            .find(|name| !hardware.virtual_switches.contains(name));
+            .find(|name| !system.has_virtual_switch(name));
         let missing = match (slot, switch) {
             (Some(slot), _) => format!("the I/O slot with DRC index {:08X}", slot.drc_index),
             (None, Some(name)) => format!("the virtual switch {name}"),

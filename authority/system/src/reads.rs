@@ -1,11 +1,12 @@
 //! Reads: answered from the published snapshot, without the authority's thread and without the database.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use varan_contract::system::{PartitionFilter, SystemReply, SystemRequest};
+use varan_model::attributes::profile::RemoteNames;
 use varan_model::codes::MessageKey;
+use varan_model::configuration::Configuration;
 use varan_model::partition::{Partition, PartitionEntry, Profile};
 use varan_model::refusal::Refusal;
 
@@ -25,6 +26,12 @@ pub fn read(
             system: snapshot.system.clone(),
             entries: select(snapshot, filter, visited)?,
         }),
+        SystemRequest::ListAdapters(filter) => {
+            let entries = select(snapshot, filter, visited)?;
+            let contents = entries.iter().filter_map(|entry| entry.partition.current.as_ref());
+            let names = Arc::new(remote_names(snapshot, contents));
+            Ok(SystemReply::Adapters { system: snapshot.system.clone(), entries, names })
+        }
         SystemRequest::ListProfiles { partitions, names, last_valid } => {
             let chosen = select(snapshot, partitions, visited)?;
             profiles(snapshot, chosen, names, *last_valid)
@@ -97,13 +104,17 @@ fn profiles(
     if let Some(missing) = missing.filter(|_| !last_valid) {
         return Err(Refusal::new(MessageKey::ProfileNotFound).with(missing));
     }
-    let mut remote = BTreeMap::new();
-    for (_, profile) in &rows {
-        for id in profile.configuration.remote_partitions() {
-            if let Some(entry) = snapshot.partitions.get(id.0) {
-                remote.insert(id, entry.partition.name.clone());
-            }
+    let remote = remote_names(snapshot, rows.iter().map(|(_, profile)| &profile.configuration));
+    Ok(SystemReply::Profiles { system: snapshot.system.clone(), profiles: rows, names: Arc::new(remote) })
+}
+
+/// Names of the partitions that configurations refer to; those that do not exist are left out.
+fn remote_names<'a>(snapshot: &Snapshot, contents: impl Iterator<Item = &'a Configuration>) -> RemoteNames {
+    let mut names = RemoteNames::new();
+    for id in contents.flat_map(Configuration::remote_partitions) {
+        if let Some(entry) = snapshot.partitions.get(id.0) {
+            names.entry(id).or_insert_with(|| entry.partition.name.clone());
         }
     }
-    Ok(SystemReply::Profiles { system: snapshot.system.clone(), profiles: rows, names: Arc::new(remote) })
+    names
 }

@@ -60,6 +60,14 @@ pub enum Change {
     SystemReferenceCode(i64, String),
 }
 
+impl Change {
+    /// Whether the database holds what the change is about.
+    #[must_use]
+    pub fn is_recorded(&self) -> bool {
+        matches!(self, Self::PutPartition(_) | Self::RemovePartition(_) | Self::PutSettings(_))
+    }
+}
+
 #[derive(Default)]
 struct Indexes {
     mac_addresses: HashMap<MacAddress, (PartitionUuid, u32)>,

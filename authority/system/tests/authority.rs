@@ -92,6 +92,30 @@ fn what_was_acknowledged_is_there_after_a_restart_and_a_repeat_is_harmless() {
 }
 
 #[test]
+fn requests_of_one_batch_that_change_the_same_partition_are_all_remembered() {
+    let directory = directory("batch");
+    let mut bench = Bench::open(&directory, 11);
+    bench.create("lpar1").expect("created");
+    let requests = [
+        change("lpar1", "new_name=lpar2"),
+        change("lpar2", "description=x"),
+        change("lpar2", "new_name=lpar3"),
+    ];
+    let answers: Vec<_> =
+        (0..).zip(&requests).map(|(id, request)| bench.send_as(RequestId(id), request.clone())).collect();
+    bench.step();
+    assert!(answers.iter().all(|answer| answer.try_recv() == Ok(Ok(SystemReply::Done))));
+    drop(bench);
+    let mut bench = Bench::open(&directory, 12);
+    for (id, request) in (0..).zip(&requests) {
+        let answer = bench.send_as(RequestId(id), request.clone());
+        bench.step();
+        assert_eq!(answer.try_recv().expect("answered"), Ok(SystemReply::Done), "{request:?}");
+    }
+    assert_eq!(bench.entry("lpar3").partition.settings.description, "x");
+}
+
+#[test]
 fn auto_start_partitions_boot_after_a_power_loss() {
     let directory = directory("autostart");
     let mut bench = Bench::open(&directory, 5);

@@ -3,11 +3,13 @@
 //! From a table come `-F`, `--header`, the default listing in its order, what `-i` and `-a` may set, the error for an
 //! unknown or read-only attribute, the help text and the coverage test. Adding an attribute is one record.
 
+pub mod io;
 pub mod memory;
 pub mod partition;
 pub mod processor;
 pub mod profile;
 pub mod system;
+pub mod virtual_io;
 
 use crate::codes::{Evidence, MessageKey};
 use crate::record::{join_list, push_field, push_value};
@@ -303,5 +305,17 @@ mod tests {
         check(&processor::SYSTEM_PROCESSORS);
         check(&processor::PARTITION_PROCESSORS);
         check(&processor::POOL_PROCESSORS);
+        check(&processor::PROCESSOR_POOLS);
+        check(&io::IO_SLOTS);
+        check(&io::IO_UNITS);
+        check(&io::IO_BUSES);
+        check(&virtual_io::SYSTEM_ETHERNET);
+        check(&virtual_io::ETHERNET);
+        check(&virtual_io::SCSI);
+        check(&virtual_io::FIBRE_CHANNEL);
+        check(&virtual_io::SERIAL);
+        check(&virtual_io::PARTITION_SLOTS);
+        check(&virtual_io::SLOTS);
+        check(&virtual_io::VIRTUAL_SWITCHES);
     }
 }

@@ -2,9 +2,12 @@
 
 use super::memory::SystemResourceRow;
 use super::partition::PartitionRow;
-use super::{Attribute, Table, Value};
+use super::{Attribute, Change, Table, Value};
 use crate::configuration::{Configuration, ProcessorMode, SharingMode};
 use crate::hardware::ProcessorFamily;
+use crate::ids::PartitionId;
+use crate::rules::processor_pool::POOLS_MAX;
+use crate::system::SharedProcessorPool;
 
 fn most_virtual(row: &SystemResourceRow) -> Value {
     // 64 virtual processors per partition up to POWER7, 256 later (per partition limits of the hypervisor).
@@ -79,7 +82,7 @@ pub static SYSTEM_PROCESSORS: Table<SystemResourceRow> = Table {
             most_dedicated,
         ),
         Attribute::new("max_shared_proc_pools", "Most shared processor pools.", |_: &SystemResourceRow| {
-            Value::of(64)
+            Value::of(POOLS_MAX)
         }),
         Attribute::new("curr_sys_virtual_procs", "Virtual processors in use.", |row: &SystemResourceRow| {
             Value::of(row.usage.virtual_processors)
@@ -239,5 +242,56 @@ pub static PARTITION_PROCESSORS: Table<PartitionRow> = Table {
             let running = row.entry.runtime.state.holds_resources();
             shared(row, |content| if running { content.uncapped_weight } else { 0 })
         }),
+    ],
+};
+
+/// A row of `lshwres -r procpool`: a pool with the partitions whose current configuration uses it.
+#[derive(Clone, Debug)]
+pub struct ProcessorPoolRow {
+    /// The pool.
+    pub pool: SharedProcessorPool,
+    /// Its partitions, by number.
+    pub partitions: Vec<(PartitionId, String)>,
+}
+
+fn reserved(row: &ProcessorPoolRow) -> Value {
+    if row.pool.id == 0 { Value::NotApplicable } else { Value::of(row.pool.reserved_units) }
+}
+
+/// Attributes of `lshwres -r procpool`. The default pool has no limits of its own.
+pub static PROCESSOR_POOLS: Table<ProcessorPoolRow> = Table {
+    name: "procpool",
+    attributes: &[
+        Attribute::new("name", "Name.", |row: &ProcessorPoolRow| Value::of(&row.pool.name)),
+        Attribute::new("shared_proc_pool_id", "Number.", |row: &ProcessorPoolRow| Value::of(row.pool.id)),
+        Attribute::new(
+            "max_pool_proc_units",
+            "Most processing units of its partitions and its reserve together.",
+            |row: &ProcessorPoolRow| row.pool.maximum_units.map_or(Value::NotApplicable, Value::of),
+        )
+        .change(Change::Anytime),
+        Attribute::new("curr_reserved_pool_proc_units", "Processing units reserved for it.", reserved),
+        Attribute::new(
+            "pend_reserved_pool_proc_units",
+            "Processing units reserved for it after pending changes.",
+            reserved,
+        )
+        .unverified(),
+        Attribute::new("lpar_names", "Partitions.", |row: &ProcessorPoolRow| {
+            Value::List(row.partitions.iter().map(|(_, name)| name.clone()).collect())
+        })
+        .unverified(),
+        Attribute::new("lpar_ids", "Numbers of the partitions.", |row: &ProcessorPoolRow| {
+            Value::List(row.partitions.iter().map(|(id, _)| id.to_string()).collect())
+        })
+        .unverified(),
+        Attribute::new("new_name", "Another name.", |_: &ProcessorPoolRow| Value::NotApplicable)
+            .change(Change::Anytime)
+            .unlisted(),
+        Attribute::new("reserved_pool_proc_units", "Processing units to reserve.", |_: &ProcessorPoolRow| {
+            Value::NotApplicable
+        })
+        .change(Change::Anytime)
+        .unlisted(),
     ],
 };

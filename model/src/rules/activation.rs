@@ -45,7 +45,7 @@ fn take_everything(content: &mut Configuration, system: &ManagedSystem) {
         .hardware
         .slots
         .iter()
-        .map(|&drc_index| crate::adapters::PhysicalSlot { drc_index, pool: None, required: false })
+        .map(|slot| crate::adapters::PhysicalSlot { drc_index: slot.drc_index, pool: None, required: false })
         .collect();
 }
 

@@ -6,8 +6,10 @@ pub mod creation;
 pub mod dynamic;
 pub mod edit;
 pub mod partition;
+pub mod processor_pool;
 pub mod profile;
 pub mod validity;
+pub mod virtual_io;
 
 use crate::ids::{MacAddress, PartitionId, PartitionUuid, WorldWidePortName};
 

@@ -139,10 +139,8 @@ pub static SETTERS: &[(&str, Setter)] = &[
     }),
     ("io_slots", |content, assignment, context| {
         edit_list(&mut content.physical_slots, assignment)?;
-        let unknown = content
-            .physical_slots
-            .iter()
-            .find(|slot| !context.system.hardware.slots.contains(&slot.drc_index));
+        let unknown =
+            content.physical_slots.iter().find(|slot| context.system.hardware.slot(slot.drc_index).is_none());
         match unknown {
             Some(slot) if assignment.operation != Operation::Remove => {
                 Err(Refusal::new(MessageKey::PhysicalSlotNotFound)
@@ -276,11 +274,10 @@ fn set_ethernet(
     context: &EditContext<'_>,
 ) -> Result<(), Refusal> {
     edit_list(&mut content.ethernet_adapters, assignment)?;
-    let switches = &context.system.hardware.virtual_switches;
     for adapter in &mut content.ethernet_adapters {
         if adapter.virtual_switch.is_empty() {
-            adapter.virtual_switch = switches.first().cloned().unwrap_or_default();
-        } else if !switches.contains(&adapter.virtual_switch) {
+            adapter.virtual_switch = context.system.virtual_switches().next().cloned().unwrap_or_default();
+        } else if !context.system.has_virtual_switch(&adapter.virtual_switch) {
             return Err(Refusal::new(MessageKey::VirtualSwitchNotFound).with(&adapter.virtual_switch));
         }
     }
@@ -288,7 +285,7 @@ fn set_ethernet(
 }
 
 /// Fills in the number of every remote partition that is given by name, and checks that number and name agree.
-fn resolve_all<E: Element>(elements: &mut [E], context: &EditContext<'_>) -> Result<(), Refusal> {
+pub(crate) fn resolve_all<E: Element>(elements: &mut [E], context: &EditContext<'_>) -> Result<(), Refusal> {
     for element in elements {
         let slot = element.virtual_slot();
         let Some(Remote::Partition { id, name }) = element.remote_mut() else { continue };

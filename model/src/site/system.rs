@@ -8,7 +8,7 @@ use super::identifiers::Ipv4Network;
 use super::io::Unit;
 use super::partition::InitialPartition;
 use super::storage::LocalDisk;
-use crate::hardware::{FirmwareLevel, Hardware, ProcessorFamily};
+use crate::hardware::{FirmwareLevel, Hardware, ProcessorFamily, SlotDescription};
 use crate::ids::{MachineIdentity, SystemUuid};
 use crate::system::{StartPolicy, SystemState};
 use crate::units::ProcessingUnits;
@@ -223,8 +223,23 @@ impl ManagedSystemDescription {
             enterprise_edition: self.powervm_edition == PowerVmEdition::Enterprise,
             virtual_switches: self.virtual_switches.iter().map(|switch| switch.name.clone()).collect(),
             management_vlan: (self.management.vlan, self.management.virtual_switch.clone()),
-            slots: self.units.iter().flat_map(|unit| &unit.slots).map(|slot| slot.drc_index.0).collect(),
+            slots: self.slot_descriptions(),
         }
+    }
+
+    fn slot_descriptions(&self) -> Vec<SlotDescription> {
+        let mut found = Vec::new();
+        for unit in &self.units {
+            found.extend(unit.slots.iter().map(|slot| SlotDescription {
+                drc_index: slot.drc_index.0,
+                bus: slot.bus_id,
+                unit: unit.location_code.to_string(),
+                location: slot.location_code.to_string(),
+                description: slot.description.clone(),
+                occupied: slot.adapter.is_some(),
+            }));
+        }
+        found
     }
 
     /// True where `-m` with this text means the system: its name, an alias, or type-model*serial.

@@ -19,6 +19,7 @@ use super::system::{
 };
 use crate::hardware::{FirmwareLevel, ProcessorFamily};
 use crate::ids::{MacAddress, MachineIdentity};
+use crate::rules::virtual_io::VIRTUAL_SWITCHES_MAX;
 use crate::system::{StartPolicy, SystemState};
 use crate::units::ProcessingUnits;
 
@@ -28,8 +29,6 @@ const PROCESSORS_MAX: u32 = 256;
 const MEMORY_MAX: u32 = 64 * 1024 * 1024;
 /// Most partitions that firmware supports; POWER6 machines stop at 254.
 const FIRMWARE_PARTITIONS_MAX: u32 = 1_000;
-/// Most virtual switches of a managed system, the default one included.
-const VIRTUAL_SWITCHES_MAX: usize = 16;
 const LICENCES: [(&str, Licence); 4] = [
     ("simplified_remote_restart", Licence::SimplifiedRemoteRestart),
     ("active_memory_expansion", Licence::ActiveMemoryExpansion),

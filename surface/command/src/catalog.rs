@@ -1,5 +1,6 @@
 //! All commands: those that are there, and those that a later level brings.
 
+use varan_console::masked_command;
 use varan_model::attributes::Release;
 use varan_model::refusal::Refusal;
 
@@ -91,7 +92,7 @@ pub fn run(name: &str, invocation: &mut Invocation<'_>) -> u8 {
         Err(CommandError::Cancelled) => CANCELLED,
     };
     let _ = invocation.output.flush();
-    let line = audited_line(name, invocation.arguments);
+    let line = masked_command(name, invocation.arguments);
     invocation.console.record(invocation.user, invocation.peer, &line, status);
     status
 }
@@ -111,25 +112,6 @@ fn run_present(
 
 fn checked(command: &CommandDefinition, options: &ParsedOptions) -> Result<(), Refusal> {
     form::check(command.name, command.forms, options).map(|_| ())
-}
-
-/// The command line as the audit keeps it: passwords are masked.
-fn audited_line(name: &str, arguments: &[String]) -> String {
-    let mut line = name.to_owned();
-    let mut secret = false;
-    for argument in arguments {
-        line.push(' ');
-        if secret {
-            line.push_str("****");
-        } else if let Some((before, _)) = argument.split_once("passwd=") {
-            line.push_str(before);
-            line.push_str("passwd=****");
-        } else {
-            line.push_str(argument);
-        }
-        secret = argument == "--passwd";
-    }
-    line
 }
 
 #[cfg(test)]
@@ -191,12 +173,5 @@ mod tests {
                 assert!(taken, "{} {}", command.name, option.name);
             }
         }
-    }
-
-    #[test]
-    fn passwords_do_not_reach_the_audit() {
-        let arguments = ["-u", "x", "--passwd", "abc", "-i", "name=u,passwd=secret"].map(str::to_owned);
-        let line = audited_line("mkhmcusr", &arguments);
-        assert_eq!(line, "mkhmcusr -u x --passwd **** -i name=u,passwd=****");
     }
 }

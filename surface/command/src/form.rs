@@ -103,16 +103,13 @@ pub(crate) fn check<'f>(
     Ok(form)
 }
 
-/// The option whose value (or absence) leaves no form.
+/// The option whose value (or absence) leaves no form. Options are looked at in the order of the forms that are left.
 fn fault(forms: &[Form], options: &ParsedOptions) -> &'static str {
     let mut left: Vec<&Form> = forms.iter().collect();
-    let mut order: Vec<&'static str> = Vec::new();
-    for (option, _) in forms.iter().flat_map(Form::conditions) {
-        if !order.contains(&option) {
-            order.push(option);
-        }
-    }
-    for option in order.iter().copied() {
+    let mut seen: Vec<&'static str> = Vec::new();
+    loop {
+        let mut conditions = left.iter().flat_map(|form| form.conditions()).map(|(option, _)| option);
+        let Some(option) = conditions.find(|option| !seen.contains(option)) else { break };
         let fits = |form: &&Form| {
             form.conditions()
                 .filter(|(name, _)| *name == option)
@@ -123,8 +120,9 @@ fn fault(forms: &[Form], options: &ParsedOptions) -> &'static str {
             return option;
         }
         left = narrowed;
+        seen.push(option);
     }
-    order.first().copied().unwrap_or("--help")
+    seen.first().copied().unwrap_or("--help")
 }
 
 fn check_missing(form: &Form, options: &ParsedOptions) -> Result<(), Refusal> {

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use varan_console::{Console, SystemConnection, Task, TaskRole, authorize};
+use varan_console::{Console, SystemConnection, Task, TaskSet};
 use varan_contract::system::{Selector, SystemReply, SystemRequest};
 use varan_model::codes::MessageKey;
 use varan_model::ids::PartitionId;
@@ -19,6 +19,15 @@ pub trait HomeFiles {
     /// # Errors
     /// Not there, not readable, outside the user's home, too large.
     fn read_file(&self, path: &str) -> io::Result<Vec<u8>>;
+
+    /// Removes the home directory of a user that was removed.
+    ///
+    /// # Errors
+    /// Whatever the file system reports; a home that is not there is none.
+    fn remove_home(&self, user: &str) -> io::Result<()> {
+        let _ = user;
+        Ok(())
+    }
 }
 
 /// For users without files.
@@ -30,7 +39,7 @@ impl HomeFiles for NoFiles {
     }
 }
 
-/// The user's terminal, byte by byte: no echo, no editing. `mkvterm` takes it.
+/// The user's terminal, byte by byte: no echo, no editing. `mkvterm` takes it, and commands that ask for a password.
 pub trait RawTerminal: Send + Sync {
     /// Reads at least one byte, waiting for it; `Ok(0)` when the user is gone or after [`RawTerminal::interrupt`].
     ///
@@ -52,8 +61,8 @@ pub struct Invocation<'a> {
     pub console: &'a Console,
     /// User's name.
     pub user: &'a str,
-    /// User's task role.
-    pub role: TaskRole,
+    /// What the user may do.
+    pub tasks: TaskSet,
     /// Arguments without the command's name.
     pub arguments: &'a [String],
     /// Standard input.
@@ -78,7 +87,7 @@ const CANCELLATION_INTERVAL: std::time::Duration = std::time::Duration::from_mil
 impl Invocation<'_> {
     /// Whether the user may do a task.
     pub(crate) fn authorize(&self, task: Task) -> Result<(), Refusal> {
-        authorize(self.role, task)
+        self.tasks.authorize(task)
     }
 
     /// The system that `-m` names.

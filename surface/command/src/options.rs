@@ -28,6 +28,8 @@ pub enum OptionValue {
     PartitionIds(&'static str),
     /// Names with commas between, none empty.
     Names(&'static str),
+    /// Any text that stands by itself: the argument that is no option. The name of its definition stands for it.
+    Operand,
 }
 
 impl OptionValue {
@@ -35,7 +37,7 @@ impl OptionValue {
     #[must_use]
     pub fn placeholder(self) -> String {
         match self {
-            Self::Flag => String::new(),
+            Self::Flag | Self::Operand => String::new(),
             Self::Text(word)
             | Self::Number(word, ..)
             | Self::Units(word)
@@ -50,7 +52,7 @@ impl OptionValue {
     fn allows(self, value: &str) -> bool {
         match self {
             Self::Flag => false,
-            Self::Text(_) => !value.is_empty(),
+            Self::Text(_) | Self::Operand => !value.is_empty(),
             Self::OptionalText(_) => true,
             Self::Word(words) => words.contains(&value),
             Self::Number(_, least, most) => {
@@ -108,12 +110,16 @@ impl ParsedOptions {
     /// # Errors
     /// An unknown or repeated option, or all options whose value is missing or wrong.
     pub fn parse(definitions: &'static [OptionDefinition], arguments: &[String]) -> Result<Self, Refusal> {
-        let find = |name: &str| definitions.iter().find(|definition| definition.name == name);
+        let is_operand = |definition: &&OptionDefinition| definition.value == OptionValue::Operand;
+        let find = |name: &str| {
+            definitions.iter().find(|definition| definition.name == name && !is_operand(definition))
+        };
         let mut given: Vec<(&'static OptionDefinition, Option<String>)> = Vec::new();
         let mut invalid = Vec::new();
         let mut rest = arguments.iter().peekable();
         while let Some(argument) = rest.next() {
-            let Some(definition) = find(argument) else {
+            let operand = || definitions.iter().find(is_operand).filter(|_| !argument.starts_with('-'));
+            let Some(definition) = find(argument).or_else(operand) else {
                 return Err(Refusal::new(MessageKey::ParameterUnknown).with(argument));
             };
             if given.iter().any(|(present, _)| present.name == definition.name) {
@@ -121,6 +127,7 @@ impl ParsedOptions {
             }
             let value = match definition.value {
                 OptionValue::Flag => None,
+                OptionValue::Operand => Some(argument.clone()),
                 OptionValue::OptionalText(_) => rest.next_if(|next| !next.starts_with('-')).cloned(),
                 // Something that is itself an option is not a value: the value was forgotten.
                 _ => rest.next_if(|next| find(next).is_none()).cloned(),

@@ -219,9 +219,13 @@ fn wrong_changes_are_refused_before_a_system_is_asked() {
         ("chhwres -r mem -m p814-1 -o x -p lpar1 -q 256", "are -o."),
         ("chhwres -r mem -m p814-1 -o e -p lpar1", "are -o."),
         ("chhwres -r mem -m p814-1 -o s -p lpar1 -a mem_expansion=1.5", "not supported at this level."),
+        ("chhwres -r io -m p814-1 -o r -p lpar1 -l 21020013", "chhwres -l is not supported at this level."),
+        ("chhwres -r virtualio -m p814-1 -o r -p lpar1", "are -s."),
+        ("chhwres -r virtualio -m p814-1 -o a -p lpar1 --rsubtype eth -s x", "are -s."),
+        ("chhwres -r virtualio -m p814-1 -o a -p lpar1 --rsubtype ethernet", "are --rsubtype."),
         (
-            "chhwres -r virtualio -m p814-1 -o r -p lpar1",
-            "chhwres -r virtualio is not supported at this level.",
+            "chhwres -r virtualio -m p814-1 -o a -p lpar1 --rsubtype vnic",
+            "chhwres -r virtualio --rsubtype vnic is not supported at this level.",
         ),
         (
             "chhwres -r mem -m p814-1 -o s -a pend_mem_region_size",

@@ -101,7 +101,7 @@ fn random_lines_end_well() {
     let world = World::small(2);
     let mut state = seed;
     let mut statuses = [0_u32; 2];
-    for round in 0..6_000 {
+    for round in 0..9_000 {
         let words = line(&mut state);
         let (status, output) = world.run_words(&words);
         let place = format!("seed {seed}, round {round}: {words:?} gave {status}: {output}");

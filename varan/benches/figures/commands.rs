@@ -46,8 +46,8 @@ pub fn one_frame(step: usize) -> String {
     format!("lssyscfg -r lpar -m {} -F name,state", frame_name(step % FRAMES))
 }
 
-/// What a shell does without a command of the console.
-pub const NOTHING: &str = "echo p1,Running";
+/// What a shell does without a command of the console: a line as long, with as many words.
+pub const NOTHING: &str = "echo ---- -r lpar -m frame-01 --filter lpar_names=p1 -F name,state";
 
 struct Opened {
     partitions: usize,

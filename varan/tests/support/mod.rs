@@ -154,14 +154,8 @@ impl TestSite {
             frame.stop();
         }
         self.frames = start_frames(&self.site, &self.layout, &self.environment, 1 << 30).expect("frames");
-        self.console = Self::console(
-            &self.site,
-            &self.layout,
-            &self.environment,
-            &self.frames,
-            &self.bell,
-            self.link,
-        );
+        self.console =
+            Self::console(&self.site, &self.layout, &self.environment, &self.frames, &self.bell, self.link);
     }
 
     pub fn session(&self, user: &str) -> Session {

@@ -318,14 +318,15 @@ impl Authority {
             let moment = self.moment();
             match decide::decide(&self.world, &request, moment) {
                 Ok(mut decision) => {
-                    let recorded = dirty.len();
+                    // Several requests of one batch may change the same partition: each is remembered.
+                    let durable = decision.changes.iter().any(Change::is_recorded);
                     self.apply(std::mem::take(&mut decision.changes), &mut dirty);
                     for effect in &decision.effects {
                         if let Effect::Reserve(usage, true) = effect {
                             self.world.reserve(*usage, false);
                         }
                     }
-                    accepted.push(Accepted { reply, decision, id, durable: dirty.len() > recorded });
+                    accepted.push(Accepted { reply, decision, id, durable });
                 }
                 Err(refusal) => {
                     let _ = reply.try_send(Err(refusal.into()));
@@ -427,7 +428,6 @@ impl Authority {
                 Change::SystemState(state) => self.events.push(SystemEventKind::SystemState(*state)),
                 Change::SystemReferenceCode(..) => {}
             }
-            dirty.count += 1;
             self.world.apply(change);
         }
     }
@@ -484,18 +484,12 @@ struct Dirty {
     put: std::collections::BTreeSet<PartitionId>,
     removed: Vec<PartitionId>,
     settings: usize,
-    count: usize,
 }
 
 impl Dirty {
-    fn len(&self) -> usize {
-        self.put.len() + self.removed.len() + self.settings
-    }
-
     fn merge(&mut self, other: &Self) {
         self.put.extend(&other.put);
         self.removed.extend(&other.removed);
         self.settings += other.settings;
-        self.count += other.count;
     }
 }

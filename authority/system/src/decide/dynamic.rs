@@ -55,12 +55,12 @@ fn change_of(resource: Resource, adding: bool) -> DynamicChange {
     }
 }
 
-fn current(entry: &PartitionEntry) -> Result<&Configuration, Refusal> {
+pub(super) fn current(entry: &PartitionEntry) -> Result<&Configuration, Refusal> {
     entry.partition.current.as_ref().ok_or_else(|| Refusal::new(MessageKey::NoCurrentConfiguration))
 }
 
 /// Whether the change goes through the guest, or the refusal where the state allows none.
-fn through_guest(entry: &PartitionEntry) -> Result<bool, Refusal> {
+pub(super) fn through_guest(entry: &PartitionEntry) -> Result<bool, Refusal> {
     match entry.runtime.state {
         PartitionState::NotActivated => Ok(false),
         PartitionState::Running if entry.runtime.rmc != RmcState::Active => {
@@ -135,6 +135,9 @@ fn ask(
     let content = current(entry)?;
     let change = change_of(resource, adding);
     let target = plan(content, change, world.system(), &entry.partition.name, source, running)?;
+    if running {
+        super::processor_pool::check_room(world, entry.partition.id, &target)?;
+    }
     let hardware = &world.system().hardware;
     let reserved = if adding && running {
         Usage::of(&target, hardware).minus(Usage::of(content, hardware))
@@ -189,7 +192,7 @@ pub fn allocation(content: &Configuration) -> ProcessorAllocation {
 }
 
 /// Writes a configuration as the current one, and to the current profile where synchronization says so.
-fn with_configuration(entry: &PartitionEntry, content: Configuration, running: bool) -> Partition {
+pub(super) fn with_configuration(entry: &PartitionEntry, content: Configuration, running: bool) -> Partition {
     let mut partition = (*entry.partition).clone();
     partition.revision += 1;
     let current_profile = partition.current_profile.clone();
@@ -203,6 +206,7 @@ fn with_configuration(entry: &PartitionEntry, content: Configuration, running: b
         profile.configuration.desired_units = content.desired_units;
         profile.configuration.sharing_mode = content.sharing_mode;
         profile.configuration.uncapped_weight = content.uncapped_weight;
+        profile.configuration.processor_pool = content.processor_pool;
     }
     partition.current = Some(content);
     partition

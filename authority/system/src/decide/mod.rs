@@ -4,7 +4,9 @@
 mod definition;
 mod dynamic;
 mod power;
+mod processor_pool;
 mod runtime;
+mod virtual_io;
 
 pub use dynamic::{DynamicPlan, allocation, finish_dynamic};
 pub use power::{activate, start_by_policy, system_timer};
@@ -130,7 +132,10 @@ impl Decision {
 /// The refusal that the user sees.
 pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<Decision, Refusal> {
     match request {
-        SystemRequest::GetSystem | SystemRequest::ListPartitions(_) | SystemRequest::ListProfiles { .. } => {
+        SystemRequest::GetSystem
+        | SystemRequest::ListPartitions(_)
+        | SystemRequest::ListProfiles { .. }
+        | SystemRequest::ListAdapters(_) => {
             crate::reads::read(&world.snapshot, request, &AtomicU64::default())
                 .map(|reply| Decision { answer: Answer::With(reply), ..Decision::default() })
         }
@@ -168,6 +173,18 @@ pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<
             dynamic::set_sharing(world, partition, record, moment)
         }
         SystemRequest::SetSystemMemory { record } => definition::set_system_memory(world, record),
+        SystemRequest::ChangeAdapter { partition, operation, kind, slot, record } => {
+            virtual_io::change_adapter(world, partition, *operation, *kind, *slot, record)
+        }
+        SystemRequest::ChangeVirtualSwitch { name, operation, record } => {
+            virtual_io::change_switch(world, name, *operation, record)
+        }
+        SystemRequest::ChangeProcessorPool { pool, record } => {
+            processor_pool::change_pool(world, pool, record)
+        }
+        SystemRequest::AssignProcessorPool { partition, record } => {
+            processor_pool::assign_pool(world, partition, record)
+        }
         SystemRequest::CloseTerminal { partition } => {
             let entry = world.snapshot.find(partition)?;
             let uuid = entry.partition.uuid;

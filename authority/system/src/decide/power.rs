@@ -88,6 +88,7 @@ pub fn activate(
         (None, None) => return Err(Refusal::new(MessageKey::NoCurrentConfiguration)),
     };
     let planned = activation::plan(wanted, world.system(), world)?;
+    super::processor_pool::check_room(world, entry.partition.id, &planned)?;
     let mut partition = (*entry.partition).clone();
     let mut settings = world.system().settings.clone();
     let name = profile.map_or_else(|| partition.current_profile.clone(), |(name, _)| name.to_owned());

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use varan_contract::engine::*;
 use varan_contract::system::*;
 use varan_environment::{Environment, Monotonic, WallClock};
-use varan_model::hardware::{Hardware, ProcessorFamily};
+use varan_model::hardware::{Hardware, ProcessorFamily, SlotDescription};
 use varan_model::ids::{PartitionUuid, SystemUuid, VirtualSlot};
 use varan_model::record::parse_record;
 use varan_model::system::SystemSettings;
@@ -147,7 +147,14 @@ pub fn hardware() -> Hardware {
         enterprise_edition: true,
         virtual_switches: vec!["ETHERNET0".to_owned()],
         management_vlan: (1, "ETHERNET0".to_owned()),
-        slots: vec![0x2102_0013],
+        slots: vec![SlotDescription {
+            drc_index: 0x2102_0013,
+            bus: 531,
+            unit: "U78C9.001.WZS8141".to_owned(),
+            location: "U78C9.001.WZS8141-P1-C2".to_owned(),
+            description: "Ethernet controller".to_owned(),
+            occupied: true,
+        }],
     }
 }
 

@@ -1,15 +1,18 @@
-//! `chhwres`: changes memory and processors of partitions while they run.
+//! `chhwres`: changes memory, processors and virtual adapters of partitions, virtual switches and shared processor
+//! pools.
+
+mod forms;
+mod virtual_io;
 
 use varan_console::Task;
 use varan_contract::system::{DynamicOperation, Resource, SystemRequest};
 use varan_model::attributes::memory::SYSTEM_MEMORY;
+use varan_model::attributes::virtual_io::{ETHERNET, FIBRE_CHANNEL, SCSI, SERIAL, VIRTUAL_SWITCHES};
 use varan_model::units::ProcessingUnits;
 
 use super::{ATTRIBUTES, DETAIL, MANAGED_SYSTEM, PARTITION_ID, PARTITION_NAME, WAIT, lshwres};
 use crate::catalog::{AttributeGroup, CommandDefinition};
 use crate::failure::{CommandError, invalid_parameters, not_supported};
-use crate::form::Form;
-use crate::form::PartOfForm::{AtMostOne, OneOf, Optional, Required, SomeOf, When};
 use crate::invocation::{Invocation, selector};
 use crate::manual::{AttributeHelp, attributes};
 use crate::options::{HELP, OptionDefinition, OptionValue, ParsedOptions};
@@ -42,9 +45,13 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
                 "accel",
                 "resgroup",
             ]),
-            "What to change: memory, processors.",
+            "What to change: memory, processors, shared processor pools, virtual I/O.",
         ),
-        OptionDefinition::later("--rsubtype", OptionValue::Text("subtype"), "Kind of resource within -r."),
+        OptionDefinition::new(
+            "--rsubtype",
+            OptionValue::Text("{eth | scsi | fc | serial | vswitch}"),
+            "Kind of resource within -r virtualio.",
+        ),
         MANAGED_SYSTEM,
         OptionDefinition::new(
             "-o",
@@ -71,13 +78,29 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
             "Carry the change out although the partition may object.",
         ),
         OptionDefinition::later("--entitled", OptionValue::Text("quantity"), "I/O entitled memory."),
-        OptionDefinition::later("--poolname", OptionValue::Text("pool-name"), "Shared processor pool."),
-        OptionDefinition::later("--poolid", OptionValue::Text("pool-ID"), "Shared processor pool."),
+        OptionDefinition::new(
+            "--poolname",
+            OptionValue::Text("pool-name"),
+            "Name of the shared processor pool.",
+        ),
+        OptionDefinition::new(
+            "--poolid",
+            OptionValue::Number("pool-ID", 0, 63),
+            "Number of the shared processor pool.",
+        ),
         OptionDefinition::later("-l", OptionValue::Text("slot-DRC-index"), "Physical I/O slot."),
-        OptionDefinition::later("-s", OptionValue::Text("virtual-slot"), "Virtual slot."),
+        OptionDefinition::new(
+            "-s",
+            OptionValue::Number("virtual-slot", 0, 65_534),
+            "Virtual slot; the lowest free one when not given to add.",
+        ),
         OptionDefinition::later("--logport", OptionValue::Text("logical-port-ID"), "SR-IOV logical port."),
         OptionDefinition::later("--vnetwork", OptionValue::Text("virtual-network"), "Virtual network."),
-        OptionDefinition::later("--vswitch", OptionValue::Text("virtual-switch"), "Virtual switch."),
+        OptionDefinition::new(
+            "--vswitch",
+            OptionValue::Text("virtual-switch"),
+            "Name of the virtual switch.",
+        ),
         OptionDefinition::later("--device", OptionValue::Text("device"), "Device."),
         OptionDefinition::later("--volume", OptionValue::Text("volume"), "Persistent memory volume."),
         OptionDefinition::later("--manual", OptionValue::Flag, "The device is selected by hand."),
@@ -87,79 +110,32 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         OptionDefinition::later("-v", OptionValue::Flag, "Show progress."),
         HELP,
     ],
-    forms: &[
-        Form::new(&[
-            When("-r", &["mem"]),
-            Required("-m"),
-            When("-o", &["a", "r"]),
-            OneOf(&["-p", "--id"]),
-            Required("-q"),
-            Optional("-w"),
-            Optional("-d"),
-            Optional("--force"),
-        ]),
-        Form::new(&[
-            When("-r", &["mem"]),
-            Required("-m"),
-            When("-o", &["m"]),
-            OneOf(&["-p", "--id"]),
-            OneOf(&["-t", "--tid"]),
-            Required("-q"),
-            Optional("-w"),
-            Optional("-d"),
-            Optional("--force"),
-        ]),
-        Form::new(&[
-            When("-r", &["mem"]),
-            Required("-m"),
-            When("-o", &["s"]),
-            AtMostOne(&["-p", "--id"]),
-            Required("-a"),
-        ]),
-        Form::new(&[
-            When("-r", &["proc"]),
-            Required("-m"),
-            When("-o", &["a", "r"]),
-            OneOf(&["-p", "--id"]),
-            SomeOf(&["--procs", "--procunits"]),
-            Optional("-w"),
-            Optional("-d"),
-            Optional("--force"),
-        ]),
-        Form::new(&[
-            When("-r", &["proc"]),
-            Required("-m"),
-            When("-o", &["m"]),
-            OneOf(&["-p", "--id"]),
-            OneOf(&["-t", "--tid"]),
-            SomeOf(&["--procs", "--procunits"]),
-            Optional("-w"),
-            Optional("-d"),
-            Optional("--force"),
-        ]),
-        Form::new(&[
-            When("-r", &["proc"]),
-            Required("-m"),
-            When("-o", &["s"]),
-            OneOf(&["-p", "--id"]),
-            Required("-a"),
-        ]),
-        Form::new(&[
-            When("-r", &["mempool", "rspool", "resgroup"]),
-            Required("-m"),
-            When("-o", &["a", "r", "s"]),
-            AtMostOne(&["-p", "--id"]),
-            Optional("-a"),
-        ]),
-        Form::later(&[When(
-            "-r",
-            &["io", "virtualio", "pmem", "procpool", "sriov", "hca", "hea", "sni", "accel"],
-        )]),
-    ],
+    forms: forms::FORMS,
     filters: &[],
     attributes: &[
         AttributeGroup { title: "-r mem -o s", attributes: settable_memory },
         AttributeGroup { title: "-r proc -o s", attributes: |_| SHARING.to_vec() },
+        AttributeGroup { title: "-r procpool -o s", attributes: virtual_io::settable_pools },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype eth -o {a | s}",
+            attributes: |release| virtual_io::settable(&ETHERNET, release),
+        },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype scsi -o a",
+            attributes: |release| virtual_io::settable(&SCSI, release),
+        },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype fc -o a",
+            attributes: |release| virtual_io::settable(&FIBRE_CHANNEL, release),
+        },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype serial -o a",
+            attributes: |release| virtual_io::settable(&SERIAL, release),
+        },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype vswitch -o s",
+            attributes: |release| virtual_io::settable(&VIRTUAL_SWITCHES, release),
+        },
     ],
     run,
 };
@@ -185,6 +161,11 @@ fn settable_memory(release: varan_model::attributes::Release) -> Vec<AttributeHe
 
 fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
     let resource = options.require("-r")?;
+    match resource {
+        "virtualio" => return virtual_io::run(invocation, options),
+        "procpool" => return virtual_io::pool(invocation, options),
+        _ => {}
+    }
     let set = options.get("-o") == Some("s");
     let of_partition = options.has("-p") || options.has("--id");
     let task = if set && resource == "mem" { Task::ChangeSystem } else { Task::DynamicChange };

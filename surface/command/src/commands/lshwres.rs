@@ -1,12 +1,22 @@
-//! `lshwres`: memory and processors.
+//! `lshwres`: memory, processors, shared processor pools, physical and virtual I/O.
+
+mod forms;
+mod io;
+mod virtual_io;
 
 use std::sync::Arc;
 
 use varan_console::Task;
 use varan_contract::system::PartitionFilter;
+use varan_model::attributes::io::{IO_BUSES, IO_SLOTS, IO_UNITS};
 use varan_model::attributes::memory::{PARTITION_MEMORY, SYSTEM_MEMORY, SystemResourceRow};
 use varan_model::attributes::partition::PartitionRow;
-use varan_model::attributes::processor::{PARTITION_PROCESSORS, POOL_PROCESSORS, SYSTEM_PROCESSORS};
+use varan_model::attributes::processor::{
+    PARTITION_PROCESSORS, POOL_PROCESSORS, PROCESSOR_POOLS, SYSTEM_PROCESSORS,
+};
+use varan_model::attributes::virtual_io::{
+    ETHERNET, FIBRE_CHANNEL, PARTITION_SLOTS, SCSI, SERIAL, SLOTS, SYSTEM_ETHERNET, VIRTUAL_SWITCHES,
+};
 use varan_model::attributes::{Attribute, Table, Value};
 use varan_model::codes::MessageKey;
 use varan_model::refusal::Refusal;
@@ -15,8 +25,6 @@ use varan_model::system::{ManagedSystem, SystemState};
 use super::{FIELDS, FILTER, HEADER, MANAGED_SYSTEM, lssyscfg};
 use crate::catalog::{AttributeGroup, CommandDefinition};
 use crate::failure::{CommandError, invalid_parameters, not_supported};
-use crate::form::Form;
-use crate::form::PartOfForm::{AtMostOne, Needs, Optional, Required, When};
 use crate::invocation::Invocation;
 use crate::listing::Layout;
 use crate::manual::attributes;
@@ -47,14 +55,18 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
                 "accel",
                 "resgroup",
             ]),
-            "What to list: memory, processors.",
+            "What to list: memory, processors, shared processor pools, physical or virtual I/O.",
         ),
-        OptionDefinition::later("--rsubtype", OptionValue::Text("subtype"), "Kind of resource within -r."),
+        OptionDefinition::new(
+            "--rsubtype",
+            OptionValue::Text("{slot | unit | bus | eth | scsi | fc | serial | vswitch}"),
+            "Kind of resource within -r io or -r virtualio.",
+        ),
         MANAGED_SYSTEM,
         OptionDefinition::new(
             "--level",
-            OptionValue::Text("{sys | lpar | pool}"),
-            "Whose resources: of the managed system, of partitions, of the shared processor pool.",
+            OptionValue::Text("{sys | lpar | pool | slot}"),
+            "Whose resources: of the managed system, of partitions, of the shared processor pool, of virtual slots.",
         ),
         OptionDefinition::new("-R", OptionValue::Flag, "Only what rsthwres could restore."),
         OptionDefinition::new(
@@ -74,55 +86,19 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         HEADER,
         HELP,
     ],
-    forms: &[
-        Form::new(&[
-            When("-r", &["mem"]),
-            Required("-m"),
-            When("--level", &["sys"]),
-            AtMostOne(&["-R", "--maxmem"]),
-            Needs("--hptratio", "--maxmem"),
-            Optional("-F"),
-            Needs("--header", "-F"),
-        ]),
-        Form::new(&[
-            When("-r", &["mem"]),
-            Required("-m"),
-            When("--level", &["lpar"]),
-            Optional("-R"),
-            Optional("--filter"),
-            Optional("-F"),
-            Needs("--header", "-F"),
-        ]),
-        Form::new(&[
-            When("-r", &["proc"]),
-            Required("-m"),
-            When("--level", &["lpar"]),
-            Optional("-R"),
-            Optional("--filter"),
-            Optional("-F"),
-            Needs("--header", "-F"),
-        ]),
-        Form::new(&[
-            When("-r", &["proc"]),
-            Required("-m"),
-            When("--level", &["sys", "pool"]),
-            Optional("-R"),
-            Optional("-F"),
-            Needs("--header", "-F"),
-        ]),
-        Form::new(&[
-            When("-r", &["mempool", "rspool", "resgroup"]),
-            Required("-m"),
-            Optional("--filter"),
-            Optional("-F"),
-            Needs("--header", "-F"),
-        ]),
-        Form::later(&[When(
-            "-r",
-            &["io", "virtualio", "pmem", "procpool", "sriov", "hca", "hea", "sni", "accel"],
-        )]),
+    forms: forms::FORMS,
+    filters: &[
+        ("-r mem --level lpar", PARTITION_FILTERS),
+        ("-r proc --level lpar", PARTITION_FILTERS),
+        ("-r procpool", io::POOL_FILTERS),
+        ("-r io --rsubtype slot", io::SLOT_FILTERS),
+        ("-r io --rsubtype {unit | bus}", io::UNIT_FILTERS),
+        ("-r virtualio --rsubtype eth --level lpar", virtual_io::ETHERNET_FILTERS),
+        ("-r virtualio --rsubtype {scsi | fc | serial} --level lpar", virtual_io::ADAPTER_FILTERS),
+        ("-r virtualio --rsubtype slot --level lpar", PARTITION_FILTERS),
+        ("-r virtualio --rsubtype slot --level slot", virtual_io::ADAPTER_FILTERS),
+        ("-r virtualio --rsubtype vswitch", virtual_io::SWITCH_FILTERS),
     ],
-    filters: &[("-r mem --level lpar", PARTITION_FILTERS), ("-r proc --level lpar", PARTITION_FILTERS)],
     attributes: &[
         AttributeGroup {
             title: "-r mem --level sys",
@@ -147,6 +123,51 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         AttributeGroup {
             title: "-r proc --level pool",
             attributes: |release| attributes(&POOL_PROCESSORS, release),
+        },
+        AttributeGroup { title: "-r procpool", attributes: |release| attributes(&PROCESSOR_POOLS, release) },
+        AttributeGroup {
+            title: "-r io --rsubtype slot",
+            attributes: |release| attributes(&IO_SLOTS, release),
+        },
+        AttributeGroup {
+            title: "-r io --rsubtype unit",
+            attributes: |release| attributes(&IO_UNITS, release),
+        },
+        AttributeGroup {
+            title: "-r io --rsubtype bus",
+            attributes: |release| attributes(&IO_BUSES, release),
+        },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype eth --level sys",
+            attributes: |release| attributes(&SYSTEM_ETHERNET, release),
+        },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype eth --level lpar",
+            attributes: |release| attributes(&ETHERNET, release),
+        },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype scsi --level lpar",
+            attributes: |release| attributes(&SCSI, release),
+        },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype fc --level lpar",
+            attributes: |release| attributes(&FIBRE_CHANNEL, release),
+        },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype serial --level lpar",
+            attributes: |release| attributes(&SERIAL, release),
+        },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype slot --level lpar",
+            attributes: |release| attributes(&PARTITION_SLOTS, release),
+        },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype slot --level slot",
+            attributes: |release| attributes(&SLOTS, release),
+        },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype vswitch",
+            attributes: |release| attributes(&VIRTUAL_SWITCHES, release),
         },
     ],
     run,
@@ -195,6 +216,9 @@ fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, C
         ("proc", Some("sys")) => system_level(invocation, options, &SYSTEM_PROCESSORS),
         ("proc", Some("pool")) => system_level(invocation, options, &POOL_PROCESSORS),
         ("proc", _) => partition_level(invocation, options, &PARTITION_PROCESSORS),
+        ("procpool", _) => io::pools(invocation, options),
+        ("io", _) => io::run(invocation, options),
+        ("virtualio", level) => virtual_io::run(invocation, options, level),
         (resource, _) => {
             let system = invocation.system(options)?;
             Err(missing_resource("lshwres", resource, &system.hardware).into())

@@ -1,10 +1,13 @@
 //! One module for each command or pair of commands.
 
+mod access;
 mod chhwres;
 mod chlparstate;
 mod chsyscfg;
 mod chsysstate;
 mod console;
+mod events;
+mod keys;
 pub(crate) mod later;
 mod lshmc;
 mod lshwres;
@@ -12,25 +15,38 @@ mod lsrefcode;
 mod lssyscfg;
 mod mksyscfg;
 mod rmsyscfg;
+mod secret;
 mod terminal;
+mod user_list;
+mod users;
 
 use crate::catalog::CommandDefinition;
 use crate::options::{OptionDefinition, OptionValue};
 
 /// Every command that is there, in the order of their names.
 pub(crate) static ALL: &[&CommandDefinition] = &[
+    &access::CHANGE,
+    &users::CHANGE,
     &chhwres::COMMAND,
     &chlparstate::COMMAND,
     &chsyscfg::COMMAND,
     &chsysstate::COMMAND,
+    &access::LIST,
     &lshmc::COMMAND,
-    &console::USERS,
+    &user_list::COMMAND,
     &lshwres::COMMAND,
+    &events::SESSIONS,
     &lsrefcode::COMMAND,
+    &events::EVENTS,
     &lssyscfg::COMMAND,
     &console::CONNECTIONS,
+    &access::CREATE,
+    &keys::COMMAND,
+    &users::CREATE,
     &mksyscfg::COMMAND,
     &terminal::OPEN,
+    &access::REMOVE,
+    &users::REMOVE,
     &rmsyscfg::COMMAND,
     &terminal::CLOSE,
 ];

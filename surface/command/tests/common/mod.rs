@@ -403,7 +403,7 @@ impl World {
         let mut invocation = Invocation {
             console: &self.console,
             user: "hscroot",
-            role,
+            tasks: role.tasks(),
             arguments: &words[1..],
             input: &mut io::empty(),
             output: &mut output,

@@ -1,0 +1,417 @@
+//! Changes of users, keys and task roles. Each is decided, recorded in one transaction, and then visible to the next login
+//! and the next command.
+
+use std::sync::{MutexGuard, PoisonError};
+
+use varan_model::codes::MessageKey;
+use varan_model::refusal::Refusal;
+
+use crate::console::{ALL_RESOURCES, Console};
+use crate::password;
+use crate::role::{TaskRole, TaskSet};
+use crate::settings::{SECONDS_PER_DAY, Setting, UserSettings};
+use crate::store::Change;
+use crate::task_roles::{TaskRoleDefinition, TaskRoleEntry};
+use crate::users::{LoginOutcome, User, words};
+
+/// Longest name of a user or task role.
+pub const NAME_LENGTH_MAX: usize = 32;
+/// Least characters of a password that is set on the console; a site file may give shorter ones for demonstrations.
+pub const PASSWORD_LENGTH_MIN: usize = 7;
+/// Most characters of a password; hashing takes time for each.
+pub const PASSWORD_LENGTH_MAX: usize = 128;
+/// Most users: all are held in memory and listed at once.
+pub const USERS_MAX: usize = 1_000;
+/// Most task roles besides the predefined ones.
+pub const TASK_ROLES_MAX: usize = 200;
+/// Most keys of one user: each login looks at all.
+pub const KEYS_MAX: usize = 100;
+/// Longest line of a key in bytes: RSA keys of 16,384 bits have 3,000.
+const KEY_BYTES_MAX: usize = 8_192;
+/// Longest description in characters.
+const DESCRIPTION_LENGTH_MAX: usize = 256;
+/// Algorithms of keys that a login may be made with.
+const KEY_ALGORITHMS: [&str; 5] =
+    ["ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521"];
+
+/// A user to be made.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewUser {
+    /// Login name.
+    pub name: String,
+    /// Task role.
+    pub task_role: String,
+    /// Resource role; only `ALL:` is supported.
+    pub resource_role: String,
+    /// Free text.
+    pub description: String,
+    /// Password.
+    pub password: String,
+    /// Settings that differ from their defaults, each in its range.
+    pub settings: Vec<(Setting, u32)>,
+}
+
+/// What changes of a user; `None` for what stays.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct UserChange {
+    /// Task role.
+    pub task_role: Option<String>,
+    /// Resource role.
+    pub resource_role: Option<String>,
+    /// Free text.
+    pub description: Option<String>,
+    /// Password.
+    pub password: Option<String>,
+    /// Settings, each in its range.
+    pub settings: Vec<(Setting, u32)>,
+    /// Inactivity counts from now on.
+    pub enable: bool,
+}
+
+fn check_name(name: &str) -> Result<(), Refusal> {
+    let refuse = |reason: &str| Err(Refusal::new(MessageKey::UserNameInvalid).with(name).with(reason));
+    if name.len() > NAME_LENGTH_MAX {
+        return refuse("it is longer than 32 characters");
+    }
+    if !name.starts_with(|first: char| first.is_ascii_alphabetic()) {
+        return refuse("it does not begin with a letter");
+    }
+    // Names become names of directories; these characters mean nothing there.
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if !name.bytes().all(allowed) {
+        return refuse("it has characters other than letters, digits, periods, underscores and hyphens");
+    }
+    Ok(())
+}
+
+fn check_password(text: &str) -> Result<(), Refusal> {
+    let length = text.chars().count();
+    if length < PASSWORD_LENGTH_MIN {
+        return Err(Refusal::new(MessageKey::PasswordTooShort).with(PASSWORD_LENGTH_MIN));
+    }
+    if length > PASSWORD_LENGTH_MAX || text.chars().any(char::is_control) {
+        return Err(Refusal::new(MessageKey::PasswordInvalid).with(PASSWORD_LENGTH_MAX));
+    }
+    Ok(())
+}
+
+fn check_description(text: &str) -> Result<(), Refusal> {
+    if text.chars().count() > DESCRIPTION_LENGTH_MAX || text.chars().any(char::is_control) {
+        let refusal = Refusal::new(MessageKey::AttributeValueInvalid).with("description").with(text);
+        return Err(refusal.with(format!("at most {DESCRIPTION_LENGTH_MAX} printable characters")));
+    }
+    Ok(())
+}
+
+fn check_settings(settings: &[(Setting, u32)]) -> Result<(), Refusal> {
+    for (setting, value) in settings {
+        let range = setting.range();
+        if !range.contains(value) {
+            let allowed = format!("{} to {}", range.start(), range.end());
+            let refusal = Refusal::new(MessageKey::AttributeValueInvalid);
+            return Err(refusal.with(setting.word()).with(value).with(allowed));
+        }
+    }
+    Ok(())
+}
+
+fn check_resource_role(name: &str) -> Result<(), Refusal> {
+    // A role that would be ignored gives more than its author meant.
+    if name == ALL_RESOURCES {
+        Ok(())
+    } else {
+        Err(Refusal::new(MessageKey::NotSupportedAtThisLevel).with(format_args!("resource role {name}")))
+    }
+}
+
+fn check_key(line: &str) -> Result<(&str, &str), Refusal> {
+    let key = words(line).filter(|(algorithm, key)| {
+        let digits = key.trim_end_matches('=');
+        let base64 = digits.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(&byte));
+        // The key begins with the length of its algorithm's name, four bytes of which the first two are zero.
+        let known = KEY_ALGORITHMS.contains(algorithm) && key.starts_with("AAAA");
+        known && base64 && key.len() % 4 == 0 && key.len() - digits.len() <= 2
+    });
+    let plain = line.len() <= KEY_BYTES_MAX && !line.chars().any(char::is_control);
+    key.filter(|_| plain).ok_or_else(|| Refusal::new(MessageKey::KeyInvalid))
+}
+
+/// Whether what a user gives to `mkauthkeys` to remove is this key: the key itself, or the comment at its end.
+fn key_matches(line: &str, text: &str) -> bool {
+    let comment = line.splitn(3, ' ').nth(2).map(str::trim);
+    line == text || comment == Some(text) || (words(text).is_some() && words(line) == words(text))
+}
+
+impl Console {
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing_users.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn durable(&self, change: Change) -> Result<(), Refusal> {
+        let failed = |error| Refusal::new(MessageKey::RecordFailed).with(error);
+        self.writer.write(change).map_err(failed)
+    }
+
+    fn now_seconds(&self) -> i64 {
+        self.environment().wall_clock().seconds()
+    }
+
+    fn hashed(&self, text: &str) -> Result<String, Refusal> {
+        check_password(text)?;
+        let failed = |error| Refusal::new(MessageKey::RecordFailed).with(error);
+        password::hash(text, &**self.environment()).map_err(failed)
+    }
+
+    fn known_user(&self, name: &str) -> Result<User, Refusal> {
+        let user = self.users.get(name).ok_or_else(|| Refusal::new(MessageKey::UserNotFound).with(name))?;
+        Ok((*user).clone())
+    }
+
+    fn put(&self, user: User) -> Result<(), Refusal> {
+        self.durable(Change::PutUser(Box::new(user.clone())))?;
+        self.users.put(user);
+        Ok(())
+    }
+
+    /// What a user may do at this moment: nothing when it is not there any more.
+    #[must_use]
+    pub fn tasks_of(&self, user: &str) -> TaskSet {
+        let user = self.users.get(user);
+        user.and_then(|user| self.task_roles.tasks(&user.task_role)).unwrap_or_default()
+    }
+
+    /// Makes a user.
+    ///
+    /// # Errors
+    /// The first of: name, password, settings, roles that are not valid, name used, too many users.
+    pub fn create_user(&self, new: &NewUser) -> Result<(), Refusal> {
+        check_name(&new.name)?;
+        check_description(&new.description)?;
+        check_settings(&new.settings)?;
+        check_resource_role(&new.resource_role)?;
+        let password_hash = Some(self.hashed(&new.password)?);
+        let _changing = self.changing();
+        self.role_tasks(&new.task_role)?;
+        if self.users.get(&new.name).is_some() {
+            return Err(Refusal::new(MessageKey::UserNameUsed).with(&new.name));
+        }
+        if self.users.all().len() >= USERS_MAX {
+            return Err(Refusal::new(MessageKey::AccessLimit).with(USERS_MAX).with("users"));
+        }
+        let mut settings = UserSettings::default();
+        new.settings.iter().for_each(|(setting, value)| settings.set(*setting, *value));
+        let now = self.now_seconds();
+        self.put(User {
+            name: new.name.clone(),
+            task_role: new.task_role.clone(),
+            resource_role: new.resource_role.clone(),
+            description: new.description.clone(),
+            password_hash,
+            authorized_keys: Vec::new(),
+            settings,
+            password_set_seconds: Some(now),
+            active_since_seconds: Some(now),
+            last_login_seconds: None,
+        })
+    }
+
+    /// Changes a user. `changed_by` may not change its own task role.
+    ///
+    /// # Errors
+    /// As [`Console::create_user`]; no such user, the last administrator.
+    pub fn change_user(&self, changed_by: &str, name: &str, change: &UserChange) -> Result<(), Refusal> {
+        check_settings(&change.settings)?;
+        change.description.as_deref().map_or(Ok(()), check_description)?;
+        change.resource_role.as_deref().map_or(Ok(()), check_resource_role)?;
+        self.known_user(name)?;
+        let hash = change.password.as_deref().map(|text| self.hashed(text)).transpose()?;
+        let _changing = self.changing();
+        let mut user = self.known_user(name)?;
+        if let Some(role) = change.task_role.as_ref().filter(|role| **role != user.task_role) {
+            self.role_tasks(role)?;
+            if changed_by == name {
+                return Err(Refusal::new(MessageKey::UserIsOneself).with(name));
+            }
+            self.check_not_last(&user)?;
+            user.task_role.clone_from(role);
+        }
+        if let Some(description) = &change.description {
+            user.description.clone_from(description);
+        }
+        let now = self.now_seconds();
+        if hash.is_some() {
+            user.password_hash = hash;
+            user.password_set_seconds = Some(now);
+        }
+        for (setting, value) in &change.settings {
+            user.settings.set(*setting, *value);
+        }
+        let counts_anew = change.settings.iter().any(|(setting, _)| *setting == Setting::InactivityDays);
+        if change.enable || counts_anew {
+            user.active_since_seconds = Some(now);
+        }
+        self.put(user)
+    }
+
+    /// Checks what a user says is its present password; a wrong one counts as a wrong login.
+    ///
+    /// # Errors
+    /// [`MessageKey::PasswordWrong`], [`MessageKey::PasswordTooYoung`].
+    pub fn confirm_password(&self, name: &str, present: &str) -> Result<(), Refusal> {
+        let user = self.known_user(name)?;
+        let outcome = self.users.check_password(name, present, || self.environment().monotonic());
+        if !matches!(outcome, LoginOutcome::Accepted(_)) {
+            return Err(Refusal::new(MessageKey::PasswordWrong));
+        }
+        let days = user.settings.get(Setting::PasswordDaysLeast);
+        let age = user.password_set_seconds.map(|set| self.now_seconds().saturating_sub(set));
+        if age.is_some_and(|age| age < i64::from(days) * SECONDS_PER_DAY) {
+            return Err(Refusal::new(MessageKey::PasswordTooYoung).with(name).with(days));
+        }
+        Ok(())
+    }
+
+    /// Removes a user; its next login and its next command are refused.
+    ///
+    /// # Errors
+    /// No such user, oneself, the last administrator.
+    pub fn delete_user(&self, removed_by: &str, name: &str) -> Result<(), Refusal> {
+        let _changing = self.changing();
+        let user = self.known_user(name)?;
+        if removed_by == name {
+            return Err(Refusal::new(MessageKey::UserIsOneself).with(name));
+        }
+        self.check_not_last(&user)?;
+        self.durable(Change::RemoveUser(name.to_owned()))?;
+        self.users.remove(name);
+        Ok(())
+    }
+
+    fn check_not_last(&self, user: &User) -> Result<(), Refusal> {
+        let administrator = TaskRole::SuperAdministrator.word();
+        let others =
+            |other: &&std::sync::Arc<User>| other.name != user.name && other.task_role == administrator;
+        if user.task_role == administrator && self.users.all().iter().find(others).is_none() {
+            return Err(Refusal::new(MessageKey::UserLastAdministrator).with(&user.name));
+        }
+        Ok(())
+    }
+
+    /// Adds a public key; one that is there already gets the new comment.
+    ///
+    /// # Errors
+    /// No such user, not a key, too many keys.
+    pub fn add_key(&self, name: &str, line: &str) -> Result<(), Refusal> {
+        let line = line.trim();
+        let key = check_key(line)?;
+        let _changing = self.changing();
+        let mut user = self.known_user(name)?;
+        user.authorized_keys.retain(|present| words(present) != Some(key));
+        if user.authorized_keys.len() >= KEYS_MAX {
+            return Err(Refusal::new(MessageKey::AccessLimit).with(KEYS_MAX).with("keys of a user"));
+        }
+        user.authorized_keys.push(line.to_owned());
+        self.put(user)
+    }
+
+    /// Removes the public keys that a text names: a whole key, or the comment at the end of keys.
+    ///
+    /// # Errors
+    /// No such user, no such key.
+    pub fn remove_keys(&self, name: &str, text: &str) -> Result<(), Refusal> {
+        let text = text.trim();
+        let _changing = self.changing();
+        let mut user = self.known_user(name)?;
+        let before = user.authorized_keys.len();
+        user.authorized_keys.retain(|line| !key_matches(line, text));
+        if user.authorized_keys.len() == before {
+            return Err(Refusal::new(MessageKey::KeyNotFound).with(name));
+        }
+        self.put(user)
+    }
+
+    /// All task roles: the predefined ones first.
+    #[must_use]
+    pub fn task_roles(&self) -> Vec<TaskRoleEntry> {
+        self.task_roles.all()
+    }
+
+    /// The tasks of a task role.
+    ///
+    /// # Errors
+    /// [`MessageKey::TaskRoleNotFound`].
+    pub fn role_tasks(&self, name: &str) -> Result<TaskSet, Refusal> {
+        self.task_roles.tasks(name).ok_or_else(|| Refusal::new(MessageKey::TaskRoleNotFound).with(name))
+    }
+
+    fn check_part_of(&self, parent: &str, tasks: TaskSet) -> Result<(), Refusal> {
+        let allowed = self.role_tasks(parent)?;
+        match tasks.iter().find(|task| !allowed.contains(*task)) {
+            None => Ok(()),
+            Some(task) => {
+                let reason = format!("its parent {parent} does not have it");
+                Err(Refusal::new(MessageKey::TaskNotAvailable).with(task.word()).with(reason))
+            }
+        }
+    }
+
+    fn own_role(&self, name: &str) -> Result<TaskRoleDefinition, Refusal> {
+        if TaskRole::from_word(name).is_some() {
+            return Err(Refusal::new(MessageKey::TaskRolePredefined).with(name));
+        }
+        self.task_roles.get(name).ok_or_else(|| Refusal::new(MessageKey::TaskRoleNotFound).with(name))
+    }
+
+    /// Makes a task role with a part of its parent's tasks.
+    ///
+    /// # Errors
+    /// Name not valid or used, no such parent, a task that the parent lacks, too many roles.
+    pub fn create_task_role(&self, name: &str, parent: &str, tasks: TaskSet) -> Result<(), Refusal> {
+        check_name(name)?;
+        let _changing = self.changing();
+        if self.task_roles.tasks(name).is_some() {
+            return Err(Refusal::new(MessageKey::TaskRoleNameUsed).with(name));
+        }
+        self.check_part_of(parent, tasks)?;
+        if self.task_roles.count() >= TASK_ROLES_MAX {
+            return Err(Refusal::new(MessageKey::AccessLimit).with(TASK_ROLES_MAX).with("task roles"));
+        }
+        let role = TaskRoleDefinition::new(name, parent, tasks);
+        self.durable(Change::PutTaskRole(role.clone()))?;
+        self.task_roles.put(role);
+        Ok(())
+    }
+
+    /// Gives a task role other tasks; its users have them from their next command on.
+    ///
+    /// # Errors
+    /// Predefined, no such role, a task that the parent lacks.
+    pub fn change_task_role(&self, name: &str, tasks: TaskSet) -> Result<(), Refusal> {
+        let _changing = self.changing();
+        let role = self.own_role(name)?;
+        self.check_part_of(&role.parent, tasks)?;
+        let role = TaskRoleDefinition::new(name, &role.parent, tasks);
+        self.durable(Change::PutTaskRole(role.clone()))?;
+        self.task_roles.put(role);
+        Ok(())
+    }
+
+    /// Removes a task role that nothing refers to.
+    ///
+    /// # Errors
+    /// Predefined, no such role, in use.
+    pub fn remove_task_role(&self, name: &str) -> Result<(), Refusal> {
+        let _changing = self.changing();
+        self.own_role(name)?;
+        let in_use = |by: String| Err(Refusal::new(MessageKey::TaskRoleInUse).with(name).with(by));
+        if let Some(user) = self.users.all().iter().find(|user| user.task_role == name) {
+            return in_use(format!("user {}", user.name));
+        }
+        if let Some(child) = self.task_roles.child_of(name) {
+            return in_use(format!("task role {child}"));
+        }
+        self.durable(Change::RemoveTaskRole(name.to_owned()))?;
+        self.task_roles.remove(name);
+        Ok(())
+    }
+}

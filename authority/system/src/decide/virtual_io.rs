@@ -1,0 +1,181 @@
+//! Virtual adapters of partitions and the virtual switches of the system.
+//!
+//! ```text
+//! off:      record the new current configuration, done; profiles stay as they are
+//! running:  refused: without RMC as the console does, with RMC because guests take no adapters while they run
+//! ```
+
+use varan_contract::system::{ListOperation, Selector};
+use varan_model::codes::MessageKey;
+use varan_model::configuration::Configuration;
+use varan_model::ids::{PartitionUuid, VirtualSlot};
+use varan_model::partition::{PartitionEntry, PartitionState, RmcState};
+use varan_model::record::Assignment;
+use varan_model::refusal::Refusal;
+use varan_model::rules::edit::only_set;
+use varan_model::rules::partition::check_name;
+use varan_model::rules::profile::{EditContext, check_repeats};
+use varan_model::rules::virtual_io::{self, AdapterKind, VIRTUAL_SWITCHES_MAX};
+use varan_model::rules::{PartitionLookup, addresses, validity};
+use varan_model::system::SystemSettings;
+
+use super::Decision;
+use super::definition::check_reachable;
+use super::dynamic::{current, with_configuration};
+use crate::world::{Change, World};
+
+fn check_off(entry: &PartitionEntry, operation: ListOperation) -> Result<(), Refusal> {
+    let name = &entry.partition.name;
+    match entry.runtime.state {
+        PartitionState::NotActivated => Ok(()),
+        PartitionState::Running if entry.runtime.rmc != RmcState::Active => {
+            let key = match operation {
+                ListOperation::Add => MessageKey::VirtualAddNoRmc,
+                ListOperation::Remove => MessageKey::VirtualRemoveNoRmc,
+                ListOperation::Set => MessageKey::DlparNoRmc,
+            };
+            Err(Refusal::new(key).with(name))
+        }
+        PartitionState::Running => Err(Refusal::new(MessageKey::NotSupportedAtThisLevel)
+            .with(format_args!("chhwres -r virtualio on partition {name}, which is running,"))),
+        _ => Err(Refusal::new(MessageKey::StateNotAllowed)),
+    }
+}
+
+pub(super) fn change_adapter(
+    world: &World,
+    selector: &Selector,
+    operation: ListOperation,
+    kind: Option<AdapterKind>,
+    slot: Option<VirtualSlot>,
+    record: &[Assignment],
+) -> Result<Decision, Refusal> {
+    let entry = world.snapshot.find(selector)?;
+    check_reachable(world)?;
+    check_off(entry, operation)?;
+    let mut content = current(entry)?.clone();
+    let context = EditContext { system: world.system(), lookup: world };
+    let name = &entry.partition.name;
+    let missing = |option: &str| Refusal::new(MessageKey::ParameterInvalid).with(option);
+    match operation {
+        ListOperation::Add => {
+            let kind = kind.ok_or_else(|| missing("--rsubtype"))?;
+            virtual_io::add(&mut content, kind, slot, record, &context)?;
+        }
+        ListOperation::Remove => {
+            virtual_io::remove(&mut content, name, kind, slot.ok_or_else(|| missing("-s"))?)?;
+        }
+        ListOperation::Set if kind == Some(AdapterKind::Ethernet) => {
+            let slot = slot.ok_or_else(|| missing("-s"))?;
+            virtual_io::set_ethernet(&mut content, name, slot, record, &context)?;
+        }
+        ListOperation::Set => return Err(missing("--rsubtype")),
+    }
+    let mut settings = world.system().settings.clone();
+    validity::check(&content, world.system())?;
+    complete_addresses(world, entry.partition.uuid, &mut content, &mut settings)?;
+    let mut changes = vec![Change::PutPartition(Box::new(with_configuration(entry, content, false)))];
+    if settings != world.system().settings {
+        changes.push(Change::PutSettings(Box::new(settings)));
+    }
+    Ok(Decision { changes, ..Decision::default() })
+}
+
+/// Checks the addresses that are stated, and generates those that are not.
+fn complete_addresses(
+    world: &World,
+    owner: PartitionUuid,
+    content: &mut Configuration,
+    settings: &mut SystemSettings,
+) -> Result<(), Refusal> {
+    validity::check_addresses(content, owner, world)?;
+    let identity = &world.system().hardware.identity;
+    let addresses: Vec<_> = validity::mac_addresses(content).collect();
+    let taken = |address| world.mac_address_holder(address).is_some() || addresses.contains(&address);
+    addresses::generate_mac_addresses(content, None, identity, settings, &taken);
+    let names: Vec<_> = validity::port_names(content).collect();
+    let taken = |name| world.port_name_holder(name).is_some() || names.contains(&name);
+    addresses::generate_port_names(content, identity, settings, &taken);
+    Ok(())
+}
+
+pub(super) fn change_switch(
+    world: &World,
+    name: &str,
+    operation: ListOperation,
+    record: &[Assignment],
+) -> Result<Decision, Refusal> {
+    check_reachable(world)?;
+    check_repeats(record)?;
+    let mut settings = world.system().settings.clone();
+    match operation {
+        ListOperation::Add => {
+            if let Some(assignment) = record.first() {
+                return Err(Refusal::new(MessageKey::AttributeInvalid).with(&assignment.name));
+            }
+            settings.virtual_switches.push(new_switch(world, name)?);
+            if world.system().virtual_switches().count() >= VIRTUAL_SWITCHES_MAX {
+                return Err(Refusal::new(MessageKey::VirtualSwitchesExhausted).with(VIRTUAL_SWITCHES_MAX));
+            }
+        }
+        ListOperation::Remove => {
+            check_removable(world, name)?;
+            settings.virtual_switches.retain(|present| present != name);
+        }
+        ListOperation::Set => {
+            check_removable(world, name)?;
+            let new_name = new_name(record)?;
+            if new_name == name {
+                return Ok(Decision::default());
+            }
+            let new_name = new_switch(world, new_name)?;
+            settings.virtual_switches.iter_mut().filter(|one| *one == name).for_each(|one| {
+                one.clone_from(&new_name);
+            });
+        }
+    }
+    Ok(Decision::change(Change::PutSettings(Box::new(settings))))
+}
+
+fn new_name(record: &[Assignment]) -> Result<&str, Refusal> {
+    if let Some(other) = record.iter().find(|one| one.name != "new_name") {
+        return Err(Refusal::new(MessageKey::AttributeInvalid).with(&other.name));
+    }
+    let missing = || Refusal::new(MessageKey::AttributesMissing).with("new_name");
+    let assignment = record.first().ok_or_else(missing)?;
+    only_set(assignment)?;
+    Ok(&assignment.value)
+}
+
+/// A name for a new switch. Elements of profiles separate their parts by `/` and themselves by commas.
+fn new_switch(world: &World, name: &str) -> Result<String, Refusal> {
+    check_name(name)?;
+    if name.contains(['/', ',']) {
+        return Err(Refusal::new(MessageKey::NameInvalid).with(name).with("it has a slash or a comma"));
+    }
+    if world.system().has_virtual_switch(name) {
+        return Err(Refusal::new(MessageKey::VirtualSwitchUsed).with(name));
+    }
+    Ok(name.to_owned())
+}
+
+/// A switch that was added, and that no definition names.
+fn check_removable(world: &World, name: &str) -> Result<(), Refusal> {
+    let system = world.system();
+    if system.hardware.virtual_switches.iter().any(|present| present == name) {
+        return Err(Refusal::new(MessageKey::VirtualSwitchFixed).with(name));
+    }
+    if !system.has_virtual_switch(name) {
+        return Err(Refusal::new(MessageKey::VirtualSwitchNotFound).with(name));
+    }
+    for (_, entry) in world.snapshot.partitions.iter() {
+        let profiles = entry.partition.profiles.iter().map(|profile| &profile.configuration);
+        let adapters =
+            profiles.chain(&entry.partition.current).flat_map(|content| &content.ethernet_adapters);
+        if adapters.into_iter().any(|adapter| adapter.virtual_switch == name) {
+            let refusal = Refusal::new(MessageKey::VirtualSwitchInUse).with(name);
+            return Err(refusal.with(&entry.partition.name));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,226 @@
+//! Virtual adapters, virtual switches and shared processor pools: what is recorded, and what a refusal leaves.
+
+#![allow(missing_docs)]
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use support::*;
+use varan_contract::engine::*;
+use varan_contract::system::*;
+use varan_model::ids::VirtualSlot;
+use varan_model::record::parse_record;
+use varan_model::rules::virtual_io::AdapterKind;
+
+fn adapter(
+    name: &str,
+    operation: ListOperation,
+    kind: Option<AdapterKind>,
+    slot: Option<u16>,
+    record: &str,
+) -> SystemRequest {
+    SystemRequest::ChangeAdapter {
+        partition: named(name),
+        operation,
+        kind,
+        slot: slot.map(VirtualSlot),
+        record: parse_record(record).unwrap(),
+    }
+}
+
+fn add(name: &str, kind: AdapterKind, slot: Option<u16>, record: &str) -> SystemRequest {
+    adapter(name, ListOperation::Add, Some(kind), slot, record)
+}
+
+fn switch(name: &str, operation: ListOperation, record: &str) -> SystemRequest {
+    let record = parse_record(record).unwrap();
+    SystemRequest::ChangeVirtualSwitch { name: name.to_owned(), operation, record }
+}
+
+fn pool(id: u16, record: &str) -> SystemRequest {
+    SystemRequest::ChangeProcessorPool { pool: PoolSelector::Id(id), record: parse_record(record).unwrap() }
+}
+
+fn assign(name: &str, record: &str) -> SystemRequest {
+    SystemRequest::AssignProcessorPool { partition: named(name), record: parse_record(record).unwrap() }
+}
+
+fn apply(bench: &mut Bench, name: &str) {
+    let profile = "default_profile".to_owned();
+    bench.call(SystemRequest::ApplyProfile { partition: named(name), profile }).expect("applied");
+}
+
+/// A bench with partitions that have a current configuration and are off.
+fn bench(name: &str, seed: u64) -> Bench {
+    let mut bench = Bench::open(&directory(name), seed);
+    for partition in ["lpar1", "lpar2"] {
+        bench.create(partition).expect("created");
+        apply(&mut bench, partition);
+    }
+    bench
+}
+
+#[test]
+fn adapters_of_a_partition_that_is_off_change_at_once_and_durably() {
+    let mut bench = bench("adapters", 1);
+    let before = bench.authority.counters().transactions;
+    bench.call(add("lpar1", AdapterKind::Ethernet, None, "port_vlan_id=900")).expect("added");
+    assert_eq!(bench.authority.counters().transactions - before, 1, "one durable write");
+    let text = "adapter_type=client,remote_lpar_name=lpar2,remote_slot_num=7";
+    bench.call(add("lpar1", AdapterKind::FibreChannel, Some(5), text)).expect("added");
+    bench.call(add("lpar2", AdapterKind::Scsi, None, "adapter_type=server")).expect("added");
+    let set = adapter(
+        "lpar1",
+        ListOperation::Set,
+        Some(AdapterKind::Ethernet),
+        Some(3),
+        "ieee_virtual_eth=1,addl_vlan_ids+=342",
+    );
+    bench.call(set).expect("changed");
+    let partition = bench.entry("lpar1").partition;
+    let current = partition.current.clone().expect("current");
+    let added = &current.ethernet_adapters[1];
+    assert_eq!(
+        (added.slot.0, added.port_vlan_id, added.additional_vlan_ids.as_slice()),
+        (3, 900, &[342][..])
+    );
+    assert!(added.mac_address.is_some() && current.fibre_channel_adapters[0].port_names.is_some());
+    assert_eq!(partition.profiles[0].configuration.ethernet_adapters.len(), 1, "the profile stays");
+    bench.authority.world().check_invariants();
+    let directory = bench.directory.clone();
+    drop(bench);
+    let mut bench = Bench::open(&directory, 2);
+    assert_eq!(bench.entry("lpar1").partition.current, Some(current));
+    bench.call(adapter("lpar1", ListOperation::Remove, None, Some(3), "")).expect("removed");
+    assert_eq!(bench.entry("lpar1").partition.current.as_ref().unwrap().ethernet_adapters.len(), 1);
+    bench.authority.world().check_invariants();
+}
+
+#[test]
+fn generated_addresses_are_never_given_twice() {
+    let mut bench = bench("generated", 3);
+    let (mut addresses, mut names) = (BTreeSet::new(), BTreeSet::new());
+    for round in 0..20 {
+        for name in ["lpar1", "lpar2"] {
+            bench.call(add(name, AdapterKind::Ethernet, Some(6), "port_vlan_id=2")).expect("added");
+            let text = "adapter_type=client,remote_lpar_id=1,remote_slot_num=7";
+            bench.call(add(name, AdapterKind::FibreChannel, Some(7), text)).expect("added");
+            let current = bench.entry(name).partition.current.clone().expect("current");
+            assert!(addresses.insert(current.ethernet_adapters[1].mac_address), "round {round}");
+            assert!(names.insert(current.fibre_channel_adapters[0].port_names), "round {round}");
+            for slot in [6, 7] {
+                bench.call(adapter(name, ListOperation::Remove, None, Some(slot), "")).expect("removed");
+            }
+        }
+    }
+    bench.authority.world().check_invariants();
+}
+
+#[test]
+fn a_refusal_changes_nothing() {
+    use AdapterKind::{Ethernet, FibreChannel, Scsi, Serial};
+    let mut bench = bench("refusals", 4);
+    bench.create("fresh").expect("created");
+    let address = bench.entry("lpar2").partition.current.as_ref().unwrap().ethernet_adapters[0].mac_address;
+    let taken = format!("port_vlan_id=1,mac_addr={}", address.expect("generated"));
+    let set = |record| adapter("lpar1", ListOperation::Set, Some(Ethernet), Some(2), record);
+    let remove = |kind, slot| adapter("lpar1", ListOperation::Remove, kind, Some(slot), "");
+    let before = bench.authority.counters().transactions;
+    let system = bench.authority.world().system().clone();
+    let entry = bench.entry("lpar1");
+    for (request, expected) in [
+        (add("nosuch", Ethernet, None, "port_vlan_id=1"), "HSCL8012"),
+        (add("fresh", Ethernet, None, "port_vlan_id=1"), "HSCL3680"),
+        (add("lpar1", Ethernet, Some(2), "port_vlan_id=1"), "HSCL0561"),
+        (add("lpar1", Ethernet, Some(10), "port_vlan_id=1"), "HSCL0560"),
+        (add("lpar1", Ethernet, None, "port_vlan_id=1,vswitch=nosuch"), "HSCL0562"),
+        (add("lpar1", Ethernet, None, &taken), "HSCL0564"),
+        (add("lpar1", Ethernet, None, "port_vlan_id=0"), "from 1 to 4094"),
+        (add("lpar1", Scsi, None, "adapter_type=client"), "missing attributes"),
+        (add("lpar1", FibreChannel, None, "adapter_type=server"), "names its remote partition"),
+        (add("lpar1", Serial, Some(0), ""), "HSCL0561"),
+        (set("foo=1"), "The invalid attribute is foo"),
+        (set("addl_vlan_ids-=9"), "HSCL0569"),
+        (remove(None, 5), "HSCL0570"),
+        (remove(Some(Scsi), 2), "HSCL0570"),
+        (remove(None, 1), "HSCL0571"),
+        (switch("ETHERNET0", ListOperation::Add, ""), "HSCL0573"),
+        (switch("ETHERNET0", ListOperation::Remove, ""), "HSCL0574"),
+        (switch("nosuch", ListOperation::Remove, ""), "HSCL0562"),
+        (switch("a/b", ListOperation::Add, ""), "HSCL05D9"),
+        (pool(0, "new_name=x"), "HSCL0579"),
+        (pool(64, "new_name=x"), "HSCL0577"),
+        (pool(1, "reserved_pool_proc_units=1.0"), "HSCL057A"),
+        (assign("lpar1", "shared_proc_pool_id=9"), "there is no such shared processor pool"),
+        (assign("lpar1", "uncap_weight=9"), "The invalid attribute is uncap_weight"),
+    ] {
+        let refused = bench.refused(request.clone());
+        assert!(refused.contains(expected), "{request:?}: {refused}");
+    }
+    assert_eq!(bench.authority.counters().transactions, before, "nothing was written");
+    assert_eq!(*bench.authority.world().system(), system);
+    assert_eq!(bench.entry("lpar1"), entry);
+    bench.authority.world().check_invariants();
+}
+
+#[test]
+fn a_running_partition_refuses_adapters() {
+    let mut bench = bench("running", 5);
+    bench.power_on("lpar1");
+    let request = || add("lpar1", AdapterKind::Ethernet, None, "port_vlan_id=2");
+    let remove = || adapter("lpar1", ListOperation::Remove, None, Some(2), "");
+    assert!(bench.refused(request()).starts_with("HSCL05DF"));
+    bench.event("lpar1", EngineEventKind::State(GuestState::Running));
+    assert!(bench.refused(request()).starts_with("HSCL294C"));
+    assert!(bench.refused(remove()).starts_with("HSCL294D"));
+    drop(bench);
+    let mut bench = self::bench("running-active", 6);
+    bench.power_on("lpar1");
+    bench.boot("lpar1");
+    assert!(bench.refused(request()).contains("not supported at this level"));
+    assert_eq!(bench.entry("lpar1").partition.current.as_ref().unwrap().ethernet_adapters.len(), 1);
+}
+
+#[test]
+fn virtual_switches_are_durable_and_kept_while_in_use() {
+    let mut bench = bench("switches", 7);
+    bench.call(switch("prod", ListOperation::Add, "")).expect("added");
+    bench.call(switch("prod", ListOperation::Set, "new_name=production")).expect("renamed");
+    let text = "port_vlan_id=2,vswitch=production";
+    bench.call(add("lpar1", AdapterKind::Ethernet, None, text)).expect("added");
+    assert!(bench.refused(switch("production", ListOperation::Remove, "")).starts_with("HSCL0575"));
+    assert!(bench.refused(switch("production", ListOperation::Set, "new_name=x")).starts_with("HSCL0575"));
+    let directory = bench.directory.clone();
+    drop(bench);
+    let mut bench = Bench::open(&directory, 8);
+    assert!(bench.authority.world().system().has_virtual_switch("production"));
+    bench.call(adapter("lpar1", ListOperation::Remove, None, Some(3), "")).expect("removed");
+    bench.call(switch("production", ListOperation::Remove, "")).expect("removed");
+    assert_eq!(bench.authority.world().system().virtual_switches().count(), 1);
+    for number in 0..15 {
+        bench.call(switch(&format!("s{number}"), ListOperation::Add, "")).expect("added");
+    }
+    assert!(bench.refused(switch("more", ListOperation::Add, "")).starts_with("HSCL0576"));
+}
+
+#[test]
+fn pools_hold_their_partitions_to_a_maximum() {
+    let mut bench = bench("pools", 9);
+    bench.call(pool(1, "new_name=fast,max_pool_proc_units=0.2,reserved_pool_proc_units=0.1")).expect("set");
+    let free = bench.authority.world().system().available_units();
+    assert_eq!(free.0, 790, "what is reserved is not free");
+    for name in ["lpar1", "lpar2"] {
+        bench.call(assign(name, "shared_proc_pool_name=fast")).expect("assigned");
+    }
+    let options = PowerOnOptions::default;
+    let on = |name| SystemRequest::PowerOn { partition: named(name), options: options() };
+    bench.call(on("lpar1")).expect("0.1 of 0.2, 0.1 are reserved");
+    assert!(bench.refused(on("lpar2")).starts_with("HSCL057A"));
+    assert!(bench.refused(pool(1, "max_pool_proc_units=0.1")).starts_with("HSCL057A"));
+    bench.call(pool(1, "max_pool_proc_units=0.3")).expect("raised");
+    bench.call(on("lpar2")).expect("fits now");
+    let refused = bench.refused(pool(1, "max_pool_proc_units=0,reserved_pool_proc_units=0"));
+    assert!(refused.starts_with("HSCL057"), "{refused}");
+    bench.authority.world().check_invariants();
+}

@@ -1,0 +1,86 @@
+//! `chhwres -r virtualio` and `chhwres -r procpool`.
+
+use varan_console::Task;
+use varan_contract::system::{ListOperation, PoolSelector, SystemRequest};
+use varan_model::attributes::processor::PROCESSOR_POOLS;
+use varan_model::attributes::{Change, Listing, Release, Table};
+use varan_model::ids::VirtualSlot;
+use varan_model::record::Assignment;
+use varan_model::refusal::Refusal;
+use varan_model::rules::virtual_io::AdapterKind;
+
+use crate::failure::{CommandError, invalid_parameters};
+use crate::invocation::{Invocation, selector};
+use crate::manual::{AttributeHelp, attributes};
+use crate::options::ParsedOptions;
+use crate::records::record;
+
+/// What `-a` may set of a resource.
+pub(super) fn settable<Row: 'static>(table: &'static Table<Row>, release: Release) -> Vec<AttributeHelp> {
+    attributes(table, release).into_iter().filter(|one| one.change != Change::ReadOnly).collect()
+}
+
+/// What `-a` may set of a shared processor pool, and of a partition.
+pub(super) fn settable_pools(release: Release) -> Vec<AttributeHelp> {
+    let mut found = settable(&PROCESSOR_POOLS, release);
+    for (name, help) in [
+        ("shared_proc_pool_name", "With -p or --id: the pool that the partition uses."),
+        ("shared_proc_pool_id", "With -p or --id: the pool that the partition uses."),
+    ] {
+        found.push(AttributeHelp { name, help, listing: Listing::Never, change: Change::Anytime });
+    }
+    found
+}
+
+fn operation(options: &ParsedOptions) -> Result<ListOperation, Refusal> {
+    match options.require("-o")? {
+        "a" => Ok(ListOperation::Add),
+        "r" => Ok(ListOperation::Remove),
+        "s" => Ok(ListOperation::Set),
+        _ => Err(invalid_parameters(&["-o"])),
+    }
+}
+
+fn given_record(options: &ParsedOptions) -> Result<Vec<Assignment>, Refusal> {
+    options.get("-a").map_or_else(|| Ok(Vec::new()), record)
+}
+
+pub(super) fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+    let operation = operation(options)?;
+    let subtype = options.get("--rsubtype");
+    let switch = subtype == Some("vswitch");
+    invocation.authorize(if switch { Task::ChangeSystem } else { Task::DynamicChange })?;
+    let record = given_record(options)?;
+    let request = if switch {
+        let name = options.require("--vswitch")?.to_owned();
+        SystemRequest::ChangeVirtualSwitch { name, operation, record }
+    } else {
+        let unknown = || invalid_parameters(&["--rsubtype"]);
+        let kind = subtype.map(|word| AdapterKind::from_word(word).ok_or_else(unknown)).transpose()?;
+        let slot = options.number("-s")?.map(VirtualSlot);
+        let partition = selector(options, "-p", "--id")?;
+        SystemRequest::ChangeAdapter { partition, operation, kind, slot, record }
+    };
+    let system = invocation.system(options)?;
+    invocation.ask(&system, request)?;
+    Ok(0)
+}
+
+pub(super) fn pool(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+    let of_partition = options.has("-p") || options.has("--id");
+    invocation.authorize(if of_partition { Task::DynamicChange } else { Task::ChangeSystem })?;
+    let record = given_record(options)?;
+    let request = if of_partition {
+        SystemRequest::AssignProcessorPool { partition: selector(options, "-p", "--id")?, record }
+    } else {
+        let pool = match (options.get("--poolname"), options.number("--poolid")?) {
+            (Some(name), _) => PoolSelector::Name(name.to_owned()),
+            (None, Some(id)) => PoolSelector::Id(id),
+            (None, None) => return Err(invalid_parameters(&["--poolname or --poolid"]).into()),
+        };
+        SystemRequest::ChangeProcessorPool { pool, record }
+    };
+    let system = invocation.system(options)?;
+    invocation.ask(&system, request)?;
+    Ok(0)
+}

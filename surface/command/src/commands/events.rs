@@ -1,0 +1,178 @@
+//! `lssvcevents -t console` and `lslogon`: what was run on the console, and who is logged in.
+
+use varan_console::{AuditEntry, ConsoleError, LoginSession, Task};
+use varan_model::attributes::{Attribute, Table, Value};
+use varan_model::codes::MessageKey;
+use varan_model::refusal::Refusal;
+
+use super::{FIELDS, FILTER, HEADER};
+use crate::catalog::{AttributeGroup, CommandDefinition};
+use crate::failure::CommandError;
+use crate::form::Form;
+use crate::form::PartOfForm::{AtMostOne, Needs, Optional, When};
+use crate::invocation::Invocation;
+use crate::listing::Layout;
+use crate::manual::attributes;
+use crate::options::{HELP, OptionDefinition, OptionValue, ParsedOptions};
+use crate::select::Filters;
+use crate::time;
+
+const EVENT_FILTERS: &[&str] = &["userids", "names", "severities"];
+/// Days listed when none are given.
+const DAYS_DEFAULT: i64 = 7;
+const SECONDS_PER_DAY: i64 = 86_400;
+const SECONDS_PER_MINUTE: i64 = 60;
+
+pub(crate) static EVENTS: CommandDefinition = CommandDefinition {
+    name: "lssvcevents",
+    summary: "list events of the console: who ran which command from where, newest first",
+    options: &[
+        OptionDefinition::new(
+            "-t",
+            OptionValue::Word(&["console", "hardware", "fru", "comment", "files", "vpd"]),
+            "Kind of the events; only those of the console are supported at this level.",
+        ),
+        OptionDefinition::new(
+            "-d",
+            OptionValue::Number("days", 0, 99_999),
+            "Events since the midnight (UTC) so many days ago, 0 for today; 7 when not given.",
+        ),
+        OptionDefinition::new(
+            "-i",
+            OptionValue::Number("minutes", 1, 99_999_999),
+            "Events of the last minutes.",
+        ),
+        OptionDefinition::later("-m", OptionValue::Text("managed-system"), "Managed system."),
+        FILTER,
+        FIELDS,
+        HEADER,
+        HELP,
+    ],
+    forms: &[
+        Form::new(&[
+            When("-t", &["console"]),
+            AtMostOne(&["-d", "-i"]),
+            Optional("--filter"),
+            Optional("-F"),
+            Needs("--header", "-F"),
+        ]),
+        Form::later(&[When("-t", &["hardware", "fru", "comment", "files", "vpd"])]),
+    ],
+    filters: &[("-t console", EVENT_FILTERS)],
+    attributes: &[AttributeGroup { title: "-t console", attributes: |release| attributes(&EVENT, release) }],
+    run: events,
+};
+
+pub(crate) static SESSIONS: CommandDefinition = CommandDefinition {
+    name: "lslogon",
+    summary: "list the users that are logged in",
+    options: &[
+        OptionDefinition::new(
+            "-r",
+            OptionValue::Word(&["ssh", "webui"]),
+            "Sessions by SSH or of the web interface, of which there are none at this level.",
+        ),
+        OptionDefinition::new("-u", OptionValue::Flag, "List users; this is the default."),
+        OptionDefinition::later("-t", OptionValue::Flag, "List tasks."),
+        FIELDS,
+        HEADER,
+        HELP,
+    ],
+    forms: &[Form::new(&[
+        When("-r", &["ssh", "webui"]),
+        Optional("-u"),
+        Optional("-F"),
+        Needs("--header", "-F"),
+    ])],
+    filters: &[],
+    attributes: &[AttributeGroup { title: "-u", attributes: |release| attributes(&SESSION, release) }],
+    run: sessions,
+};
+
+fn command_name(entry: &AuditEntry) -> &str {
+    entry.command.split_whitespace().next().unwrap_or_default()
+}
+
+fn severity(entry: &AuditEntry) -> &'static str {
+    if entry.status == 0 { "INFO" } else { "WARNING" }
+}
+
+/// One line however many the command had.
+fn text(entry: &AuditEntry) -> String {
+    let command = entry.command.replace(char::is_control, " ");
+    let from = if entry.peer.is_empty() { "the console" } else { &entry.peer };
+    format!("User {} from {from} ran: {command} (exit status {})", entry.user, entry.status)
+}
+
+static EVENT: Table<AuditEntry> = Table {
+    name: "console event",
+    attributes: &[
+        Attribute::new("time", "When it ended.", |row: &AuditEntry| Value::of(time::format(row.seconds))),
+        Attribute::new("userid", "User.", |row: &AuditEntry| Value::of(&row.user)),
+        Attribute::new("pid", "Process; commands of this console have none.", |_: &AuditEntry| {
+            Value::NotApplicable
+        }),
+        Attribute::new("name", "Command.", |row: &AuditEntry| Value::of(command_name(row))),
+        Attribute::new("category", "Category.", |_: &AuditEntry| Value::of("HMC")).unverified(),
+        Attribute::new("severity", "INFO, or WARNING for a command that failed.", |row: &AuditEntry| {
+            Value::of(severity(row))
+        })
+        .unverified(),
+        Attribute::new("time_bin", "When it ended, in seconds since 1970 UTC.", |row: &AuditEntry| {
+            Value::of(row.seconds)
+        })
+        .unverified(),
+        Attribute::new("text", "Who ran what from where, and how it ended.", |row: &AuditEntry| {
+            Value::of(text(row))
+        })
+        .unverified(),
+    ],
+};
+
+fn events(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+    invocation.authorize(Task::ListEvents)?;
+    let layout = Layout::new(&EVENT, options, invocation.console.release())?;
+    let filters = Filters::parse(options, EVENT_FILTERS)?;
+    let now = invocation.console.environment().wall_clock().seconds();
+    let since = match options.number::<i64>("-i")? {
+        Some(minutes) => now - minutes * SECONDS_PER_MINUTE,
+        None => {
+            let days = options.number::<i64>("-d")?.unwrap_or(DAYS_DEFAULT);
+            now - now.rem_euclid(SECONDS_PER_DAY) - days * SECONDS_PER_DAY
+        }
+    };
+    let wanted = |filter: &str, value: &str| {
+        filters.get(filter).is_none_or(|values| values.iter().any(|wanted| wanted == value))
+    };
+    let failed = |error: ConsoleError| Refusal::new(MessageKey::EventsUnreadable).with(error);
+    let mut entries = invocation.console.audit_since(since).map_err(failed)?;
+    entries.retain(|entry| {
+        wanted("userids", &entry.user)
+            && wanted("names", command_name(entry))
+            && wanted("severities", severity(entry))
+    });
+    layout.print(entries, invocation.output)
+}
+
+static SESSION: Table<LoginSession> = Table {
+    name: "logon session",
+    attributes: &[
+        Attribute::new("user_name", "User.", |row: &LoginSession| Value::of(&row.user)).unverified(),
+        Attribute::new("logon_id", "Number of the session.", |row: &LoginSession| Value::of(row.id))
+            .unverified(),
+        Attribute::new("logon_time", "When it began.", |row: &LoginSession| {
+            Value::of(time::format(row.seconds))
+        })
+        .unverified(),
+        Attribute::new("client", "Other end of the connection.", |row: &LoginSession| Value::of(&row.peer))
+            .unverified(),
+    ],
+};
+
+fn sessions(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+    invocation.authorize(Task::ListSessions)?;
+    let layout = Layout::new(&SESSION, options, invocation.console.release())?;
+    let by_shell = options.get("-r") == Some("ssh");
+    let sessions = if by_shell { invocation.console.sessions() } else { Vec::new() };
+    layout.print(sessions, invocation.output)
+}

@@ -1,0 +1,164 @@
+//! `lshwres -r io` and `lshwres -r procpool`.
+
+use std::collections::HashMap;
+
+use varan_contract::system::PartitionFilter;
+use varan_model::attributes::io::{IO_BUSES, IO_SLOTS, IO_UNITS, IoSlotRow};
+use varan_model::attributes::processor::{PROCESSOR_POOLS, ProcessorPoolRow};
+use varan_model::configuration::ProcessorMode;
+use varan_model::ids::PartitionId;
+use varan_model::refusal::Refusal;
+
+use super::virtual_io::{Adapters, ask};
+use crate::failure::{CommandError, invalid_parameters};
+use crate::invocation::Invocation;
+use crate::listing::Layout;
+use crate::options::ParsedOptions;
+use crate::select::Filters;
+
+pub(super) const SLOT_FILTERS: &[&str] = &["lpar_names", "lpar_ids", "units", "buses", "slots"];
+pub(super) const UNIT_FILTERS: &[&str] = &["units", "buses"];
+pub(super) const POOL_FILTERS: &[&str] = &["pool_ids", "pool_names", "lpar_names", "lpar_ids"];
+
+pub(super) fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+    let subtype = options.require("--rsubtype")?;
+    if subtype == "slot" {
+        return slots(invocation, options);
+    }
+    let release = invocation.console.release();
+    let filters = Filters::parse(options, UNIT_FILTERS)?;
+    let places = Places::read(&filters)?;
+    if subtype == "unit" {
+        let layout = Layout::new(&IO_UNITS, options, release)?;
+        let mut units: Vec<String> = Vec::new();
+        for row in slot_rows(&ask(invocation, options, PartitionFilter::All)?) {
+            if places.has(&row) && !units.contains(&row.slot.unit) && !options.has("-R") {
+                units.push(row.slot.unit);
+            }
+        }
+        return layout.print(units, invocation.output);
+    }
+    let layout = Layout::new(&IO_BUSES, options, release)?;
+    let mut buses: Vec<(String, u32)> = Vec::new();
+    for row in slot_rows(&ask(invocation, options, PartitionFilter::All)?) {
+        let bus = (row.slot.unit.clone(), row.slot.bus);
+        if places.has(&row) && !buses.contains(&bus) && !options.has("-R") {
+            buses.push(bus);
+        }
+    }
+    layout.print(buses, invocation.output)
+}
+
+/// Which slots the filters choose.
+struct Places {
+    units: Option<Vec<String>>,
+    buses: Option<Vec<u32>>,
+    slots: Option<Vec<u32>>,
+}
+
+impl Places {
+    fn read(filters: &Filters) -> Result<Self, Refusal> {
+        let numbers = |name: &str, radix: u32| -> Result<Option<Vec<u32>>, Refusal> {
+            let read = |text: &String| {
+                u32::from_str_radix(text, radix).map_err(|_| invalid_parameters(&["--filter"]))
+            };
+            filters.get(name).map(|values| values.iter().map(read).collect()).transpose()
+        };
+        Ok(Self {
+            units: filters.get("units").map(<[String]>::to_vec),
+            buses: numbers("buses", 10)?,
+            slots: numbers("slots", 16)?,
+        })
+    }
+
+    fn has(&self, row: &IoSlotRow) -> bool {
+        self.units.as_ref().is_none_or(|units| units.contains(&row.slot.unit))
+            && self.buses.as_ref().is_none_or(|buses| buses.contains(&row.slot.bus))
+            && self.slots.as_ref().is_none_or(|slots| slots.contains(&row.slot.drc_index))
+    }
+}
+
+/// Every slot of the system. Of several partitions whose current configurations have a slot, the one that holds its
+/// resources owns it, else the first.
+fn slot_rows(found: &Adapters) -> Vec<IoSlotRow> {
+    let mut owners: HashMap<u32, (String, PartitionId, Option<u16>, bool)> = HashMap::new();
+    for entry in &found.entries {
+        let holds = entry.runtime.state.holds_resources();
+        for slot in entry.partition.current.iter().flat_map(|content| &content.physical_slots) {
+            let owner = (entry.partition.name.clone(), entry.partition.id, slot.pool, holds);
+            let present = owners.entry(slot.drc_index).or_insert_with(|| owner.clone());
+            if holds && !present.3 {
+                *present = owner;
+            }
+        }
+    }
+    let row = |slot: &varan_model::hardware::SlotDescription| {
+        let owner = owners.get(&slot.drc_index);
+        IoSlotRow {
+            slot: slot.clone(),
+            owner: owner.map(|(name, id, ..)| (name.clone(), *id)),
+            pool: owner.and_then(|(_, _, pool, _)| *pool),
+        }
+    };
+    found.system.hardware.slots.iter().map(row).collect()
+}
+
+/// The partitions that the filters name; `None` when they name none.
+fn partitions(
+    invocation: &Invocation<'_>,
+    options: &ParsedOptions,
+    filters: &Filters,
+) -> Result<Option<Vec<PartitionId>>, Refusal> {
+    match filters.partitions()? {
+        PartitionFilter::All => Ok(None),
+        only => {
+            let found = ask(invocation, options, only)?;
+            Ok(Some(found.entries.iter().map(|entry| entry.partition.id).collect()))
+        }
+    }
+}
+
+fn slots(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+    let layout = Layout::new(&IO_SLOTS, options, invocation.console.release())?;
+    let filters = Filters::parse(options, SLOT_FILTERS)?;
+    let places = Places::read(&filters)?;
+    let chosen = partitions(invocation, options, &filters)?;
+    let mut rows = slot_rows(&ask(invocation, options, PartitionFilter::All)?);
+    rows.retain(|row| {
+        let owner = row.owner.as_ref().map(|(_, id)| *id);
+        // Nothing waits to be restored: slots change while a partition is off.
+        let listed = !options.has("-R") && places.has(row);
+        listed && chosen.as_ref().is_none_or(|ids| owner.is_some_and(|id| ids.contains(&id)))
+    });
+    layout.print(rows, invocation.output)
+}
+
+pub(super) fn pools(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+    let layout = Layout::new(&PROCESSOR_POOLS, options, invocation.console.release())?;
+    let filters = Filters::parse(options, POOL_FILTERS)?;
+    let read = |text: &String| text.parse::<u16>().map_err(|_| invalid_parameters(&["--filter"]));
+    let ids: Option<Vec<u16>> =
+        filters.get("pool_ids").map(|values| values.iter().map(read).collect()).transpose()?;
+    let chosen = partitions(invocation, options, &filters)?;
+    let found = ask(invocation, options, PartitionFilter::All)?;
+    let mut rows = Vec::new();
+    for pool in &found.system.settings.processor_pools {
+        let mut row = ProcessorPoolRow { pool: pool.clone(), partitions: Vec::new() };
+        for entry in &found.entries {
+            let current = entry.partition.current.as_ref();
+            let uses = current.is_some_and(|content| {
+                content.processor_mode == ProcessorMode::Shared && content.processor_pool == pool.id
+            });
+            if uses {
+                row.partitions.push((entry.partition.id, entry.partition.name.clone()));
+            }
+        }
+        let named = filters.get("pool_names").is_none_or(|names| names.contains(&pool.name));
+        let numbered = ids.as_ref().is_none_or(|ids| ids.contains(&pool.id));
+        let used = chosen.as_ref().is_none_or(|ids| row.partitions.iter().any(|(id, _)| ids.contains(id)));
+        if named && numbered && used {
+            rows.push(row);
+        }
+    }
+    layout.print(rows, invocation.output)
+}

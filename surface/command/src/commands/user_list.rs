@@ -1,0 +1,107 @@
+//! `lshmcusr`: lists the users of the console.
+
+use std::sync::Arc;
+
+use varan_console::{Setting, Task, User};
+use varan_model::attributes::{Attribute, Table, Value};
+
+use super::{FIELDS, FILTER, HEADER};
+use crate::catalog::{AttributeGroup, CommandDefinition};
+use crate::failure::CommandError;
+use crate::form::Form;
+use crate::form::PartOfForm::{Needs, Optional, When};
+use crate::invocation::Invocation;
+use crate::listing::Layout;
+use crate::manual::attributes;
+use crate::options::{HELP, OptionDefinition, OptionValue, ParsedOptions};
+use crate::select::Filters;
+
+const FILTERS: &[&str] = &["names", "taskroles", "resourceroles", "resources", "password_encryptions"];
+/// What a user with the resource role `ALL:` may reach.
+pub(super) const ALL_RESOURCES: &str = "<ResourceID = ALL:><UserDefinedName = AllSystemResources>";
+const ENCRYPTION: &str = "argon2";
+
+pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
+    name: "lshmcusr",
+    summary: "list the users of the console",
+    options: &[
+        OptionDefinition::new(
+            "-t",
+            OptionValue::Word(&["default", "user"]),
+            "What to list: users. The defaults of the web interface are not supported at this level.",
+        ),
+        OptionDefinition::later("--script", OptionValue::Flag, "Print commands that make the users."),
+        FILTER,
+        FIELDS,
+        HEADER,
+        HELP,
+    ],
+    forms: &[
+        Form::new(&[Optional("--filter"), Optional("-F"), Needs("--header", "-F")]),
+        Form::new(&[When("-t", &["user"]), Optional("--filter"), Optional("-F"), Needs("--header", "-F")]),
+        Form::later(&[When("-t", &["default"])]),
+    ],
+    filters: &[("users", FILTERS)],
+    attributes: &[AttributeGroup { title: "users", attributes: |release| attributes(&USER, release) }],
+    run,
+};
+
+/// A user at a moment.
+struct Row {
+    user: Arc<User>,
+    now_seconds: i64,
+}
+
+macro_rules! setting {
+    ($name:literal, $setting:ident, $help:literal) => {
+        Attribute::new($name, $help, |row: &Row| Value::of(row.user.settings.get(Setting::$setting)))
+    };
+}
+
+static USER: Table<Row> = Table {
+    name: "user",
+    attributes: &[
+        Attribute::new("name", "Name.", |row: &Row| Value::of(&row.user.name)),
+        Attribute::new("taskrole", "Task role.", |row: &Row| Value::of(&row.user.task_role)),
+        Attribute::new("description", "Description.", |row: &Row| Value::of(&row.user.description)),
+        setting!("pwage", PasswordDays, "Days until the password expires."),
+        Attribute::new("resourcerole", "Resource role.", |row: &Row| Value::of(&row.user.resource_role)),
+        Attribute::new("authentication_type", "How the user is authenticated.", |_: &Row| Value::of("local")),
+        setting!("remote_webui_access", RemoteWebAccess, "1: may use the web interface remotely."),
+        setting!("remote_ssh_access", RemoteShellAccess, "1: may log in by SSH."),
+        setting!("min_pwage", PasswordDaysLeast, "Days before the password may be changed again."),
+        setting!("session_timeout", SessionTimeout, "Minutes of a web session, 0 for no limit."),
+        setting!("verify_timeout", VerifyTimeout, "Minutes to authenticate again in a web session."),
+        setting!("idle_timeout", IdleTimeout, "Minutes a web session may be idle, 0 for no limit."),
+        setting!(
+            "inactivity_expiration",
+            InactivityDays,
+            "Days until an unused name is disabled, 0 for never."
+        ),
+        Attribute::new("resources", "Managed resources.", |_: &Row| Value::of(ALL_RESOURCES)),
+        Attribute::new("password_encryption", "How the password is kept.", |_: &Row| Value::of(ENCRYPTION)),
+        Attribute::new("disabled", "1: has not logged in for too long and may not log in.", |row: &Row| {
+            Value::flag(row.user.disabled(row.now_seconds))
+        }),
+    ],
+};
+
+fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+    invocation.authorize(Task::ListUsers)?;
+    let layout = Layout::new(&USER, options, invocation.console.release())?;
+    let filters = Filters::parse(options, FILTERS)?;
+    let wanted = |filter: &str, value: &str| {
+        filters.get(filter).is_none_or(|values| values.iter().any(|wanted| wanted == value))
+    };
+    let mut users = invocation.console.users();
+    users.retain(|user| {
+        wanted("names", &user.name)
+            && wanted("taskroles", &user.task_role)
+            && wanted("resourceroles", &user.resource_role)
+            // The one resource role is also the one resource.
+            && wanted("resources", &user.resource_role)
+            && wanted("password_encryptions", ENCRYPTION)
+    });
+    let now_seconds = invocation.console.environment().wall_clock().seconds();
+    layout.print(users.into_iter().map(|user| Row { user, now_seconds }), invocation.output)
+}

@@ -1,0 +1,232 @@
+//! Users, roles, keys and the audit on the command line; what each task role may run.
+
+#![allow(missing_docs)]
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{World, split};
+use varan_command::{Invocation, NoFiles, commands, run};
+use varan_console::{LoginOutcome, OfferedKey, Task, TaskRole, TaskSet};
+
+const REFUSED: &str = "HSCL350B The user does not have the appropriate authority.\n";
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBqs me@there";
+
+/// Runs a line as a user with what is on standard input.
+fn run_for(world: &World, user: &str, tasks: TaskSet, line: &str, input: &str) -> (u8, String) {
+    let words = split(line);
+    let mut output = Vec::new();
+    let mut invocation = Invocation {
+        console: &world.console,
+        user,
+        tasks,
+        arguments: &words[1..],
+        input: &mut input.as_bytes(),
+        output: &mut output,
+        errors: &mut std::io::sink(),
+        terminal: None,
+        files: &NoFiles,
+        cancelled: &|| false,
+        peer: "10.0.0.7",
+    };
+    let status = run(&words[0], &mut invocation);
+    (status, String::from_utf8(output).expect("UTF-8"))
+}
+
+fn as_user(world: &World, user: &str, line: &str, input: &str) -> (u8, String) {
+    run_for(world, user, world.console.tasks_of(user), line, input)
+}
+
+fn logs_in(world: &World, user: &str, password: &str) -> bool {
+    matches!(world.console.check_password(user, password, "peer"), LoginOutcome::Accepted(_))
+}
+
+/// Every kind of operation of every command, with the task that it needs. None succeeds: the names are of nothing.
+const OPERATIONS: &[(&str, Task)] = &[
+    ("lssyscfg -r sys -m no", Task::ListSystems),
+    ("lssyscfg -r lpar -m no", Task::ListPartitions),
+    ("lssyscfg -r prof -m no", Task::ListProfiles),
+    ("lshwres -r mem -m no --level sys", Task::ListHardware),
+    ("lsrefcode -r sys -m no", Task::ListHardware),
+    ("lshmc -V", Task::ListConsole),
+    ("lssysconn -r sys -m no", Task::ListConnections),
+    ("lshmcusr", Task::ListUsers),
+    ("chsyscfg -r sys -m no -i new_name=x", Task::ChangeSystem),
+    ("chsysstate -r sys -m no -o on", Task::PowerOnSystem),
+    ("chsysstate -r sys -m no -o off", Task::PowerOffSystem),
+    ("chsysstate -r sys -m no -o rebuild", Task::RebuildSystem),
+    ("mksyscfg -r lpar -m no -i name=x", Task::CreatePartition),
+    ("rmsyscfg -r lpar -m no -n x", Task::DeletePartition),
+    ("chsyscfg -r lpar -m no -i name=x", Task::ChangePartition),
+    ("mksyscfg -r prof -m no -i name=x", Task::CreateProfile),
+    ("chsyscfg -r prof -m no -i name=x", Task::ChangeProfile),
+    ("rmsyscfg -r prof -m no -n x -p y", Task::DeleteProfile),
+    ("chsysstate -r lpar -m no -n x -o on", Task::ActivatePartition),
+    ("chsysstate -r lpar -m no -n x -o shutdown", Task::ShutdownPartition),
+    ("chlparstate -o shutdown -m no -p x", Task::ShutdownPartition),
+    ("chlparstate -o suspend -m no -p x", Task::SuspendPartition),
+    ("chhwres -r mem -m no -o a -p x -q 256", Task::DynamicChange),
+    ("mkvterm -m no -p x", Task::OpenTerminal),
+    ("rmvterm -m no -p x", Task::CloseTerminal),
+    ("mkhmcusr -u x -a norole --passwd abcd1234", Task::ManageUsers),
+    ("mkhmcusr -i name=x,taskrole=norole", Task::ManageUsers),
+    ("chhmcusr -u nobody -t desc -v x", Task::ManageUsers),
+    ("chhmcusr -u nobody -t passwd -v abcd1234", Task::ManageUsers),
+    ("chhmcusr -o e -u nobody", Task::ManageUsers),
+    ("chhmcusr -i name=hscroot,pwage=0", Task::ManageUsers),
+    ("rmhmcusr -u nobody", Task::ManageUsers),
+    ("mkauthkeys -a -u nobody key", Task::ManageUsers),
+    ("mkauthkeys -a key", Task::ChangeOwnPassword),
+    ("chhmcusr -u hscroot -t passwd -v abcd1234", Task::ChangeOwnPassword),
+    ("lsaccfg -t taskrole", Task::ListRoles),
+    ("lsaccfg -t resourcerole", Task::ListRoles),
+    ("mkaccfg -t taskrole -i name=x", Task::ManageRoles),
+    ("chaccfg -t taskrole -i name=x", Task::ManageRoles),
+    ("rmaccfg -t taskrole -n x", Task::ManageRoles),
+    ("lssvcevents -t console", Task::ListEvents),
+    ("lslogon -r ssh", Task::ListSessions),
+];
+
+#[test]
+fn every_role_may_run_what_its_tasks_say() {
+    let seen: BTreeSet<Task> = OPERATIONS.iter().map(|(_, task)| *task).collect();
+    assert_eq!(seen.len(), Task::ALL.len(), "each task is tried");
+    let named: BTreeSet<&str> = OPERATIONS.iter().filter_map(|(line, _)| line.split(' ').next()).collect();
+    let missing: Vec<&str> =
+        commands().iter().map(|command| command.name).filter(|name| !named.contains(name)).collect();
+    assert!(missing.is_empty(), "commands without an operation: {missing:?}");
+    // No operation succeeds, so one world does for all.
+    let world = World::over(Vec::new());
+    for role in TaskRole::ALL {
+        for (line, task) in OPERATIONS {
+            let (_, output) = run_for(&world, "hscroot", role.tasks(), line, "");
+            assert_eq!(output != REFUSED, role.tasks().contains(*task), "{role}: {line}: {output}");
+        }
+    }
+    for task in Task::ALL {
+        // A role with one task alone may do that and nothing else.
+        for (line, needed) in OPERATIONS {
+            let (_, output) = run_for(&world, "hscroot", [*task].into_iter().collect(), line, "");
+            if task != needed {
+                assert_eq!(output, REFUSED, "{task:?}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn users_come_change_and_go() {
+    let world = World::over(Vec::new());
+    world.ok("mkhmcusr -u bob -a hmcviewer -d 'Bob B' --passwd abcd1234 -M 30", "");
+    world.ok(
+        "lshmcusr --filter names=bob -F name,taskrole,description,pwage,disabled",
+        "bob,hmcviewer,Bob B,30,0\n",
+    );
+    assert!(logs_in(&world, "bob", "abcd1234"));
+    assert_eq!(as_user(&world, "bob", "lshmcusr", ""), (1, REFUSED.to_owned()));
+    world.ok("chhmcusr -i 'name=bob,taskrole=hmcsuperadmin,description=Boss'", "");
+    assert_eq!(as_user(&world, "bob", "lshmcusr --filter names=bob -F description", "").1, "Boss\n");
+    world.ok("chhmcusr -u bob -t passwd -v efgh5678", "");
+    assert!(!logs_in(&world, "bob", "abcd1234") && logs_in(&world, "bob", "efgh5678"));
+    world.ok("rmhmcusr -u bob", "");
+    assert!(!logs_in(&world, "bob", "efgh5678"));
+    assert_eq!(as_user(&world, "bob", "lssyscfg -r sys", ""), (1, REFUSED.to_owned()));
+}
+
+#[test]
+fn the_old_password_is_asked_for_on_standard_input() {
+    let world = World::over(Vec::new());
+    world.ok("mkhmcusr -i name=bob,taskrole=hmcviewer,passwd=abcd1234", "");
+    let line = "chhmcusr -u bob -t passwd -v efgh5678";
+    let wrong = "The current password is not correct.\n".to_owned();
+    assert_eq!(as_user(&world, "bob", line, ""), (1, wrong.clone()));
+    assert_eq!(as_user(&world, "bob", line, "nonsense\n"), (1, wrong));
+    assert_eq!(as_user(&world, "bob", line, "abcd1234\n"), (0, String::new()));
+    let line = "chhmcusr -u bob -t passwd";
+    let differ = "The passwords do not match.\n".to_owned();
+    assert_eq!(as_user(&world, "bob", line, "efgh5678\nijkl9012\nijkl\n"), (1, differ));
+    assert_eq!(as_user(&world, "bob", line, "efgh5678\r\nijkl9012\nijkl9012"), (0, String::new()));
+    let line = "chhmcusr -i name=bob,current_passwd=ijkl9012,passwd=abcd1234";
+    assert_eq!(as_user(&world, "bob", line, ""), (0, String::new()));
+    assert!(logs_in(&world, "bob", "abcd1234"));
+    let short = "The password must have at least 7 characters.\n".to_owned();
+    assert_eq!(as_user(&world, "bob", "chhmcusr -u bob -t passwd -v abc", "abcd1234\n"), (1, short));
+    // Nothing of it is in the audit.
+    for entry in world.console.audit(100).expect("audit") {
+        for secret in ["abcd1234", "efgh5678", "ijkl9012", "abc "] {
+            assert!(!entry.command.contains(secret), "{}", entry.command);
+        }
+    }
+    assert_eq!(as_user(&world, "hscroot", "mkhmcusr -u eve -a hmcpe", "abcd1234\nabcd1234\n").0, 0);
+    assert!(logs_in(&world, "eve", "abcd1234"));
+}
+
+#[test]
+fn nobody_gives_or_takes_more_than_it_has() {
+    let world = World::over(Vec::new());
+    world.ok("mkaccfg -t taskrole -i 'name=clerk,parent=hmcsuperadmin,resources=HMCConsole:ManageUserProfiles+ListRoles+ManageRoles'", "");
+    world.ok("mkhmcusr -i name=clara,taskrole=clerk,passwd=abcd1234", "");
+    world.ok("mkhmcusr -i name=bob,taskrole=hmcviewer,passwd=abcd1234", "");
+    for line in [
+        "mkhmcusr -i name=x,taskrole=hmcsuperadmin,passwd=abcd1234",
+        "mkhmcusr -u x -a hmcviewer --passwd abcd1234",
+        "chhmcusr -u hscroot -t passwd -v abcd1234",
+        "chhmcusr -u clara -t taskrole -v hmcsuperadmin",
+        "chhmcusr -u bob -t desc -v x",
+        "rmhmcusr -u bob",
+        "mkauthkeys -a -u hscroot 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBqs x'",
+        "mkaccfg -t taskrole -i name=all,parent=hmcsuperadmin,resources=cec:CECPowerOff",
+        "chaccfg -t taskrole -i name=clerk,resources=cec:CECPowerOff",
+        "lssyscfg -r sys",
+    ] {
+        assert_eq!(as_user(&world, "clara", line, ""), (1, REFUSED.to_owned()), "{line}");
+    }
+    assert_eq!(
+        as_user(&world, "clara", "mkhmcusr -i name=x,taskrole=clerk,passwd=abcd1234", ""),
+        (0, String::new())
+    );
+}
+
+#[test]
+fn task_roles_are_listed_as_they_can_be_made() {
+    let world = World::over(Vec::new());
+    world.ok(
+        "mkaccfg -t taskrole -i 'name=one,parent=hmcoperator,\"resources=\"\"cec:CECPowerOn,lpar:ActivateLPAR+ShutdownLPAR\"\"\"'",
+        "",
+    );
+    let listed =
+        "name=one,parent=hmcoperator,\"resources=\"\"cec:CECPowerOn,lpar:ActivateLPAR+ShutdownLPAR\"\"\"\n";
+    world.ok("lsaccfg -t taskrole --filter taskroles=one", listed);
+    // What is listed can be given back, under another name.
+    let again = listed.trim().replace("name=one", "name=two");
+    world.ok(&format!("mkaccfg -t taskrole -i '{again}'"), "");
+    assert_eq!(world.console.role_tasks("one"), world.console.role_tasks("two"));
+    world.ok("chaccfg -t taskrole -i name=one,resources=lpar:ActivateLPAR", "");
+    world.ok("lsaccfg -t taskrole --filter taskroles=one -F resources", "lpar:ActivateLPAR\n");
+    world.ok("rmaccfg -t taskrole -n one", "");
+    world.ok("lsaccfg -t taskrole --filter taskroles=one", "No results were found.\n");
+}
+
+#[test]
+fn keys_let_in_at_once() {
+    let world = World::over(Vec::new());
+    world.ok("mkhmcusr -i name=bob,taskrole=hmcviewer,passwd=abcd1234", "");
+    let key = OfferedKey { line: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBqs", proven: true };
+    let enters = || matches!(world.console.check_key("bob", key, "peer"), LoginOutcome::Accepted(_));
+    for (add, remove) in [
+        (format!("mkauthkeys -a -u bob '{KEY}'"), format!("mkauthkeys -r -u bob '{KEY}'")),
+        (format!("mkauthkeys --add '{KEY}' -u bob"), "mkauthkeys --remove me@there -u bob".to_owned()),
+    ] {
+        assert!(!enters());
+        world.ok(&add, "");
+        world.ok(&add, "");
+        assert!(enters());
+        world.ok(&remove, "");
+    }
+    assert!(!enters());
+    assert_eq!(as_user(&world, "bob", &format!("mkauthkeys -a '{KEY}'"), ""), (0, String::new()));
+    assert!(enters());
+    world.ok("chhmcusr -i name=bob,remote_ssh_access=0", "");
+    assert!(!enters());
+}
