@@ -20,6 +20,9 @@ varan: an open, PowerVM-compatible virtualization platform
   varan help
 ";
 
+/// Least real memory for guests, in MB: below it the partitions of a site cannot boot.
+const GUEST_MEMORY_MINIMUM: u64 = 64;
+
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -139,7 +142,13 @@ fn parse_up(mut rest: impl Iterator<Item = String>) -> Result<(Up, Option<String
             "--ssh-port" => up.ssh_port = value(&option, &mut rest)?,
             "--listen" => up.listen = value(&option, &mut rest)?,
             "--split" => up.split = true,
-            "--guest-memory" => up.guest_memory = value::<u64>(&option, &mut rest)?.saturating_mul(1 << 20),
+            "--guest-memory" => {
+                let megabytes: u64 = value(&option, &mut rest)?;
+                if megabytes < GUEST_MEMORY_MINIMUM {
+                    return Err(format!("--guest-memory is at least {GUEST_MEMORY_MINIMUM} MB"));
+                }
+                up.guest_memory = megabytes.saturating_mul(1 << 20);
+            }
             "--system" => system = Some(value(&option, &mut rest)?),
             other => return Err(format!("unknown option {other}")),
         }

@@ -24,7 +24,7 @@ fn main() -> ExitCode {
             print!("{USAGE}");
             Ok(())
         }
-        Err(error) => Err(format!("{error}\n{USAGE}")),
+        Err(error) => Err(format!("{error}; `varan help` shows the usage")),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -33,6 +33,8 @@ const DEADLINE: Duration = Duration::from_secs(24 * 3_600);
 const REPEAT_AFTER: Duration = Duration::from_secs(10);
 /// Wait after which a listing gives a system up as not reachable.
 const READ_PATIENCE: Duration = Duration::from_secs(10);
+/// Wait after which a change gives a system up; whether it was done shows when the system is back.
+const CHANGE_PATIENCE: Duration = Duration::from_secs(60);
 /// Longest line that begins a terminal connection, in bytes.
 const TERMINAL_LINE_MAX: u64 = 64 << 10;
 
@@ -198,6 +200,15 @@ impl RemoteSystem {
     }
 }
 
+/// How long a request waits for a system that does not answer. What waits for a guest has the user's own limit.
+fn patience(request: &SystemRequest) -> Duration {
+    match request {
+        SystemRequest::Stop { .. } | SystemRequest::ChangeResource { .. } => DEADLINE,
+        request if request.is_read() => READ_PATIENCE,
+        _ => CHANGE_PATIENCE,
+    }
+}
+
 fn tell(subscribers: &Mutex<Vec<Arc<dyn SystemEvents>>>, event: &SystemEvent) {
     let subscribers = subscribers.lock().unwrap_or_else(PoisonError::into_inner).clone();
     for subscriber in subscribers {
@@ -232,7 +243,7 @@ impl SystemLink for RemoteSystem {
                 Err(varan_wire::CallError::Disconnected) => broken += 1,
                 Err(_) => return Err(CallError::NoConnection),
             }
-            if request.is_read() && waited >= READ_PATIENCE {
+            if waited >= patience(&request) {
                 break;
             }
         }

@@ -218,6 +218,25 @@ fn the_system_powers_off_and_on_in_its_real_time() {
 }
 
 #[test]
+fn the_power_off_policy_takes_the_system_down_after_its_last_partition() {
+    let mut bench = Bench::open(&directory("policy"), 13);
+    let record = varan_model::record::parse_record("power_off_policy=1").expect("record");
+    bench.call(SystemRequest::ChangeSystem { record }).expect("changed");
+    for name in ["lpar1", "lpar2"] {
+        bench.create(name).expect("created");
+        bench.power_on(name);
+    }
+    for (name, state) in [("lpar1", SystemState::Operating), ("lpar2", SystemState::PowerOffInProgress)] {
+        bench.event(name, EngineEventKind::State(GuestState::Stopped { restart: false }));
+        assert_eq!(bench.authority.world().system().state, state);
+    }
+    bench.environment.advance(Duration::from_secs(61));
+    bench.step();
+    assert_eq!(bench.authority.world().system().state, SystemState::PowerOff);
+    bench.authority.world().check_invariants();
+}
+
+#[test]
 fn a_host_without_room_leaves_the_partition_off() {
     let mut bench = Bench::open(&directory("room"), 10);
     bench.create("lpar1").expect("created");

@@ -49,16 +49,16 @@ taskrole = "hmcsuperadmin"
 name = "left"
 type_model_serial = "8286-41A*21AAAA1"
 processor_family = "POWER8"
-installed_processors = 16
-installed_memory = 131072
+installed_processors = 192
+installed_memory = 1048576
 firmware_level = "01SV830_048"
 
 [[managed_system]]
 name = "right"
 type_model_serial = "8286-41A*21BBBB2"
 processor_family = "POWER8"
-installed_processors = 16
-installed_memory = 131072
+installed_processors = 192
+installed_memory = 1048576
 firmware_level = "01SV830_048"
 "#;
 

@@ -286,6 +286,14 @@ impl Authority {
         if let Err(error) = self.record(&dirty, &[]) {
             // What the engine reports is true whether it can be recorded or not; only definitions go back.
             self.restore_definitions(&before, &dirty);
+            // What was held back for a change that is not made is free again, and what the guest did goes on.
+            let goes_on = |effect: &Effect| {
+                !matches!(
+                    effect,
+                    Effect::SetMemory { .. } | Effect::SetProcessors { .. } | Effect::Reserve(_, true)
+                )
+            };
+            let _ = self.act(effects.into_iter().filter(goes_on).collect());
             return Err(error);
         }
         self.publish();

@@ -124,20 +124,35 @@ fn stopped(world: &World, entry: &PartitionEntry) -> Decision {
     let runtime = off(&entry.runtime, PartitionState::NotActivated);
     changes.push(Change::PutRuntime(entry.partition.id, Box::new(runtime)));
     let mut effects = Vec::new();
-    if last_of_power_off(world, entry) {
+    if last_partition(world, entry) && follows_partitions(world) {
+        if world.system().state != SystemState::PowerOffInProgress {
+            // `power_off_policy=1`: the system goes off after its last partition.
+            let mut settings = world.system().settings.clone();
+            settings.powered_on = false;
+            changes.push(Change::PutSettings(Box::new(settings)));
+            changes.push(Change::SystemState(SystemState::PowerOffInProgress));
+        }
+        let restart =
+            world.system().state == SystemState::PowerOffInProgress && world.system().settings.powered_on;
         effects.push(Effect::SystemTransition {
             to: SystemState::PowerOff,
             real_seconds: POWER_OFF_SECONDS,
-            restart: world.system().settings.powered_on,
+            restart,
             standby: false,
         });
     }
     Decision { changes, effects, ..Decision::default() }
 }
 
-/// Whether the system waits only for this partition to power off. Counts what is in use, not partitions.
-fn last_of_power_off(world: &World, entry: &PartitionEntry) -> bool {
+/// Whether no other partition holds anything. Looks at what is in use, not at partitions.
+fn last_partition(world: &World, entry: &PartitionEntry) -> bool {
     let system = world.system();
-    let others = system.usage.minus(entry.usage(&system.hardware));
-    system.state == SystemState::PowerOffInProgress && others == varan_model::partition::Usage::default()
+    system.usage.minus(entry.usage(&system.hardware)) == varan_model::partition::Usage::default()
+}
+
+/// Whether the system goes off with its last partition: it is going off already, or its policy says so.
+fn follows_partitions(world: &World) -> bool {
+    let system = world.system();
+    system.state == SystemState::PowerOffInProgress
+        || (system.state == SystemState::Operating && system.settings.power_off_policy)
 }
