@@ -25,6 +25,13 @@ const REPEAT_AFTER: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(60);
 const OUTPUT_MAX: usize = 64 << 20;
 
+/// A directory of a test's own with a short name: sockets below it may have paths of 107 bytes at most.
+fn short_directory(test: &str) -> PathBuf {
+    let mut mixed = test.bytes().fold(0, |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+    let name = varan_environment::split_mix(&mut mixed) >> 32;
+    std::env::temp_dir().join(format!("varan-{name:08x}-{}", std::process::id()))
+}
+
 #[derive(Default)]
 pub struct Bell {
     rung: Mutex<u64>,
@@ -104,8 +111,7 @@ impl TestSite {
     pub fn start_linked(name: &str, test: &str, link: Link) -> Self {
         let mut site = varan::sites::load(name).expect("site");
         site.time_scale = TIME_SCALE;
-        let directory =
-            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}-{}", std::process::id()));
+        let directory = short_directory(test);
         let _ = std::fs::remove_dir_all(&directory);
         Self::open(site, directory, link)
     }

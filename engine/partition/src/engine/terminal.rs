@@ -77,18 +77,17 @@ impl Terminal {
         }
     }
 
-    /// Attaches a reader, who first gets the line that the guest is at; `None` if somebody has the terminal or the
-    /// guest is gone. Earlier lines would show prompts that were answered long ago, and a program that waits for a
-    /// prompt would take one of them for its own.
+    /// Attaches a reader, who first gets the scrollback; `None` if somebody has the terminal or the guest is
+    /// gone.
     pub(super) fn attach(&self) -> Option<Arc<Link>> {
         let mut state = lock(&self.state);
         if state.gone || state.link.as_ref().is_some_and(|link| !link.is_closed()) {
             return None;
         }
         let link = Arc::new(Link::default());
-        let line = state.scrollback.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
-        let present: Vec<u8> = state.scrollback.range(line..).copied().collect();
-        link.push(&present);
+        let (first, second) = state.scrollback.as_slices();
+        link.push(first);
+        link.push(second);
         state.link = Some(Arc::clone(&link));
         Some(link)
     }
