@@ -53,9 +53,6 @@ impl Authority {
                 let generation = self.world.by_uuid(partition).map_or(0, |entry| entry.runtime.generation);
                 self.schedule(real_seconds, Timer::RmcReaches(partition, generation));
             }
-            Effect::CloseTerminal(partition) => {
-                self.engine.close_terminal(partition);
-            }
             Effect::StartByPolicy => self.start_by_policy(),
             Effect::Reserve(usage, true) => self.world.reserve(usage, false),
             Effect::Reserve(usage, false) => self.world.reserve(usage, true),

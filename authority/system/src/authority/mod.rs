@@ -29,7 +29,7 @@ use varan_model::codes::MessageKey;
 use varan_model::ids::{PartitionId, PartitionUuid};
 use varan_model::partition::{PartitionState, RmcState};
 use varan_model::refusal::Refusal;
-use varan_model::system::{SystemSettings, SystemState};
+use varan_model::system::SystemState;
 
 use crate::decide::{self, Answer, Decision, DynamicPlan, Effect, Moment};
 use crate::guest::{GuestSettings, specification};
@@ -477,12 +477,6 @@ impl Authority {
                 subscriber.system_event(&event);
             }
         }
-    }
-
-    /// The settings, for the start of the process.
-    #[must_use]
-    pub fn settings(&self) -> &SystemSettings {
-        &self.world.system().settings
     }
 }
 

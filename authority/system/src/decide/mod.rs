@@ -85,8 +85,6 @@ pub enum Effect {
     },
     /// RMC reaches the partition after its real time.
     RmcAfterDelay(PartitionUuid, u64),
-    /// Close the partition's virtual terminal.
-    CloseTerminal(PartitionUuid),
     /// Start partitions as the policy says.
     StartByPolicy,
     /// Hold resources back (`true`) or release them.

@@ -85,8 +85,18 @@ fn head(process: &mut Process<'_>, parsed: Parsed) -> Result<u8, Stop> {
         };
         amount = Amount { bytes: *key == 'c', all_but, count: number };
     }
+    each_input(process, &parsed, |process, input| show(process, input, amount))
+}
+
+/// Shows each input in turn, with headers where they belong: what `head` and `tail` share. Status 1 when one of them could
+/// not be read.
+pub(crate) fn each_input(
+    process: &mut Process<'_>,
+    parsed: &Parsed,
+    mut show: impl FnMut(&mut Process<'_>, &Input) -> Result<(), Stop>,
+) -> Result<u8, Stop> {
     let inputs = parsed.inputs();
-    let headers = wants_headers(&parsed, inputs.len());
+    let headers = wants_headers(parsed, inputs.len());
     let mut first = true;
     let mut status = 0;
     for name in inputs {
@@ -103,26 +113,26 @@ fn head(process: &mut Process<'_>, parsed: Parsed) -> Result<u8, Stop> {
             status = 1;
             continue;
         };
-        show(process, &input, amount)?;
+        show(process, &input)?;
     }
     Ok(status)
 }
 
 /// Whether names are shown above the parts: several inputs, `-v`, not `-q`.
-pub(crate) fn wants_headers(parsed: &Parsed, inputs: usize) -> bool {
+fn wants_headers(parsed: &Parsed, inputs: usize) -> bool {
     let last = parsed.options.iter().rev().find(|(key, _)| matches!(key, 'q' | 'v'));
     last.map_or(inputs > 1, |(key, _)| *key == 'v')
 }
 
 /// Shows an input's name.
-pub(crate) fn header(process: &mut Process<'_>, name: &str, first: bool) -> Result<(), Stop> {
+fn header(process: &mut Process<'_>, name: &str, first: bool) -> Result<(), Stop> {
     let name = if name == "-" { "standard input" } else { name };
     let gap = if first { "" } else { "\n" };
     process.write(format!("{gap}==> {name} <==\n").as_bytes())
 }
 
 /// Opens an operand, or complains. The inner `None` is a directory: it can be opened but not read.
-pub(crate) fn open(process: &mut Process<'_>, name: &str) -> Result<Option<Option<Input>>, Stop> {
+fn open(process: &mut Process<'_>, name: &str) -> Result<Option<Option<Input>>, Stop> {
     match process.open(name) {
         Ok(input) => Ok(Some(Some(input))),
         Err(FileError::IsDirectory) => Ok(Some(None)),

@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 
 use super::FilterContext;
 use super::cat::copy;
-use super::head::{header, open, wants_headers};
+use super::head::each_input;
 use super::numbers::count;
 use super::options::{Grammar, Parsed, flag, value};
 use super::process::{self, Process, Stop};
-use crate::files::FileError;
 use crate::streams::Input;
 
 static GRAMMAR: Grammar = Grammar {
@@ -101,27 +100,7 @@ fn tail(process: &mut Process<'_>, parsed: Parsed) -> Result<u8, Stop> {
         // As GNU tail: not even the inputs' names are shown.
         return Ok(0);
     }
-    let inputs = parsed.inputs();
-    let headers = wants_headers(&parsed, inputs.len());
-    let mut first = true;
-    let mut status = 0;
-    for name in inputs {
-        let Some(input) = open(process, &name)? else {
-            status = 1;
-            continue;
-        };
-        if headers {
-            header(process, &name, first)?;
-        }
-        first = false;
-        let Some(input) = input else {
-            process.complain(&format!("error reading '{name}': {}", FileError::IsDirectory))?;
-            status = 1;
-            continue;
-        };
-        show(process, &input, amount)?;
-    }
-    Ok(status)
+    each_input(process, &parsed, |process, input| show(process, input, amount))
 }
 
 fn show(process: &mut Process<'_>, input: &Input, amount: Amount) -> Result<(), Stop> {
