@@ -9,11 +9,13 @@ use varan_contract::system::{CallError, RequestId, Selector, SystemReply, System
 use varan_environment::Environment;
 use varan_model::attributes::Release;
 use varan_model::codes::MessageKey;
+use varan_model::ids::MachineIdentity;
 use varan_model::refusal::Refusal;
 use varan_model::system::ManagedSystem;
 
 use crate::audit::{AUDIT_ENTRIES_KEPT, AuditEntry, masked_line};
 use crate::description::{ConsoleDescription, Secret, UserDescription};
+use crate::link::SwitchedLink;
 use crate::password::{self, PasswordError};
 use crate::role::TaskRole;
 use crate::sessions::{LoginSession, SessionGuard, Sessions};
@@ -136,6 +138,12 @@ impl Console {
             _ => None,
         };
         self.systems.find(name, self.environment.monotonic(), ask)
+    }
+
+    /// The switch of this console's link to a system, by which the link is cut and restored on purpose.
+    #[must_use]
+    pub fn link_switch(&self, system: &MachineIdentity) -> Option<Arc<SwitchedLink>> {
+        self.systems.switch(system).cloned()
     }
 
     /// A new request id.

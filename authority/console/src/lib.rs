@@ -7,6 +7,7 @@ mod administration;
 mod audit;
 mod console;
 mod description;
+mod link;
 mod password;
 mod role;
 mod sessions;
@@ -24,6 +25,7 @@ pub use administration::{
 pub use audit::{AUDIT_COMMAND_BYTES_MAX, AUDIT_ENTRIES_KEPT, AuditEntry, masked_command, masked_line};
 pub use console::{Console, ConsoleError};
 pub use description::{ConsoleDescription, Secret, UserDescription, release_number};
+pub use link::SwitchedLink;
 pub use password::PasswordError;
 pub use role::{Task, TaskRole, TaskSet, authorize};
 pub use sessions::{LoginSession, SessionGuard};

@@ -14,6 +14,8 @@ use varan_model::partition::{ReferenceCodes, Usage};
 use varan_model::refusal::Refusal;
 use varan_model::system::{ManagedSystem, SystemSettings, SystemState};
 
+use crate::link::SwitchedLink;
+
 /// Time after which the name of a system that could not be reached is asked for again.
 const NAME_RETRY: Duration = Duration::from_secs(5);
 
@@ -62,6 +64,7 @@ impl SystemEvents for NameWatch {
 
 struct Known {
     connection: Arc<SystemConnection>,
+    switch: Arc<SwitchedLink>,
     watch: Arc<NameWatch>,
     /// The system as it was last seen, for the time when it cannot be reached.
     seen: Mutex<Option<Arc<ManagedSystem>>>,
@@ -89,7 +92,9 @@ impl Systems {
         let mut site: HashMap<String, Vec<usize>> = HashMap::new();
         let mut identity = HashMap::new();
         let mut known = Vec::with_capacity(connections.len());
-        for (index, connection) in connections.into_iter().enumerate() {
+        for (index, mut connection) in connections.into_iter().enumerate() {
+            let switch = Arc::new(SwitchedLink::new(connection.link));
+            connection.link = switch.clone();
             let hardware = &connection.hardware;
             for name in std::iter::once(&hardware.site_name).chain(&hardware.aliases) {
                 let places = site.entry(name.clone()).or_default();
@@ -104,7 +109,7 @@ impl Systems {
                 sequence: AtomicU64::new(0),
             });
             connection.link.subscribe(watch.clone());
-            known.push(Known { connection: Arc::new(connection), watch, seen: Mutex::new(None) });
+            known.push(Known { connection: Arc::new(connection), switch, watch, seen: Mutex::new(None) });
         }
         Self {
             known,
@@ -193,6 +198,12 @@ impl Systems {
     fn known(&self, connection: &SystemConnection) -> Option<&Known> {
         let index = self.identity.get(&connection.identity().to_string())?;
         self.known.get(*index)
+    }
+
+    /// The switch of the link to a system.
+    pub fn switch(&self, identity: &MachineIdentity) -> Option<&Arc<SwitchedLink>> {
+        let index = self.identity.get(&identity.to_string())?;
+        self.known.get(*index).map(|known| &known.switch)
     }
 
     /// Remembers a system as it was seen.
