@@ -281,11 +281,29 @@ pub enum EngineError {
 
 /// An engine that runs partitions.
 pub trait PartitionEngine: Send + Sync {
-    /// Powers a partition on. A repeat with the same generation is harmless; a higher generation replaces a guest.
+    /// Takes from the host what a guest needs, without powering it on, so that a managed system can record an activation
+    /// knowing that it will not fail for want of room. What was taken is held until the guest is powered on or dismissed,
+    /// or its power is lost. A repeat with the same generation is harmless.
+    ///
+    /// # Errors
+    /// [`EngineError::NoRoom`]; nothing is held then.
+    fn admit(&self, specification: GuestSpecification) -> Result<(), EngineError>;
+    /// Powers an admitted guest on. A repeat is harmless; a higher generation replaces a guest.
+    ///
+    /// # Errors
+    /// [`EngineError::NotRunning`] when that activation was not admitted.
+    fn power_on(&self, partition: PartitionUuid, generation: Generation) -> Result<(), EngineError>;
+    /// Gives back what [`PartitionEngine::admit`] took for a guest that was not powered on; nothing otherwise.
+    fn dismiss(&self, partition: PartitionUuid, generation: Generation);
+    /// Admits a guest and powers it on.
     ///
     /// # Errors
     /// [`EngineError::NoRoom`].
-    fn start(&self, specification: GuestSpecification) -> Result<(), EngineError>;
+    fn start(&self, specification: GuestSpecification) -> Result<(), EngineError> {
+        let (partition, generation) = (specification.partition, specification.generation);
+        self.admit(specification)?;
+        self.power_on(partition, generation)
+    }
     /// Asks a guest to stop, and to come back if `restart` is true (answered by `State(Stopped { restart })`).
     ///
     /// # Errors

@@ -387,12 +387,22 @@ impl Usage {
 }
 
 impl PartitionEntry {
-    /// What the partition takes from the frame now.
+    /// What the partition takes from the frame now: what its current configuration says, or what its guest holds where
+    /// that is more (a dynamic change that could neither be recorded nor taken back).
     #[must_use]
     pub fn usage(&self, hardware: &crate::hardware::Hardware) -> Usage {
-        match &self.partition.current {
-            Some(configuration) if self.runtime.state.holds_resources() => Usage::of(configuration, hardware),
-            _ => Usage::default(),
+        let Some(configuration) = &self.partition.current else { return Usage::default() };
+        if !self.runtime.state.holds_resources() {
+            return Usage::default();
+        }
+        let said = Usage::of(configuration, hardware);
+        let processors =
+            if configuration.processor_mode == ProcessorMode::Shared { self.runtime.processors } else { 0 };
+        Usage {
+            memory: said.memory.max(self.runtime.memory),
+            overhead: said.overhead,
+            units: said.units.max(self.runtime.units),
+            virtual_processors: said.virtual_processors.max(processors),
         }
     }
 }

@@ -496,7 +496,6 @@ fn a_full_disk_changes_nothing() {
 }
 
 #[test]
-#[ignore = "a dynamic change that cannot be recorded is not undone in the guest"]
 fn a_full_disk_undoes_a_dynamic_change() {
     let (watchdog, scratch) = (watchdog(), Scratch::new("kill-dynamic"));
     let mut start = Start::new(&scratch, false);
@@ -519,6 +518,12 @@ fn a_full_disk_undoes_a_dynamic_change() {
     let outcome = site.run(command);
     assert!(outcome.status() == Some(1) && outcome.output().contains("HSCL0002"), "{outcome:?}");
     assert_unchanged(&before, &everything(&site), command);
+    disk.free();
+    site.done(command);
+    assert_eq!(
+        site.done("lshwres -r mem -m left --level lpar --filter lpar_names=runs -F curr_mem,run_mem"),
+        "1280,1280\n"
+    );
 }
 
 #[test]

@@ -66,6 +66,16 @@ impl Change {
     pub fn is_recorded(&self) -> bool {
         matches!(self, Self::PutPartition(_) | Self::RemovePartition(_) | Self::PutSettings(_))
     }
+
+    /// The partition that the change is about.
+    #[must_use]
+    pub fn partition(&self) -> Option<PartitionId> {
+        match self {
+            Self::PutPartition(partition) => Some(partition.id),
+            Self::RemovePartition(id) | Self::PutRuntime(id, _) => Some(*id),
+            Self::PutSettings(_) | Self::SystemState(_) | Self::SystemReferenceCode(..) => None,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -131,6 +141,18 @@ impl World {
             self.index_definition(&entry.partition);
             self.index_slots(&entry);
         }
+    }
+
+    /// Takes back what was done to `partitions` and to the system's settings and state since `before`. What is held back
+    /// for dynamic changes stays.
+    pub fn take_back(&mut self, before: &Snapshot, partitions: &[PartitionId]) {
+        for id in partitions {
+            self.put(*id, before.partitions.get(id.0).cloned());
+        }
+        let system = Arc::make_mut(&mut self.snapshot.system);
+        system.settings.clone_from(&before.system.settings);
+        system.state = before.system.state;
+        system.reference_codes.clone_from(&before.system.reference_codes);
     }
 
     /// Applies a change.

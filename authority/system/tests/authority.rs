@@ -236,19 +236,6 @@ fn the_power_off_policy_takes_the_system_down_after_its_last_partition() {
     bench.authority.world().check_invariants();
 }
 
-#[test]
-fn a_host_without_room_leaves_the_partition_off() {
-    let mut bench = Bench::open(&directory("room"), 10);
-    bench.create("lpar1").expect("created");
-    *bench.engine.refuse_start.lock().expect("lock") = true;
-    let options = PowerOnOptions { profile: Some("default_profile".to_owned()), ..PowerOnOptions::default() };
-    let refused = bench.refused(SystemRequest::PowerOn { partition: named("lpar1"), options });
-    assert!(refused.starts_with("HSCL03F9"), "{refused}");
-    assert_eq!(bench.entry("lpar1").runtime.state, PartitionState::NotActivated);
-    assert_eq!(bench.authority.world().system().usage.memory, 0);
-    bench.authority.world().check_invariants();
-}
-
 /// A deterministic random run: after each step the sums agree; a refusal changes nothing; a restart finds what was
 /// acknowledged.
 #[test]

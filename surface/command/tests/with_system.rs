@@ -24,10 +24,14 @@ struct Engine {
 }
 
 impl PartitionEngine for Engine {
-    fn start(&self, specification: GuestSpecification) -> Result<(), EngineError> {
-        self.running.lock().expect("lock").insert(specification.partition, specification.generation);
+    fn admit(&self, _: GuestSpecification) -> Result<(), EngineError> {
         Ok(())
     }
+    fn power_on(&self, partition: PartitionUuid, generation: Generation) -> Result<(), EngineError> {
+        self.running.lock().expect("lock").insert(partition, generation);
+        Ok(())
+    }
+    fn dismiss(&self, _: PartitionUuid, _: Generation) {}
     fn stop(&self, partition: PartitionUuid, _: StopRequest, restart: bool) -> Result<(), EngineError> {
         let generation = self.running.lock().expect("lock").remove(&partition);
         let generation = generation.ok_or(EngineError::NotRunning(partition))?;

@@ -42,10 +42,9 @@ impl Authority {
             .collect();
         for token in lost {
             if let Some(pending) = self.dynamic.remove(&token) {
-                self.world.reserve(pending.plan.reserved, true);
-                if let Some(reply) = pending.reply {
-                    let _ = reply.try_send(Err(Refusal::new(MessageKey::StateNotAllowed).into()));
-                }
+                let next_token = self.moment().token;
+                let (decision, refusal) = decide::give_up(&self.world, &pending.plan, next_token);
+                self.continue_dynamic(decision, refusal, pending.reply);
             }
         }
     }
@@ -53,21 +52,50 @@ impl Authority {
     pub(super) fn dynamic_answer(&mut self, token: u64, answer: &EngineEventKind) {
         let Some(pending) = self.dynamic.remove(&token) else { return };
         let next_token = self.moment().token;
-        let (mut decision, short) = decide::finish_dynamic(&self.world, &pending.plan, answer, next_token);
-        let next = std::mem::take(&mut decision.answer);
-        let outcome = self.carry_out(decision);
-        match (next, pending.reply) {
-            (Answer::WhenDynamicEnds(plan), reply) if outcome.is_ok() => {
-                self.dynamic.insert(plan.token, PendingDynamic { plan: *plan, reply });
-            }
-            (_, Some(reply)) => {
-                let result = match (outcome, short) {
-                    (Err(refusal), _) | (Ok(()), Some(refusal)) => Err(refusal.into()),
-                    (Ok(()), None) => Ok(SystemReply::Done),
-                };
-                let _ = reply.try_send(result);
-            }
-            _ => {}
+        let plan = &pending.plan;
+        let (mut decision, mut refusal) = decide::finish_dynamic(&self.world, plan, answer, next_token);
+        if let Err(unrecorded) = self.record_all_or_nothing(&mut decision) {
+            (decision, refusal) = if plan.setting_back {
+                decide::keep_what_is(&self.world, plan, answer, next_token)
+            } else {
+                decide::set_back(&self.world, plan, unrecorded, next_token)
+            };
         }
+        self.continue_dynamic(decision, refusal, pending.reply);
+    }
+
+    /// Does what follows from the end of one step of a dynamic change; nothing of it needs to be recorded any more.
+    fn continue_dynamic(&mut self, decision: Decision, refusal: Option<Refusal>, reply: Option<ReplySender>) {
+        let Decision { changes, effects, answer } = decision;
+        debug_assert!(!changes.iter().any(Change::is_recorded));
+        self.apply(changes, &mut Dirty::default());
+        self.publish();
+        if let Answer::WhenDynamicEnds(plan) = answer {
+            // In place before the effect, whose event may come at once.
+            self.dynamic.insert(plan.token, PendingDynamic { plan: *plan, reply });
+            self.act(effects);
+            self.publish();
+            return;
+        }
+        self.act(effects);
+        self.publish();
+        // Whoever caches what changed must know before the user who changed it asks again.
+        self.announce();
+        if let Some(reply) = reply {
+            let _ = reply.try_send(refusal.map_or(Ok(SystemReply::Done), |refusal| Err(refusal.into())));
+        }
+    }
+
+    /// Applies and records the changes of a decision, which then has none left. If they cannot be recorded, none of them
+    /// happened.
+    fn record_all_or_nothing(&mut self, decision: &mut Decision) -> Result<(), Refusal> {
+        let before = self.world.snapshot.clone();
+        let (events, mut dirty) = (self.events.len(), Dirty::default());
+        let touched: Vec<PartitionId> = decision.changes.iter().filter_map(Change::partition).collect();
+        self.apply(std::mem::take(&mut decision.changes), &mut dirty);
+        self.record(&dirty, &[]).inspect_err(|_| {
+            self.world.take_back(&before, &touched);
+            self.events.truncate(events);
+        })
     }
 }

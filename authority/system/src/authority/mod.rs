@@ -1,19 +1,21 @@
 //! The authority: one thread that owns the state of a managed system.
 //!
 //! ```text
-//! requests ──┐                         ┌─> engine
-//! events   ──┼─> decide ─> record ─> publish ─> act ─> answer ─> announce
-//! timers   ──┘      (one transaction for all that wait)
+//! requests ──┐                                    ┌─> engine
+//! events   ──┼─> decide ─> admit ─> record ─> publish ─> act ─> answer ─> announce
+//! timers   ──┘                (one transaction for all that wait)
 //! ```
 //!
 //! What an engine reports is applied first, then every waiting request is decided against the result of the one before
 //! it. All their changes are recorded in one transaction; if that fails, none of them happened. Answers go out after the
-//! transaction and after the effects were started.
+//! transaction and after the effects were started. An activation is admitted by the engine before it is recorded: what the
+//! host cannot do is refused while nothing has changed.
 
-use std::cmp::Reverse;
+mod admission;
 mod effects;
 mod events;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -31,6 +33,7 @@ use varan_model::partition::{PartitionState, RmcState};
 use varan_model::refusal::Refusal;
 use varan_model::system::SystemState;
 
+use self::admission::Admitted;
 use crate::decide::{self, Answer, Decision, DynamicPlan, Effect, Moment};
 use crate::guest::{GuestSettings, specification};
 use crate::inbox::{Inbox, Input};
@@ -46,6 +49,7 @@ enum Timer {
     RmcReaches(PartitionUuid, u64),
     SystemTransition { epoch: u64, restart: bool, standby: bool, to: u8 },
     WaitExpires(u64),
+    AskAgain(u64),
 }
 
 struct PendingDynamic {
@@ -119,6 +123,8 @@ struct Accepted {
     decision: Decision,
     id: RequestId,
     durable: bool,
+    /// Guests that wait for the record to be powered on.
+    admitted: Vec<Admitted>,
 }
 
 impl Authority {
@@ -239,6 +245,10 @@ impl Authority {
                 self.report(decision);
             }
             Timer::SystemTransition { .. } => {}
+            Timer::AskAgain(token) => {
+                let request = self.dynamic.get(token).map(|pending| decide::request_of(&pending.plan));
+                self.act(request.into_iter().collect());
+            }
             Timer::WaitExpires(token) => {
                 if let Some(pending) = self.dynamic.get_mut(token)
                     && let Some(reply) = pending.reply.take()
@@ -286,14 +296,7 @@ impl Authority {
         if let Err(error) = self.record(&dirty, &[]) {
             // What the engine reports is true whether it can be recorded or not; only definitions go back.
             self.restore_definitions(&before, &dirty);
-            // What was held back for a change that is not made is free again, and what the guest did goes on.
-            let goes_on = |effect: &Effect| {
-                !matches!(
-                    effect,
-                    Effect::SetMemory { .. } | Effect::SetProcessors { .. } | Effect::Reserve(_, true)
-                )
-            };
-            let _ = self.act(effects.into_iter().filter(goes_on).collect());
+            self.act(effects);
             return Err(error);
         }
         self.publish();
@@ -324,17 +327,10 @@ impl Authority {
                 continue;
             }
             let moment = self.moment();
-            match decide::decide(&self.world, &request, moment) {
-                Ok(mut decision) => {
-                    // Several requests of one batch may change the same partition: each is remembered.
-                    let durable = decision.changes.iter().any(Change::is_recorded);
-                    self.apply(std::mem::take(&mut decision.changes), &mut dirty);
-                    for effect in &decision.effects {
-                        if let Effect::Reserve(usage, true) = effect {
-                            self.world.reserve(*usage, false);
-                        }
-                    }
-                    accepted.push(Accepted { reply, decision, id, durable });
+            let decided = decide::decide(&self.world, &request, moment);
+            match decided.and_then(|decision| self.accept(decision, &mut dirty)) {
+                Ok((decision, durable, admitted)) => {
+                    accepted.push(Accepted { reply, decision, id, durable, admitted });
                 }
                 Err(refusal) => {
                     let _ = reply.try_send(Err(refusal.into()));
@@ -350,6 +346,7 @@ impl Authority {
             self.world.roll_back(before.clone());
             self.events.clear();
             for one in accepted {
+                self.dismiss(&one.admitted);
                 let _ = one.reply.try_send(Err(refusal.clone().into()));
             }
             return;
@@ -382,7 +379,7 @@ impl Authority {
         match answer {
             Answer::WhenStopped(partition) => {
                 self.stop_waiters.entry(partition).or_default().push(reply);
-                let _ = self.act(decision.effects);
+                self.act(decision.effects);
                 self.settle_stopped(partition);
             }
             Answer::WhenDynamicEnds(plan) => {
@@ -396,7 +393,7 @@ impl Authority {
                 }
                 let effects =
                     decision.effects.into_iter().filter(|effect| !matches!(effect, Effect::Reserve(_, true)));
-                let _ = self.act(effects.collect());
+                self.act(effects.collect());
             }
             Answer::WhenTerminalClosed(partition) => {
                 let closed = self.engine.close_terminal(partition);
@@ -406,11 +403,8 @@ impl Authority {
                 let _ = reply.try_send(Ok(answer));
             }
             Answer::Now => {
-                let result = match self.act(decision.effects) {
-                    Some(refusal) => Err(refusal.into()),
-                    None => Ok(SystemReply::Done),
-                };
-                let _ = reply.try_send(result);
+                self.act(decision.effects);
+                let _ = reply.try_send(Ok(SystemReply::Done));
             }
         }
     }
@@ -489,7 +483,10 @@ struct Dirty {
 }
 
 impl Dirty {
+    /// Adds what happened after it.
     fn merge(&mut self, other: &Self) {
+        self.removed.retain(|id| !other.put.contains(id));
+        self.put.retain(|id| !other.removed.contains(id));
         self.put.extend(&other.put);
         self.removed.extend(&other.removed);
         self.settings += other.settings;

@@ -1,12 +1,12 @@
-//! Dynamic changes of memory and processors.
+//! Dynamic changes of memory and processors: how they begin. `dynamic_end` says how they end.
 //!
 //! ```text
 //! off:      record the new current configuration, done
 //! running:  hold back what is added ──> ask the guest ──> record what it reached, release, done or short
-//! move:     ask the giver ──> record ──> ask the taker for what was given ──> record, done
+//! move:     ask the giver ──> ask the taker for what was given ──> record both, done or short
 //! ```
 
-use varan_contract::engine::{EngineEventKind, ProcessorAllocation};
+use varan_contract::engine::ProcessorAllocation;
 use varan_contract::system::{DynamicOperation, Resource, Selector};
 use varan_model::codes::MessageKey;
 use varan_model::configuration::{Configuration, ProcessorMode, SharingMode};
@@ -17,6 +17,7 @@ use varan_model::refusal::Refusal;
 use varan_model::rules::dynamic::{DynamicChange, Source, plan};
 use varan_model::rules::profile::{EditContext, apply_all};
 use varan_model::rules::validity;
+use varan_model::units::ProcessingUnits;
 
 use super::{Answer, Decision, Effect, Moment};
 use crate::world::{Change, World};
@@ -32,17 +33,32 @@ pub struct DynamicPlan {
     pub target: Configuration,
     /// What is asked.
     pub resource: Resource,
-    /// Adding (or taking away).
-    pub adding: bool,
     /// Held back from what is free until the answer.
     pub reserved: Usage,
     /// Afterwards this partition gets what was given.
     pub taker: Option<PartitionId>,
+    /// What another partition gives for this change; recorded together with it.
+    pub given: Option<Given>,
+    /// The guest is set back to its current configuration, because the change could not be made.
+    pub setting_back: bool,
+    /// What the user is told in the end, where that is known already.
+    pub refusal: Option<Refusal>,
     /// Minutes that the user waits, 0 for ever.
     pub wait_minutes: u32,
 }
 
-fn change_of(resource: Resource, adding: bool) -> DynamicChange {
+/// What the giver of a move gives. Its current configuration has it until the taker's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// Giver.
+    pub partition: PartitionUuid,
+    /// Activation of the giver whose guest has given it; `None` where the giver is off.
+    pub generation: Option<u64>,
+    /// How much.
+    pub resource: Resource,
+}
+
+pub(super) fn change_of(resource: Resource, adding: bool) -> DynamicChange {
     let sign = if adding { 1 } else { -1 };
     match resource {
         Resource::Memory(megabytes) => {
@@ -90,13 +106,16 @@ pub(super) fn change_resource(
     };
     let adding = *operation == DynamicOperation::Add;
     let source = if taker.is_some() { Source::OtherPartition } else { Source::Free };
-    ask(world, entry, resource, adding, source, Request { taker, wait_minutes, token: moment.token })
+    let request = Request { taker, wait_minutes, token: moment.token, given: None, refusal: None };
+    ask(world, entry, resource, adding, source, request)
 }
 
-struct Request {
-    taker: Option<PartitionId>,
-    wait_minutes: u32,
-    token: u64,
+pub(super) struct Request {
+    pub(super) taker: Option<PartitionId>,
+    pub(super) wait_minutes: u32,
+    pub(super) token: u64,
+    pub(super) given: Option<Given>,
+    pub(super) refusal: Option<Refusal>,
 }
 
 /// The taker of a move must be able to take before anything is given.
@@ -123,7 +142,19 @@ fn check_taker(
     Ok(taker.partition.id)
 }
 
-fn ask(
+/// Units that the giver of a move leaves in the pool of the taker.
+fn freed_in_pool(world: &World, taker: &Configuration, given: &Given) -> ProcessingUnits {
+    let giver = world.by_uuid(given.partition).filter(|_| given.generation.is_some());
+    let same_pool = giver
+        .and_then(|entry| entry.partition.current.as_ref())
+        .is_some_and(|content| content.processor_pool == taker.processor_pool);
+    match given.resource {
+        Resource::Processors { units, .. } if same_pool => units,
+        _ => ProcessingUnits(0),
+    }
+}
+
+pub(super) fn ask(
     world: &World,
     entry: &PartitionEntry,
     resource: Resource,
@@ -136,10 +167,12 @@ fn ask(
     let change = change_of(resource, adding);
     let target = plan(content, change, world.system(), &entry.partition.name, source, running)?;
     if running {
-        super::processor_pool::check_room(world, entry.partition.id, &target)?;
+        let freed = request.given.map_or(ProcessingUnits(0), |given| freed_in_pool(world, &target, &given));
+        super::processor_pool::check_room_beside(world, entry.partition.id, &target, freed)?;
     }
     let hardware = &world.system().hardware;
-    let reserved = if adding && running {
+    // What a running giver gives is held by its current configuration until both are recorded.
+    let reserved = if adding && running && source == Source::Free {
         Usage::of(&target, hardware).minus(Usage::of(content, hardware))
     } else {
         Usage::default()
@@ -149,9 +182,11 @@ fn ask(
         partition: entry.partition.uuid,
         target,
         resource,
-        adding,
         reserved,
         taker: request.taker,
+        given: request.given,
+        setting_back: false,
+        refusal: request.refusal,
         wait_minutes: request.wait_minutes,
     };
     if running { Ok(ask_guest(entry, plan)) } else { finish_off(world, entry, &plan) }
@@ -160,22 +195,22 @@ fn ask(
 fn ask_guest(entry: &PartitionEntry, plan: DynamicPlan) -> Decision {
     let mut runtime = (*entry.runtime).clone();
     runtime.changing = true;
-    let effect = match plan.resource {
-        Resource::Memory(_) => Effect::SetMemory {
-            partition: plan.partition,
-            megabytes: plan.target.desired_memory,
-            token: plan.token,
-        },
-        Resource::Processors { .. } => Effect::SetProcessors {
-            partition: plan.partition,
-            processors: allocation(&plan.target),
-            token: plan.token,
-        },
-    };
     Decision {
         changes: vec![Change::PutRuntime(entry.partition.id, Box::new(runtime))],
-        effects: vec![Effect::Reserve(plan.reserved, true), effect],
+        effects: vec![Effect::Reserve(plan.reserved, true), request_of(&plan)],
         answer: Answer::WhenDynamicEnds(Box::new(plan)),
+    }
+}
+
+/// What the guest of a plan is asked.
+#[must_use]
+pub fn request_of(plan: &DynamicPlan) -> Effect {
+    let (partition, token) = (plan.partition, plan.token);
+    match plan.resource {
+        Resource::Memory(_) => Effect::SetMemory { partition, megabytes: plan.target.desired_memory, token },
+        Resource::Processors { .. } => {
+            Effect::SetProcessors { partition, processors: allocation(&plan.target), token }
+        }
     }
 }
 
@@ -212,116 +247,35 @@ pub(super) fn with_configuration(entry: &PartitionEntry, content: Configuration,
     partition
 }
 
-/// A partition that is off changes at once.
+/// A partition that is off changes at once. What it gives to a running one it gives when that has taken it.
 fn finish_off(world: &World, entry: &PartitionEntry, plan: &DynamicPlan) -> Result<Decision, Refusal> {
     let partition = with_configuration(entry, plan.target.clone(), false);
     let mut decision = Decision::change(Change::PutPartition(Box::new(partition)));
     if let Some(taker) = plan.taker {
-        let next = give(world, taker, plan.resource, plan.wait_minutes, plan.token)?;
+        let given = Given { partition: plan.partition, generation: None, resource: plan.resource };
+        let next = give(world, taker, given, plan, None, plan.token)?;
+        if matches!(next.answer, Answer::WhenDynamicEnds(_)) {
+            return Ok(next);
+        }
         decision.changes.extend(next.changes);
-        decision.effects.extend(next.effects);
-        decision.answer = next.answer;
     }
     Ok(decision)
 }
 
-fn give(
+/// Has the taker of a move take what is given. A giver that is off holds nothing: what it gives must be free.
+pub(super) fn give(
     world: &World,
     taker: PartitionId,
-    resource: Resource,
-    wait_minutes: u32,
+    given: Given,
+    plan: &DynamicPlan,
+    refusal: Option<Refusal>,
     token: u64,
 ) -> Result<Decision, Refusal> {
     let entry = world.snapshot.find(&Selector::Id(taker))?;
-    ask(world, entry, resource, true, Source::OtherPartition, Request { taker: None, wait_minutes, token })
-}
-
-/// What was reached, as a resource, and whether it is all that was asked.
-struct Reached {
-    content: Configuration,
-    moved: Resource,
-    details: Vec<String>,
-}
-
-fn reached(before: &Configuration, plan: &DynamicPlan, answer: &EngineEventKind) -> Option<Reached> {
-    let mut content = before.clone();
-    match (answer, plan.resource) {
-        (EngineEventKind::MemorySet { megabytes, details, .. }, Resource::Memory(_)) => {
-            content.desired_memory = *megabytes;
-            let moved = Resource::Memory(megabytes.abs_diff(before.desired_memory));
-            Some(Reached { content, moved, details: details.clone() })
-        }
-        (EngineEventKind::ProcessorsSet { processors, details, .. }, Resource::Processors { .. }) => {
-            content.desired_processors = processors.processors;
-            if content.processor_mode == ProcessorMode::Shared {
-                content.desired_units =
-                    varan_model::units::ProcessingUnits(processors.entitlement_hundredths);
-            }
-            let units = content.desired_units.0.abs_diff(before.desired_units.0);
-            let moved = Resource::Processors {
-                processors: processors.processors.abs_diff(before.desired_processors),
-                units: varan_model::units::ProcessingUnits(units),
-            };
-            Some(Reached { content, moved, details: details.clone() })
-        }
-        _ => None,
-    }
-}
-
-fn describe(resource: Resource) -> (&'static str, String) {
-    match resource {
-        Resource::Memory(megabytes) => ("memory", format!("{megabytes} MB")),
-        Resource::Processors { processors, units } => {
-            ("processor", format!("{processors} processors and {units} units"))
-        }
-    }
-}
-
-/// Ends a dynamic change with the guest's answer. Returns what to record, and the refusal to show when it fell short.
-#[must_use]
-pub fn finish_dynamic(
-    world: &World,
-    plan: &DynamicPlan,
-    answer: &EngineEventKind,
-    token: u64,
-) -> (Decision, Option<Refusal>) {
-    let mut decision =
-        Decision { effects: vec![Effect::Reserve(plan.reserved, false)], ..Decision::default() };
-    let Some(entry) = world.by_uuid(plan.partition) else { return (decision, None) };
-    let mut runtime = (*entry.runtime).clone();
-    runtime.changing = false;
-    let before = entry.partition.current.clone().unwrap_or_default();
-    let Some(reached) = reached(&before, plan, answer) else {
-        decision.changes.push(Change::PutRuntime(entry.partition.id, Box::new(runtime)));
-        return (decision, None);
-    };
-    runtime.memory = reached.content.desired_memory;
-    runtime.processors = reached.content.desired_processors;
-    runtime.units = reached.content.entitlement();
-    let whole = reached.content == plan.target;
-    if reached.content != before {
-        let partition = with_configuration(entry, reached.content, true);
-        decision.changes.push(Change::PutPartition(Box::new(partition)));
-    }
-    decision.changes.push(Change::PutRuntime(entry.partition.id, Box::new(runtime)));
-    let short = (!whole).then(|| {
-        let ((what, moved), (_, asked)) = (describe(reached.moved), describe(plan.resource));
-        let refusal = Refusal::new(MessageKey::DlparPartial).with(what).with(&entry.partition.name);
-        refusal.with(moved).with(asked).detailed(reached.details)
-    });
-    let moved_something = !matches!(reached.moved, Resource::Memory(0));
-    if let Some(taker) = plan.taker.filter(|_| moved_something) {
-        match give(world, taker, reached.moved, plan.wait_minutes, token) {
-            Ok(next) => {
-                decision.changes.extend(next.changes);
-                decision.effects.extend(next.effects);
-                decision.answer = next.answer;
-            }
-            // What was given stays free; the user sees why the other did not take it.
-            Err(refusal) => return (decision, Some(refusal)),
-        }
-    }
-    (decision, short)
+    let source = if given.generation.is_some() { Source::OtherPartition } else { Source::Free };
+    let wait_minutes = plan.wait_minutes;
+    let request = Request { taker: None, wait_minutes, token, given: Some(given), refusal };
+    ask(world, entry, given.resource, true, source, request)
 }
 
 pub(super) fn set_sharing(

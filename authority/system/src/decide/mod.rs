@@ -3,12 +3,14 @@
 
 mod definition;
 mod dynamic;
+mod dynamic_end;
 mod power;
 mod processor_pool;
 mod runtime;
 mod virtual_io;
 
-pub use dynamic::{DynamicPlan, allocation, finish_dynamic};
+pub use dynamic::{DynamicPlan, allocation, request_of};
+pub use dynamic_end::{finish_dynamic, give_up, keep_what_is, set_back};
 pub use power::{activate, start_by_policy, system_timer};
 pub use runtime::engine_event;
 
@@ -39,8 +41,11 @@ pub struct Moment {
 /// What is done after a decision is recorded. Idempotent.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    /// Power the partition's guest on with its current configuration.
+    /// Power the partition's guest on with its current configuration. The engine admits it before the decision is
+    /// recorded.
     Start(PartitionId),
+    /// Power the guest of a partition that holds its resources on again.
+    StartAgain(PartitionId),
     /// Ask the guest to stop.
     Stop {
         /// Partition.

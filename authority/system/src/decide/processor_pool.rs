@@ -38,11 +38,22 @@ pub(super) fn check_room(
     partition: PartitionId,
     content: &Configuration,
 ) -> Result<(), Refusal> {
+    check_room_beside(world, partition, content, ProcessingUnits(0))
+}
+
+/// As [`check_room`], where the others are about to give `freed` of their units.
+pub(super) fn check_room_beside(
+    world: &World,
+    partition: PartitionId,
+    content: &Configuration,
+    freed: ProcessingUnits,
+) -> Result<(), Refusal> {
     if content.processor_pool == 0 || content.processor_mode == ProcessorMode::Dedicated {
         return Ok(());
     }
     let pool = by_id(world.system(), content.processor_pool)?;
-    check_fit(&pool, used(world, pool.id, Some(partition)).plus(content.desired_units))
+    let others = used(world, pool.id, Some(partition)).minus(freed);
+    check_fit(&pool, others.plus(content.desired_units))
 }
 
 pub(super) fn change_pool(

@@ -107,7 +107,7 @@ fn restarted(entry: &PartitionEntry, moment: Moment) -> Decision {
     let id = entry.partition.id;
     Decision {
         changes: vec![Change::PutRuntime(id, Box::new(runtime))],
-        effects: vec![Effect::Start(id)],
+        effects: vec![Effect::StartAgain(id)],
         ..Decision::default()
     }
 }

@@ -26,6 +26,12 @@ use varan_system::{InitialPartition, Opening, open};
 pub struct FakeEngine {
     pub calls: Mutex<Vec<Call>>,
     pub refuse_start: Mutex<bool>,
+    /// Guests that were admitted and neither powered on nor dismissed.
+    pub admitted: Mutex<Vec<(PartitionUuid, Generation)>>,
+    /// Called with each admission.
+    pub on_admission: Mutex<Option<Box<dyn Fn() + Send>>>,
+    /// What the next requests to guests are answered with instead of being taken.
+    pub refuse_requests: Mutex<Option<EngineError>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -37,24 +43,45 @@ pub enum Call {
     Processors(PartitionUuid, ProcessorAllocation, u64),
 }
 
+impl FakeEngine {
+    fn take(&self, call: Call) -> Result<(), EngineError> {
+        if let Some(error) = &*self.refuse_requests.lock().unwrap() {
+            return Err(error.clone());
+        }
+        self.calls.lock().unwrap().push(call);
+        Ok(())
+    }
+}
+
 impl PartitionEngine for FakeEngine {
-    fn start(&self, specification: GuestSpecification) -> Result<(), EngineError> {
+    fn admit(&self, specification: GuestSpecification) -> Result<(), EngineError> {
         if *self.refuse_start.lock().unwrap() {
             return Err(EngineError::NoRoom("the cap on memory is reached".to_owned()));
         }
-        self.calls.lock().unwrap().push(Call::Start(specification.partition, specification.generation.0));
+        if let Some(hook) = &*self.on_admission.lock().unwrap() {
+            hook();
+        }
+        self.admitted.lock().unwrap().push((specification.partition, specification.generation));
         Ok(())
     }
-    fn stop(&self, partition: PartitionUuid, request: StopRequest, restart: bool) -> Result<(), EngineError> {
-        self.calls.lock().unwrap().push(Call::Stop(partition, request, restart));
+    fn power_on(&self, partition: PartitionUuid, generation: Generation) -> Result<(), EngineError> {
+        let mut admitted = self.admitted.lock().unwrap();
+        let place = admitted.iter().position(|one| *one == (partition, generation));
+        admitted.remove(place.ok_or(EngineError::NotRunning(partition))?);
+        self.calls.lock().unwrap().push(Call::Start(partition, generation.0));
         Ok(())
+    }
+    fn dismiss(&self, partition: PartitionUuid, generation: Generation) {
+        self.admitted.lock().unwrap().retain(|one| *one != (partition, generation));
+    }
+    fn stop(&self, partition: PartitionUuid, request: StopRequest, restart: bool) -> Result<(), EngineError> {
+        self.take(Call::Stop(partition, request, restart))
     }
     fn power_loss(&self) {
         self.calls.lock().unwrap().push(Call::PowerLoss);
     }
     fn set_memory(&self, partition: PartitionUuid, megabytes: u64, token: u64) -> Result<(), EngineError> {
-        self.calls.lock().unwrap().push(Call::Memory(partition, megabytes, token));
-        Ok(())
+        self.take(Call::Memory(partition, megabytes, token))
     }
     fn set_processors(
         &self,
@@ -62,8 +89,7 @@ impl PartitionEngine for FakeEngine {
         processors: ProcessorAllocation,
         token: u64,
     ) -> Result<(), EngineError> {
-        self.calls.lock().unwrap().push(Call::Processors(partition, processors, token));
-        Ok(())
+        self.take(Call::Processors(partition, processors, token))
     }
     fn open_terminal(&self, partition: PartitionUuid) -> Result<Box<dyn GuestTerminal>, EngineError> {
         Err(EngineError::NotRunning(partition))
@@ -294,6 +320,25 @@ impl Bench {
             PowerOnOptions { profile: Some("default_profile".to_owned()), ..PowerOnOptions::default() };
         self.call(SystemRequest::PowerOn { partition: Selector::Name(name.to_owned()), options })
             .expect("powered on");
+    }
+
+    /// From now on nothing can be recorded (`false`), or again.
+    pub fn recording(&self, possible: bool) {
+        let connection = rusqlite::Connection::open(self.directory.join("nvram.db")).unwrap();
+        let (from, to) = if possible { ("hidden", "partition") } else { ("partition", "hidden") };
+        connection.execute_batch(&format!("ALTER TABLE {from} RENAME TO {to}")).unwrap();
+    }
+
+    /// Answers the memory request that the engine got last: the guest has `megabytes`, or what it was asked for.
+    pub fn answer_memory(&mut self, megabytes: Option<u64>, details: &[&str]) {
+        let Call::Memory(partition, asked, token) = self.last_call() else {
+            panic!("{:?}", self.last_call())
+        };
+        let world = self.authority.world();
+        let name = world.by_uuid(partition).expect("a partition").partition.name.clone();
+        let details = details.iter().map(|&line| line.to_owned()).collect();
+        let megabytes = megabytes.unwrap_or(asked);
+        self.event(&name, EngineEventKind::MemorySet { token, megabytes, details });
     }
 
     pub fn last_call(&self) -> Call {

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
 
 use varan_contract::engine::{
-    EngineError, EngineEvents, GuestSpecification, GuestStatistics, GuestTerminal, PartitionEngine,
-    ProcessorAllocation, StopRequest,
+    EngineError, EngineEvents, Generation, GuestSpecification, GuestStatistics, GuestTerminal,
+    PartitionEngine, ProcessorAllocation, StopRequest,
 };
 use varan_environment::{Environment, Monotonic};
 use varan_model::ids::PartitionUuid;
@@ -212,15 +212,27 @@ impl Drop for EmbeddedEngine {
 }
 
 impl PartitionEngine for EmbeddedEngine {
-    fn start(&self, specification: GuestSpecification) -> Result<(), EngineError> {
+    fn admit(&self, specification: GuestSpecification) -> Result<(), EngineError> {
         let (partition, generation) = (specification.partition, specification.generation);
         let mut shard = lock(self.shared.shard(partition));
-        let latest = shard.get(&partition).and_then(|entry| entry.latest);
-        if latest.is_some_and(|latest| latest >= generation) {
+        if let Some(entry) = shard.get(&partition)
+            && (entry.latest >= Some(generation) || entry.admits(generation))
+        {
             return Ok(());
         }
         let slot = self.make_slot(specification)?;
-        let entry = shard.entry(partition).or_default();
+        shard.entry(partition).or_default().admitted = Some(slot);
+        Ok(())
+    }
+
+    fn power_on(&self, partition: PartitionUuid, generation: Generation) -> Result<(), EngineError> {
+        let mut shard = lock(self.shared.shard(partition));
+        let Some(entry) = shard.get_mut(&partition) else { return Err(EngineError::NotRunning(partition)) };
+        if entry.latest >= Some(generation) {
+            return Ok(());
+        }
+        let admitted = entry.admitted.take_if(|slot| slot.generation == generation);
+        let Some(slot) = admitted else { return Err(EngineError::NotRunning(partition)) };
         entry.latest = Some(generation);
         let replaced = entry.slot.replace(Arc::clone(&slot));
         if let Some(replaced) = &replaced
@@ -245,6 +257,16 @@ impl PartitionEngine for EmbeddedEngine {
         }
         self.shared.post(&slot, self.shared.now(), Input::PowerOn);
         Ok(())
+    }
+
+    fn dismiss(&self, partition: PartitionUuid, generation: Generation) {
+        let mut shard = lock(self.shared.shard(partition));
+        if let Some(entry) = shard.get_mut(&partition) {
+            entry.admitted.take_if(|slot| slot.generation == generation);
+            if entry.is_blank() {
+                shard.remove(&partition);
+            }
+        }
     }
 
     fn stop(&self, partition: PartitionUuid, request: StopRequest, restart: bool) -> Result<(), EngineError> {

@@ -35,10 +35,24 @@ const TIMERS_PER_TURN: usize = 64;
 #[derive(Default)]
 pub(super) struct Entry {
     pub(super) slot: Option<Arc<Slot>>,
+    /// A guest that holds what it needs and waits to be powered on.
+    pub(super) admitted: Option<Arc<Slot>>,
     /// Highest generation that was started.
     pub(super) latest: Option<Generation>,
     /// An ended guest whose disk operation may still be under way.
     pub(super) lingering: Option<Arc<Slot>>,
+}
+
+impl Entry {
+    /// Whether that activation waits to be powered on.
+    pub(super) fn admits(&self, generation: Generation) -> bool {
+        self.admitted.as_ref().is_some_and(|slot| slot.generation == generation)
+    }
+
+    /// Whether nothing is known of the partition.
+    pub(super) fn is_blank(&self) -> bool {
+        self.slot.is_none() && self.admitted.is_none() && self.latest.is_none() && self.lingering.is_none()
+    }
 }
 
 #[derive(Default)]
@@ -376,6 +390,7 @@ impl Shared {
             let mut ended = Vec::new();
             lock(shard).retain(|_, entry| {
                 entry.latest = None;
+                entry.admitted = None;
                 if let Some(slot) = entry.slot.take() {
                     if slot.cut_power() {
                         entry.lingering = Some(Arc::clone(&slot));

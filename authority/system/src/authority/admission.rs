@@ -1,0 +1,152 @@
+//! Activations: the engine admits a guest before its activation is recorded, so that what the host cannot do changes
+//! nothing.
+//!
+//! ```text
+//! decided ──> applied ──> admitted ──> recorded ──> powered on
+//!                │ refused    │ not recorded
+//!                v            v
+//!            taken back   dismissed, taken back
+//! ```
+//!
+//! Power that is lost between the admission and the record leaves what was there before: nothing is on disk.
+
+use varan_contract::engine::{EngineError, Generation};
+use varan_model::partition::PartitionEntry;
+
+use super::*;
+
+/// A guest that the engine holds for an activation.
+pub(super) type Admitted = (PartitionUuid, Generation);
+
+impl Authority {
+    /// Applies a decision and has the engine admit what it starts. If that is refused, nothing has changed.
+    pub(super) fn accept(
+        &mut self,
+        mut decision: Decision,
+        dirty: &mut Dirty,
+    ) -> Result<(Decision, bool, Vec<Admitted>), Refusal> {
+        let (before, events) = (self.world.snapshot.clone(), self.events.len());
+        let durable = decision.changes.iter().any(Change::is_recorded);
+        let touched: Vec<PartitionId> = decision.changes.iter().filter_map(Change::partition).collect();
+        let mut own = Dirty::default();
+        self.apply(std::mem::take(&mut decision.changes), &mut own);
+        let admitted = self.admit(&decision.effects).inspect_err(|_| {
+            self.world.take_back(&before, &touched);
+            self.events.truncate(events);
+        })?;
+        for effect in &decision.effects {
+            if let Effect::Reserve(usage, true) = effect {
+                self.world.reserve(*usage, false);
+            }
+        }
+        dirty.merge(&own);
+        Ok((decision, durable, admitted))
+    }
+
+    fn admit(&mut self, effects: &[Effect]) -> Result<Vec<Admitted>, Refusal> {
+        let mut admitted = Vec::new();
+        for effect in effects {
+            let Effect::Start(id) = effect else { continue };
+            let Some(entry) = self.world.snapshot.partitions.get(id.0).cloned() else { continue };
+            if let Err(refusal) = self.admit_guest(&entry) {
+                self.dismiss(&admitted);
+                return Err(refusal);
+            }
+            admitted.push((entry.partition.uuid, Generation(entry.runtime.generation)));
+        }
+        Ok(admitted)
+    }
+
+    fn admit_guest(&self, entry: &PartitionEntry) -> Result<(), Refusal> {
+        let refused = |error: &dyn std::fmt::Display| Refusal::new(MessageKey::HostRefused).with(error);
+        let specification =
+            specification(&self.world, entry, &self.guests).map_err(|error| refused(&error))?;
+        self.engine.admit(specification).map_err(|error| refused(&error))
+    }
+
+    pub(super) fn dismiss(&self, admitted: &[Admitted]) {
+        for (partition, generation) in admitted {
+            self.engine.dismiss(*partition, *generation);
+        }
+    }
+
+    pub(super) fn power_on(&mut self, id: PartitionId) {
+        let Some(entry) = self.world.snapshot.partitions.get(id.0) else { return };
+        let (partition, generation) = (entry.partition.uuid, Generation(entry.runtime.generation));
+        if let Err(EngineError::NotRunning(_)) = self.engine.power_on(partition, generation) {
+            self.guest_is_gone(partition);
+        }
+    }
+
+    /// A guest that rebooted is powered on again. Where the host has no room any more, the partition is off.
+    pub(super) fn start_again(&mut self, id: PartitionId) {
+        let Some(entry) = self.world.snapshot.partitions.get(id.0).cloned() else { return };
+        match self.admit_guest(&entry) {
+            Ok(()) => self.power_on(id),
+            Err(refusal) => {
+                for reply in self.stop_waiters.remove(&entry.partition.uuid).unwrap_or_default() {
+                    let _ = reply.try_send(Err(refusal.clone().into()));
+                }
+                self.guest_is_gone(entry.partition.uuid);
+            }
+        }
+    }
+
+    /// Starts partitions that nobody waits for; those that cannot start show the state Error.
+    pub(super) fn start_each(&mut self, ids: &[PartitionId]) {
+        let before = self.world.snapshot.clone();
+        let (mut all, mut started) = (Dirty::default(), Vec::new());
+        for &id in ids {
+            let Some(entry) = self.world.snapshot.partitions.get(id.0).cloned() else { continue };
+            let moment = self.moment();
+            let decided = self.activation_by_policy(&entry, moment);
+            match decided.and_then(|decision| self.accept(decision, &mut all)) {
+                Ok((decision, _, admitted)) => started.push((id, decision, admitted)),
+                Err(refusal) => self.cannot_start(id, &refusal),
+            }
+        }
+        // One transaction for all of them.
+        match self.record(&all, &[]) {
+            Ok(()) => {
+                self.publish();
+                for (_, decision, _) in started {
+                    self.act(decision.effects);
+                }
+            }
+            Err(refusal) => {
+                let ids: Vec<PartitionId> = started.iter().map(|(id, ..)| *id).collect();
+                self.world.take_back(&before, &ids);
+                for (id, _, admitted) in started {
+                    self.dismiss(&admitted);
+                    self.cannot_start(id, &refusal);
+                }
+            }
+        }
+        self.publish();
+    }
+
+    fn activation_by_policy(&self, entry: &PartitionEntry, moment: Moment) -> Result<Decision, Refusal> {
+        let profile = match &entry.partition.current {
+            Some(_) => None,
+            None => entry.partition.profile(&entry.partition.default_profile).cloned(),
+        };
+        let named = profile.as_ref().map(|profile| (profile.name.as_str(), &profile.configuration));
+        let mut decision = decide::activate(&self.world, entry, named, moment)?;
+        for change in &mut decision.changes {
+            if let Change::PutPartition(partition) = change {
+                // What made it start is kept, whatever the profile of its first activation says.
+                partition.settings.auto_start = entry.partition.settings.auto_start;
+            }
+        }
+        Ok(decision)
+    }
+
+    fn cannot_start(&mut self, id: PartitionId, refusal: &Refusal) {
+        let Some(entry) = self.world.snapshot.partitions.get(id.0) else { return };
+        let mut runtime = (*entry.runtime).clone();
+        runtime.state = PartitionState::Error;
+        let seconds = self.environment.wall_clock().seconds();
+        runtime.reference_codes.post(seconds, refusal.key.message().code.to_owned());
+        self.apply(vec![Change::PutRuntime(id, Box::new(runtime))], &mut Dirty::default());
+    }
+}
