@@ -10,7 +10,7 @@ use varan_model::ids::{MachineIdentity, PartitionUuid, SystemUuid};
 use varan_model::rules::addresses::machine_bits;
 use varan_model::site::{ManagedSystemDescription, PowerOnSide, Site};
 use varan_model::system::{SystemSettings, SystemState};
-use varan_partition_engine::{EmbeddedEngine, EngineOptions, FileBootDisk, Workers};
+use varan_partition_engine::{EmbeddedEngine, EngineOptions, FileBootDisk, FrameArena, Workers};
 use varan_system::guest::{BootDisks, GuestSettings, ManagementNetwork};
 use varan_system::{InitialPartition, Opening, SystemHandle};
 
@@ -128,7 +128,15 @@ fn first_settings(system: &ManagedSystemDescription, hardware: &Hardware) -> Sys
     settings
 }
 
-/// Opens one system and starts its authority and engine.
+/// Real memory for guests: `bytes` for all engines of this process together.
+///
+/// # Errors
+/// A text for the person.
+pub fn guest_memory(bytes: u64) -> Result<FrameArena, String> {
+    FrameArena::new(bytes).map_err(|error| format!("{error}; give less with --guest-memory"))
+}
+
+/// Opens one system and starts its authority and engine, whose guests take their memory from `guest_memory`.
 ///
 /// # Errors
 /// A text for the person.
@@ -137,7 +145,7 @@ pub fn start(
     index: usize,
     layout: &Layout,
     environment: &Arc<dyn Environment>,
-    guest_memory: u64,
+    guest_memory: &FrameArena,
 ) -> Result<Arc<SystemHandle>, String> {
     let system = &site.managed_systems[index];
     let hardware = Arc::new(hardware(system));
@@ -170,14 +178,12 @@ pub fn start(
     };
     let options = EngineOptions {
         time_scale: site.time_scale,
-        memory_limit_bytes: guest_memory / site.managed_systems.len().max(1) as u64,
         // The frames of one process share its cores; one worker each keeps the number of threads small.
         workers: Workers::Threads(std::num::NonZeroUsize::MIN),
     };
     let make_engine = |inbox: Arc<varan_system::inbox::Inbox>| -> std::io::Result<Arc<dyn PartitionEngine>> {
-        let engine =
-            EmbeddedEngine::new(options, environment.clone(), inbox).map_err(std::io::Error::other)?;
-        Ok(Arc::new(engine))
+        let engine = EmbeddedEngine::new(options, guest_memory.clone(), environment.clone(), inbox);
+        Ok(Arc::new(engine.map_err(std::io::Error::other)?))
     };
     let handle = varan_system::start(opened, make_engine, guests, environment.clone(), site.time_scale);
     handle.map(Arc::new).map_err(|error| format!("managed system {}: {error}", system.name))

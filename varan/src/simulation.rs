@@ -22,7 +22,7 @@ use varan_model::partition::Partition;
 use varan_model::record::parse_record;
 use varan_model::site::Site;
 use varan_model::system::SystemSettings;
-use varan_partition_engine::{EmbeddedEngine, EngineOptions, MemoryBootDisk, Workers};
+use varan_partition_engine::{EmbeddedEngine, EngineOptions, FrameArena, MemoryBootDisk, Workers};
 use varan_simulator::{Randomness, VirtualClock};
 use varan_system::authority::{Authority, Parts};
 use varan_system::guest::{BootDisks, GuestSettings, ManagementNetwork};
@@ -95,10 +95,10 @@ impl World<'_> {
         };
         let opened = open(opening).map_err(|error| error.to_string())?;
         let inbox = Arc::new(Inbox::default());
-        let options =
-            EngineOptions { time_scale: 1.0, memory_limit_bytes: GUEST_MEMORY, workers: Workers::Stepped };
+        let options = EngineOptions { time_scale: 1.0, workers: Workers::Stepped };
+        let arena = FrameArena::new(GUEST_MEMORY).map_err(|error| error.to_string())?;
         let environment: Arc<dyn Environment> = self.environment.clone();
-        let engine = EmbeddedEngine::new(options, environment.clone(), inbox.clone());
+        let engine = EmbeddedEngine::new(options, arena, environment.clone(), inbox.clone());
         let engine = Arc::new(engine.map_err(|error| error.to_string())?);
         let mut authority = Authority::new(Parts {
             published: Arc::new(varan_system::published(&opened.world)),

@@ -17,7 +17,8 @@ use crate::home::Home;
 /// Release assumed where a site file's text is none that the platform knows; the default of the site file.
 const RELEASE_DEFAULT: Release = Release(8, 8, 6, 0);
 
-/// Starts every managed system of a site in this process, all at the same time.
+/// Starts every managed system of a site in this process, all at the same time. Their guests have `guest_memory` bytes of
+/// real memory together.
 ///
 /// # Errors
 /// What is wrong with the first system that cannot be started, in the order of the site file.
@@ -28,8 +29,9 @@ pub fn start_frames(
     guest_memory: u64,
 ) -> Result<Vec<Arc<SystemHandle>>, String> {
     frame::check_site(site)?;
+    let arena = &frame::guest_memory(guest_memory)?;
     std::thread::scope(|scope| {
-        let start = |index| scope.spawn(move || frame::start(site, index, layout, environment, guest_memory));
+        let start = |index| scope.spawn(move || frame::start(site, index, layout, environment, arena));
         let threads: Vec<_> = (0..site.managed_systems.len()).map(start).collect();
         let results = threads.into_iter().map(|thread| match thread.join() {
             Ok(result) => result,

@@ -216,7 +216,10 @@ pub fn frame_process(options: &Up, system: &str) -> Result<(), String> {
     let index = index.ok_or_else(|| format!("the site has no managed system {system}"))?;
     let layout = Layout::new(&options.data);
     let environment: Arc<dyn Environment> = Arc::new(RealEnvironment::new());
-    let handle = crate::frame::start(&site, index, &layout, &environment, options.guest_memory)?;
+    // Processes share no memory: each frame has its part of the site's.
+    let share = options.guest_memory / site.managed_systems.len().max(1) as u64;
+    let arena = crate::frame::guest_memory(share)?;
+    let handle = crate::frame::start(&site, index, &layout, &environment, &arena)?;
     remote::serve(&handle, &layout.sockets(), system, &environment, None)
         .map_err(|error| error.to_string())?;
     serve_until_told(|| handle.stop())

@@ -81,12 +81,19 @@ fn files_stay_under_a_thousand_lines() {
     }
 }
 
+/// The only modules with unsafe code. Each says in its first lines why.
+const UNSAFE_MODULES: [&str; 1] = ["engine/partition/src/memory/host.rs"];
+
 #[test]
-fn unsafe_code_is_denied_everywhere() {
+fn unsafe_code_is_denied_everywhere_else() {
     let manifest = manifest(&root().join("Cargo.toml"));
     assert_eq!(manifest["workspace"]["lints"]["rust"]["unsafe_code"].as_str(), Some("deny"));
     for (path, text) in sources() {
         let word = concat!("allow(", "unsafe_code");
+        if UNSAFE_MODULES.iter().any(|module| path.ends_with(module)) {
+            assert!(text.starts_with("//!") && text.contains("unsafe code, because"), "{}", path.display());
+            continue;
+        }
         assert!(!text.contains(word), "{} allows unsafe code without being named here", path.display());
     }
     for member in members() {

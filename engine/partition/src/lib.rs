@@ -14,6 +14,7 @@ pub mod memory;
 
 pub use disk::{FileBootDisk, MemoryBootDisk};
 pub use engine::{EmbeddedEngine, EngineOptions, ResidentReport, Workers};
+pub use memory::FrameArena;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use common::{Recorder, World, disk, processors, reports, specification, states};
+use common::{Recorder, World, arena, disk, processors, reports, specification, states};
 use varan_contract::engine::{
     BootDisk, EngineEvent, EngineEventKind, EngineEvents, Generation, GuestState, PartitionEngine,
     Personality, ProcessorAllocation, StopRequest,
@@ -300,9 +300,10 @@ impl Waiter {
 #[test]
 fn threads_run_many_guests_with_their_events_in_order() {
     let waiter = Arc::new(Waiter::default());
-    let options = EngineOptions { time_scale: 10_000.0, workers: Workers::Cores, ..EngineOptions::default() };
+    let options = EngineOptions { time_scale: 10_000.0, workers: Workers::Cores };
     let engine =
-        EmbeddedEngine::new(options, Arc::new(RealEnvironment::new()), waiter.clone()).expect("threads");
+        EmbeddedEngine::new(options, arena(1 << 30), Arc::new(RealEnvironment::new()), waiter.clone())
+            .expect("threads");
     for number in 1..=300 {
         engine.start(specification(number, Personality::Aix, Some(disk()))).expect("room");
     }
@@ -379,9 +380,10 @@ fn a_hanging_disk_stops_neither_a_power_off_nor_lets_two_activations_write() {
         changed: Condvar::new(),
     });
     let waiter = Arc::new(Waiter::default());
-    let options = EngineOptions { time_scale: 10_000.0, workers: Workers::Cores, ..EngineOptions::default() };
+    let options = EngineOptions { time_scale: 10_000.0, workers: Workers::Cores };
     let engine =
-        EmbeddedEngine::new(options, Arc::new(RealEnvironment::new()), waiter.clone()).expect("threads");
+        EmbeddedEngine::new(options, arena(1 << 30), Arc::new(RealEnvironment::new()), waiter.clone())
+            .expect("threads");
     let mut aix = specification(5, Personality::Aix, Some(gated.clone()));
     engine.start(aix.clone()).expect("room");
     let mut gate = gated.gate.lock().expect("no panic");

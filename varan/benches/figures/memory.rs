@@ -15,7 +15,7 @@ use varan_model::ids::PartitionUuid;
 use varan_model::partition::{PartitionState, RmcState};
 use varan_model::site::Site;
 use varan_model::system::SystemSettings;
-use varan_partition_engine::{EmbeddedEngine, EngineOptions, FileBootDisk, Workers};
+use varan_partition_engine::{EmbeddedEngine, EngineOptions, FileBootDisk, FrameArena, Workers};
 use varan_system::guest::{BootDisks, GuestSettings, ManagementNetwork};
 use varan_system::inbox::Inbox;
 use varan_system::{InitialPartition, Opening, SystemHandle};
@@ -66,6 +66,7 @@ fn start_frame(
     index: usize,
     layout: &Layout,
     environment: &Arc<dyn Environment>,
+    arena: &FrameArena,
 ) -> (Arc<SystemHandle>, Arc<EmbeddedEngine>) {
     let system = &site.managed_systems[index];
     let hardware = Arc::new(varan::frame::hardware(system));
@@ -92,15 +93,12 @@ fn start_frame(
             system_index: u16::try_from(index).expect("few frames"),
         }),
     };
-    let options = EngineOptions {
-        time_scale: site.time_scale,
-        memory_limit_bytes: GUEST_MEMORY_DEFAULT / FRAMES as u64,
-        workers: Workers::Threads(std::num::NonZeroUsize::MIN),
-    };
+    let options =
+        EngineOptions { time_scale: site.time_scale, workers: Workers::Threads(std::num::NonZeroUsize::MIN) };
     let mut kept = None;
     let make_engine = |inbox: Arc<Inbox>| -> std::io::Result<Arc<dyn PartitionEngine>> {
-        let engine =
-            EmbeddedEngine::new(options, environment.clone(), inbox).map_err(std::io::Error::other)?;
+        let engine = EmbeddedEngine::new(options, arena.clone(), environment.clone(), inbox)
+            .map_err(std::io::Error::other)?;
         let engine = Arc::new(engine);
         kept = Some(engine.clone());
         Ok(engine)
@@ -130,9 +128,10 @@ fn idle(frame: &SystemHandle, engine: &EmbeddedEngine) -> bool {
 pub fn child(partitions: usize, directory: &Path, environment: &Arc<dyn Environment>) {
     let site = measured::parse(&measured::site_text(partitions, TIME_SCALE, None));
     let layout = Layout::new(directory);
+    let arena = FrameArena::new(GUEST_MEMORY_DEFAULT).expect("address space");
     let empty = resident();
     let (frames, engines): (Vec<_>, Vec<_>) =
-        (0..FRAMES).map(|index| start_frame(&site, index, &layout, environment)).unzip();
+        (0..FRAMES).map(|index| start_frame(&site, index, &layout, environment, &arena)).unzip();
     let links: Vec<Arc<dyn SystemLink>> =
         frames.iter().map(|frame| frame.clone() as Arc<dyn SystemLink>).collect();
     let console = measured::console(&site, &layout, environment, &links);

@@ -45,16 +45,14 @@ pub enum Workers {
 pub struct EngineOptions {
     /// Real durations (boot phases, shutdown, DLPAR) are divided by this; less than 1 counts as 1.
     pub time_scale: f64,
-    /// Most bytes of guest memory that may be backed by real pages, site-wide.
-    pub memory_limit_bytes: u64,
     /// Who runs the guests.
     pub workers: Workers,
 }
 
 impl Default for EngineOptions {
-    /// Real time, 1 GiB of guest memory, a worker per core.
+    /// Real time, a worker per core.
     fn default() -> Self {
-        Self { time_scale: 1.0, memory_limit_bytes: 1 << 30, workers: Workers::Cores }
+        Self { time_scale: 1.0, workers: Workers::Cores }
     }
 }
 
@@ -91,16 +89,16 @@ pub struct EmbeddedEngine {
 }
 
 impl EmbeddedEngine {
-    /// An engine without guests.
+    /// An engine without guests, whose guests take their memory from `arena`; several engines may share one.
     ///
     /// # Errors
     /// [`EngineError::NoRoom`] when the host gives no thread.
     pub fn new(
         options: EngineOptions,
+        arena: FrameArena,
         environment: Arc<dyn Environment>,
         events: Arc<dyn EngineEvents>,
     ) -> Result<Self, EngineError> {
-        let arena = FrameArena::new(options.memory_limit_bytes);
         let shared = Arc::new(Shared::new(environment, events, arena));
         let engine =
             Self { shared, time_scale: options.time_scale.max(1.0), threads: Mutex::new(Vec::new()) };
@@ -156,7 +154,7 @@ impl EmbeddedEngine {
         report
     }
 
-    /// What the arena of page frames holds.
+    /// What the arena of page frames holds, for all engines that share it.
     #[must_use]
     pub fn arena_usage(&self) -> ArenaUsage {
         self.shared.arena.usage()

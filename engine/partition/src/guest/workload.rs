@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn every_wrong_page_is_found() {
-        let mut memory = GuestMemory::new(FrameArena::new(1 << 30), 256 << 20);
+        let mut memory = GuestMemory::new(FrameArena::new(1 << 30).expect("address space"), 256 << 20);
         let mut workload = Workload::start(Monotonic::default(), 7, 50, 300);
         for _ in 0..4 {
             workload.tick(Monotonic::default(), &mut memory);
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_full_site_stalls_the_workload_and_loses_nothing() {
-        let arena = FrameArena::new(10 * PAGE_BYTES as u64);
+        let arena = FrameArena::new(10 * PAGE_BYTES as u64).expect("address space");
         let mut memory = GuestMemory::new(arena, 256 << 20);
         let mut workload = Workload::start(Monotonic::default(), 7, 50, 1_000);
         workload.tick(Monotonic::default(), &mut memory);

@@ -1,26 +1,39 @@
-//! The arena of page frames: memory taken from the host in slabs, handed out as frames of 4 KiB.
+//! The arena of page frames: memory of the host, handed out as frames of 4 KiB, and given back to the host when it is
+//! no longer used.
 //!
-//! A frame has one owner at a time. Its words are atomics, so that a slab can be shared by the frames of many
-//! guests without a lock on the way to the bytes and without unsafe code; relaxed loads and stores of aligned
-//! words are plain moves on the hosts that matter.
+//! A frame has one owner at a time. Its words are atomics, so that the mapping can be shared by the frames of many
+//! guests without a lock on the way to the bytes; relaxed loads and stores of aligned words are plain moves on the
+//! hosts that matter.
+//!
+//! ```text
+//! untouched ──allocate──> used ──drop──> stale ──allocate──> used
+//!     ^                                    │
+//!     └──────── given back to the host ────┘     (some of a slab, and more than the spare in the arena)
+//! ```
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 
 use thiserror::Error;
 
+use super::host::HostMemory;
 use crate::lock;
 
 /// Bytes of a page and of a page frame.
 pub const PAGE_BYTES: usize = 4096;
 
 const WORD_BYTES: usize = 8;
-const WORDS: usize = PAGE_BYTES / WORD_BYTES;
+pub(super) const WORDS: usize = PAGE_BYTES / WORD_BYTES;
 
-/// Frames of one slab: 256 KiB, large enough to spare the host's allocator, small enough that a slab held by
-/// one last frame wastes little. It equals the bits of the free mask.
+/// Frames of one slab, the unit of book-keeping: one bit of a mask each.
 const SLAB_FRAMES: u32 = u64::BITS;
+
+/// Stale frames that the arena keeps, so that a guest at the edge does not take and return a page in turns.
+const SPARE_FRAMES: u64 = 64;
+
+/// Stale frames of one slab from which on they are given back: fewer calls of the host for a guest that goes.
+const RELEASE_FRAMES: u32 = 8;
 
 /// The arena's limit is reached: no frame can be handed out until one comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -30,35 +43,38 @@ pub struct OutOfFrames {
     pub limit_bytes: u64,
 }
 
-#[repr(align(4096))]
-struct Frame([AtomicU64; WORDS]);
-
-struct Slab {
-    number: u32,
-    arena: Weak<Shared>,
-    frames: Box<[Frame]>,
+/// The host has no address space for an arena of that size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the host cannot set aside {limit_bytes} bytes for guest memory")]
+pub struct ArenaTooLarge {
+    /// The limit in bytes.
+    pub limit_bytes: u64,
 }
 
-struct Entry {
-    slab: Arc<Slab>,
-    /// One bit per free frame.
+#[derive(Clone, Copy)]
+struct Slab {
+    /// One bit per frame without an owner.
     free: u64,
+    /// One bit per frame that the host may back: it was used since it was last given back.
+    touched: u64,
 }
 
 #[derive(Default)]
 struct State {
-    slabs: Vec<Option<Entry>>,
-    vacant_numbers: Vec<u32>,
-    /// Slabs with at least one free frame. The lowest is used first, so that high slabs drain and go back.
+    /// Slabs up to the highest one that was ever used.
+    slabs: Vec<Slab>,
+    /// Slabs with at least one free frame. The lowest is used first, so that high slabs drain.
     with_free: BTreeSet<u32>,
     used_frames: u64,
-    slab_count: u64,
-    free_frames: u64,
+    touched_frames: u64,
 }
 
 struct Shared {
+    memory: HostMemory,
     state: Mutex<State>,
     limit_frames: u64,
+    /// Frames of one page of the host.
+    host_page_frames: u32,
 }
 
 /// What an arena holds.
@@ -66,13 +82,13 @@ struct Shared {
 pub struct ArenaUsage {
     /// Bytes of frames that guests own.
     pub used_bytes: u64,
-    /// Bytes taken from the host, used or not.
+    /// Bytes that the host may have to back: used now, or used before and not given back yet.
     pub reserved_bytes: u64,
-    /// The site's limit on `used_bytes`.
+    /// The limit on `used_bytes`.
     pub limit_bytes: u64,
 }
 
-/// The process-wide source of page frames. Clones share it.
+/// The process-wide source of page frames. Clones share it: the frames of one site have one limit together.
 #[derive(Clone)]
 pub struct FrameArena {
     shared: Arc<Shared>,
@@ -80,10 +96,23 @@ pub struct FrameArena {
 
 impl FrameArena {
     /// An empty arena that hands out at most `limit_bytes`, rounded down to whole frames.
-    #[must_use]
-    pub fn new(limit_bytes: u64) -> Self {
-        let limit_frames = limit_bytes / PAGE_BYTES as u64;
-        Self { shared: Arc::new(Shared { state: Mutex::default(), limit_frames }) }
+    ///
+    /// # Errors
+    /// [`ArenaTooLarge`] when the host has no address space for it.
+    pub fn new(limit_bytes: u64) -> Result<Self, ArenaTooLarge> {
+        let too_large = ArenaTooLarge { limit_bytes };
+        let limit_frames = u32::try_from(limit_bytes / PAGE_BYTES as u64).map_err(|_| too_large)?;
+        let frames = limit_frames.checked_next_multiple_of(SLAB_FRAMES).ok_or(too_large)?;
+        let memory = HostMemory::map(frames as usize).map_err(|_| too_large)?;
+        let host_page_frames = (rustix::param::page_size() / PAGE_BYTES).clamp(1, SLAB_FRAMES as usize);
+        Ok(Self {
+            shared: Arc::new(Shared {
+                memory,
+                state: Mutex::default(),
+                limit_frames: limit_frames.into(),
+                host_page_frames: u32::try_from(host_page_frames).unwrap_or(1),
+            }),
+        })
     }
 
     /// Hands out a frame of zeros.
@@ -91,34 +120,34 @@ impl FrameArena {
     /// # Errors
     /// [`OutOfFrames`] when the limit is reached.
     pub fn allocate(&self) -> Result<PageFrame, OutOfFrames> {
-        let (slab, index) = self.take_free_frame()?;
-        let frame = PageFrame { slab, index };
-        // A reused frame holds its last owner's bytes. No other owner exists, so this needs no lock.
-        frame.clear();
+        let (index, stale) = self.take_free_frame()?;
+        let frame = PageFrame { shared: Arc::clone(&self.shared), index };
+        if stale {
+            // A reused frame holds its last owner's bytes. No other owner exists, so this needs no lock.
+            frame.clear();
+        }
         Ok(frame)
     }
 
-    fn take_free_frame(&self) -> Result<(Arc<Slab>, u32), OutOfFrames> {
+    /// A frame's number, and whether it holds what its last owner wrote.
+    fn take_free_frame(&self) -> Result<(u32, bool), OutOfFrames> {
         let mut state = lock(&self.shared.state);
         if state.used_frames >= self.shared.limit_frames {
             return Err(OutOfFrames { limit_bytes: self.shared.limit_frames * PAGE_BYTES as u64 });
         }
-        let number = match state.with_free.first() {
-            Some(number) => *number,
-            None => add_slab(&mut state, Arc::downgrade(&self.shared)),
-        };
-        let Some(Some(entry)) = state.slabs.get_mut(number as usize) else {
-            unreachable!("the free set names existing slabs only");
-        };
-        let index = entry.free.trailing_zeros();
-        entry.free &= !(1 << index);
-        let (slab, exhausted) = (Arc::clone(&entry.slab), entry.free == 0);
-        if exhausted {
+        let number = state.with_free.first().copied().unwrap_or_else(|| state.add_slab());
+        let slab = &mut state.slabs[number as usize];
+        // What the host backs already comes first.
+        let stale = slab.free & slab.touched;
+        let place = if stale == 0 { slab.free } else { stale }.trailing_zeros();
+        slab.free &= !(1 << place);
+        slab.touched |= 1 << place;
+        if slab.free == 0 {
             state.with_free.remove(&number);
         }
         state.used_frames += 1;
-        state.free_frames -= 1;
-        Ok((slab, index))
+        state.touched_frames += u64::from(stale == 0);
+        Ok((number * SLAB_FRAMES + place, stale != 0))
     }
 
     /// What is in use now.
@@ -127,57 +156,87 @@ impl FrameArena {
         let state = lock(&self.shared.state);
         ArenaUsage {
             used_bytes: state.used_frames * PAGE_BYTES as u64,
-            reserved_bytes: state.slab_count * u64::from(SLAB_FRAMES) * PAGE_BYTES as u64,
+            reserved_bytes: state.touched_frames * PAGE_BYTES as u64,
             limit_bytes: self.shared.limit_frames * PAGE_BYTES as u64,
         }
     }
 }
 
-fn add_slab(state: &mut State, arena: Weak<Shared>) -> u32 {
-    let number = state.vacant_numbers.pop().unwrap_or_else(|| {
-        state.slabs.push(None);
-        u32::try_from(state.slabs.len() - 1).expect("a site has fewer than 2^32 slabs")
-    });
-    let frames = (0..SLAB_FRAMES).map(|_| Frame([const { AtomicU64::new(0) }; WORDS])).collect();
-    let slab = Arc::new(Slab { number, arena, frames });
-    state.slabs[number as usize] = Some(Entry { slab, free: u64::MAX });
-    state.with_free.insert(number);
-    state.slab_count += 1;
-    state.free_frames += u64::from(SLAB_FRAMES);
-    number
+impl State {
+    /// The limit is below the mapping's end, so there is room as long as a frame may be handed out.
+    fn add_slab(&mut self) -> u32 {
+        let number = u32::try_from(self.slabs.len()).unwrap_or(u32::MAX);
+        self.slabs.push(Slab { free: u64::MAX, touched: 0 });
+        self.with_free.insert(number);
+        number
+    }
 }
 
 impl Shared {
-    fn release(&self, number: u32, index: u32) {
+    fn release(&self, index: u32) {
+        let (number, place) = (index / SLAB_FRAMES, index % SLAB_FRAMES);
         let mut state = lock(&self.state);
-        let Some(Some(entry)) = state.slabs.get_mut(number as usize) else {
-            return;
-        };
-        entry.free |= 1 << index;
-        let empty = entry.free == u64::MAX;
+        let slab = &mut state.slabs[number as usize];
+        slab.free |= 1 << place;
+        let (stale, unused) = (slab.free & slab.touched, slab.free == u64::MAX);
         state.with_free.insert(number);
         state.used_frames -= 1;
-        state.free_frames += 1;
-        // One spare slab stays, so that a guest at the edge does not take and return a slab per page.
-        if empty && state.free_frames >= 2 * u64::from(SLAB_FRAMES) {
-            state.with_free.remove(&number);
-            state.slabs[number as usize] = None;
-            state.vacant_numbers.push(number);
-            state.slab_count -= 1;
-            state.free_frames -= u64::from(SLAB_FRAMES);
+        let spare = state.touched_frames - state.used_frames;
+        if spare > SPARE_FRAMES && (unused || stale.count_ones() >= RELEASE_FRAMES) {
+            self.give_back(&mut state, number);
         }
     }
+
+    /// Gives the stale frames of a slab back to the host, as far as they are whole pages of its own.
+    fn give_back(&self, state: &mut State, number: u32) {
+        let slab = &mut state.slabs[number as usize];
+        let mut run_start = 0;
+        let mut given = 0;
+        let releasable = whole_pages(slab.free, self.host_page_frames);
+        while run_start < SLAB_FRAMES {
+            if slab.free & slab.touched & releasable & (1 << run_start) == 0 {
+                run_start += 1;
+                continue;
+            }
+            // Untouched frames within a run cost nothing more; what follows the last stale one is left out.
+            let length = (releasable >> run_start).trailing_ones();
+            let run = mask(run_start, length);
+            let first = (number * SLAB_FRAMES + run_start) as usize;
+            if self.memory.release(first..first + length as usize) {
+                given += u64::from((slab.touched & run).count_ones());
+                slab.touched &= !run;
+            }
+            run_start += length;
+        }
+        state.touched_frames -= given;
+    }
+}
+
+fn mask(start: u32, length: u32) -> u64 {
+    if length >= u64::BITS { u64::MAX } else { ((1 << length) - 1) << start }
+}
+
+/// The frames of `free` whose whole page of the host is free.
+fn whole_pages(free: u64, host_page_frames: u32) -> u64 {
+    let mut whole = 0;
+    for start in (0..u64::BITS).step_by(host_page_frames as usize) {
+        let page = mask(start, host_page_frames);
+        if free & page == page {
+            whole |= page;
+        }
+    }
+    whole
 }
 
 /// One frame of 4 KiB, owned by whoever holds this. Dropping it gives it back to its arena.
 pub struct PageFrame {
-    slab: Arc<Slab>,
+    shared: Arc<Shared>,
     index: u32,
 }
 
 impl PageFrame {
     fn words(&self) -> &[AtomicU64; WORDS] {
-        &self.slab.frames[self.index as usize].0
+        self.shared.memory.frame(self.index as usize)
     }
 
     fn clear(&self) {
@@ -246,19 +305,23 @@ impl PageFrame {
 
 impl Drop for PageFrame {
     fn drop(&mut self) {
-        if let Some(arena) = self.slab.arena.upgrade() {
-            arena.release(self.slab.number, self.index);
-        }
+        self.shared.release(self.index);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt;
+
     use super::*;
+
+    fn arena(pages: u64) -> FrameArena {
+        FrameArena::new(pages * PAGE_BYTES as u64).expect("address space")
+    }
 
     #[test]
     fn reads_and_writes_at_every_alignment_match_a_byte_array() {
-        let arena = FrameArena::new(PAGE_BYTES as u64);
+        let arena = arena(1);
         let mut frame = arena.allocate().expect("room");
         let mut model = [0_u8; PAGE_BYTES];
         let mut state = 1;
@@ -278,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_reused_frame_is_zero_and_the_limit_holds() {
-        let arena = FrameArena::new(2 * PAGE_BYTES as u64);
+        let arena = arena(2);
         let mut first = arena.allocate().expect("room");
         first.write(0, &[7; PAGE_BYTES]);
         let _second = arena.allocate().expect("room");
@@ -290,22 +353,117 @@ mod tests {
         assert_eq!(bytes, [0; PAGE_BYTES]);
     }
 
+    /// Pages of the arena's mapping that the host backs, by the host's own account.
+    fn backed_by_host(arena: &FrameArena) -> Option<u64> {
+        let page = rustix::param::page_size();
+        let map = std::fs::File::open("/proc/self/pagemap").ok()?;
+        let frames = lock(&arena.shared.state).slabs.len() * SLAB_FRAMES as usize;
+        let mut entries = vec![0; frames * PAGE_BYTES / page * 8];
+        map.read_exact_at(&mut entries, (arena.shared.memory.address() / page * 8) as u64).ok()?;
+        // Bit 63: in memory; bit 62: swapped out.
+        let backed = entries.chunks_exact(8).filter(|entry| entry[7] & 0xC0 != 0).count();
+        Some((backed * page) as u64)
+    }
+
+    fn fill(frame: &mut PageFrame) {
+        frame.write(0, &[0x5A; PAGE_BYTES]);
+    }
+
     #[test]
-    fn empty_slabs_go_back_to_the_host() {
-        let arena = FrameArena::new(1 << 30);
-        let frames: Vec<_> = (0..10 * SLAB_FRAMES).map(|_| arena.allocate().expect("room")).collect();
-        let slab_bytes = u64::from(SLAB_FRAMES) * PAGE_BYTES as u64;
-        assert_eq!(arena.usage().reserved_bytes, 10 * slab_bytes);
-        drop(frames);
-        assert_eq!(
-            arena.usage(),
-            ArenaUsage { used_bytes: 0, reserved_bytes: slab_bytes, limit_bytes: 1 << 30 }
-        );
+    fn what_a_guest_leaves_goes_back_to_the_host_even_if_its_pages_lay_among_others() {
+        let arena = arena(1 << 20);
+        let mut kept = Vec::new();
+        let mut left = Vec::new();
+        for number in 0..6_400 {
+            let mut frame = arena.allocate().expect("room");
+            fill(&mut frame);
+            if number % 4 == 0 { kept.push(frame) } else { left.push(frame) }
+        }
+        let pages = |count: u64| count * PAGE_BYTES as u64;
+        let usage = |used, reserved| ArenaUsage {
+            used_bytes: pages(used),
+            reserved_bytes: pages(reserved),
+            limit_bytes: pages(1 << 20),
+        };
+        assert_eq!(arena.usage(), usage(6_400, 6_400));
+        drop(left);
+        let ArenaUsage { used_bytes, reserved_bytes, .. } = arena.usage();
+        assert_eq!(used_bytes, pages(1_600));
+        // At most a few stale frames for each of 100 slabs, and the spare.
+        let most = pages(1_600 + 100 * u64::from(RELEASE_FRAMES) + SPARE_FRAMES);
+        assert!(reserved_bytes <= most, "{reserved_bytes} bytes for {used_bytes}");
+        match backed_by_host(&arena) {
+            Some(backed) if rustix::param::page_size() == PAGE_BYTES => assert_eq!(backed, reserved_bytes),
+            _ => println!("SKIP: the host does not tell what it backs"),
+        }
+        for frame in &kept {
+            let mut bytes = [0; PAGE_BYTES];
+            frame.read(0, &mut bytes);
+            assert!(bytes == [0x5A; PAGE_BYTES], "a neighbour's page");
+        }
+        drop(kept);
+        let ArenaUsage { used_bytes, reserved_bytes, .. } = arena.usage();
+        assert_eq!(used_bytes, 0);
+        assert!(reserved_bytes <= pages(100 * u64::from(RELEASE_FRAMES) + SPARE_FRAMES), "{reserved_bytes}");
+        // Everything that comes again is zero, whether the host gave it back or it was reused.
+        let mut again = Vec::new();
+        for _ in 0..6_400 {
+            let mut frame = arena.allocate().expect("room");
+            let mut bytes = [1; PAGE_BYTES];
+            frame.read(0, &mut bytes);
+            assert!(bytes == [0; PAGE_BYTES]);
+            fill(&mut frame);
+            again.push(frame);
+        }
+    }
+
+    #[test]
+    fn the_account_agrees_with_the_frames_whatever_the_order() {
+        for seed in 0..20_u64 {
+            let (arena, mut state) = (arena(2_000), seed);
+            let mut held: Vec<PageFrame> = Vec::new();
+            for step in 0..4_000 {
+                let draw = varan_environment::split_mix(&mut state);
+                // Long phases of growth and of shrinking.
+                if draw % 8 < if step / 700 % 2 == 0 { 6 } else { 2 } {
+                    match arena.allocate() {
+                        Ok(mut frame) => {
+                            let mut bytes = [1; PAGE_BYTES];
+                            frame.read(0, &mut bytes);
+                            assert!(bytes == [0; PAGE_BYTES], "seed {seed} step {step}");
+                            fill(&mut frame);
+                            held.push(frame);
+                        }
+                        Err(_) => assert_eq!(held.len(), 2_000),
+                    }
+                } else if !held.is_empty() {
+                    held.swap_remove(draw as usize / 8 % held.len());
+                }
+                let usage = arena.usage();
+                assert_eq!(usage.used_bytes, (held.len() * PAGE_BYTES) as u64, "seed {seed} step {step}");
+                assert!(usage.reserved_bytes >= usage.used_bytes);
+                let state = lock(&arena.shared.state);
+                let touched: u32 = state.slabs.iter().map(|slab| slab.touched.count_ones()).sum();
+                assert_eq!(state.touched_frames, u64::from(touched));
+            }
+        }
+    }
+
+    #[test]
+    fn larger_host_pages_are_given_back_whole() {
+        assert_eq!(whole_pages(0xFFFF_0000_FFFF_00FF, 16), 0xFFFF_0000_FFFF_0000);
+        assert_eq!(whole_pages(0xF0, 1), 0xF0);
+        assert_eq!(whole_pages(u64::MAX, 64), u64::MAX);
+    }
+
+    #[test]
+    fn an_arena_that_the_host_cannot_map_is_refused() {
+        assert!(FrameArena::new(u64::MAX).is_err());
     }
 
     #[test]
     fn frames_outlive_the_arena_handle() {
-        let frame = FrameArena::new(1 << 20).allocate().expect("room");
+        let frame = arena(256).allocate().expect("room");
         let mut byte = [9];
         frame.read(5, &mut byte);
         assert_eq!(byte, [0]);

@@ -288,7 +288,7 @@ mod tests {
         let mut state = seed;
         let mut random = |below: u64| varan_environment::split_mix(&mut state) % below.max(1);
         let mut size = 200 * PAGE;
-        let mut memory = GuestMemory::new(FrameArena::new(1 << 30), size);
+        let mut memory = GuestMemory::new(FrameArena::new(1 << 30).expect("address space"), size);
         let mut model = Model { bytes: vec![0; size as usize], backed: BTreeSet::new(), dirty: None };
         for step in 0..300 {
             let place = format!("seed {seed} step {step}");
@@ -366,7 +366,7 @@ mod tests {
 
     #[test]
     fn a_write_that_does_not_fit_the_site_changes_nothing() {
-        let arena = FrameArena::new(2 * PAGE);
+        let arena = FrameArena::new(2 * PAGE).expect("address space");
         let mut memory = GuestMemory::new(arena.clone(), 1 << 40);
         memory.start_tracking();
         let refusal = memory.write(10, &[1; 2 * PAGE_BYTES]).expect_err("three pages do not fit");
@@ -378,7 +378,7 @@ mod tests {
 
     #[test]
     fn ranges_outside_are_refused() {
-        let mut memory = GuestMemory::new(FrameArena::new(1 << 20), PAGE);
+        let mut memory = GuestMemory::new(FrameArena::new(1 << 20).expect("address space"), PAGE);
         for (offset, length) in [(PAGE, 1), (PAGE - 1, 2), (u64::MAX, 1)] {
             assert!(memory.read(offset, &mut vec![0; length]).is_err(), "{offset}");
             assert!(memory.write(offset, &vec![0; length]).is_err(), "{offset}");

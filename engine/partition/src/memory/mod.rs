@@ -3,7 +3,8 @@
 mod arena;
 mod dirty;
 mod guest_memory;
+mod host;
 mod sparse_table;
 
-pub use arena::{ArenaUsage, FrameArena, OutOfFrames, PAGE_BYTES, PageFrame};
+pub use arena::{ArenaTooLarge, ArenaUsage, FrameArena, OutOfFrames, PAGE_BYTES, PageFrame};
 pub use guest_memory::{GuestMemory, MemoryError, MemoryResidency};

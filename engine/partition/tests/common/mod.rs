@@ -13,7 +13,7 @@ use varan_contract::engine::{
 };
 use varan_environment::{Environment, Monotonic, WallClock, split_mix};
 use varan_model::ids::{MacAddress, PartitionId, PartitionUuid, VirtualSlot};
-use varan_partition_engine::{EmbeddedEngine, EngineOptions, MemoryBootDisk, Workers};
+use varan_partition_engine::{EmbeddedEngine, EngineOptions, FrameArena, MemoryBootDisk, Workers};
 
 /// 2015-06-18 17:15:00 UTC.
 pub const START_OF_TIME: i128 = 1_434_647_700_000_000_000;
@@ -60,6 +60,10 @@ impl EngineEvents for Recorder {
     }
 }
 
+pub fn arena(limit_bytes: u64) -> FrameArena {
+    FrameArena::new(limit_bytes).expect("address space")
+}
+
 /// A stepped engine in a virtual world.
 pub struct World {
     pub environment: Arc<VirtualEnvironment>,
@@ -73,10 +77,15 @@ impl World {
     }
 
     pub fn with_memory(seed: u64, memory_limit_bytes: u64) -> Self {
+        Self::with_arena(seed, arena(memory_limit_bytes))
+    }
+
+    pub fn with_arena(seed: u64, arena: FrameArena) -> Self {
         let environment = Arc::new(VirtualEnvironment::new(seed));
         let recorder = Arc::new(Recorder::default());
-        let options = EngineOptions { time_scale: 1.0, memory_limit_bytes, workers: Workers::Stepped };
-        let engine = EmbeddedEngine::new(options, environment.clone(), recorder.clone()).expect("no threads");
+        let options = EngineOptions { time_scale: 1.0, workers: Workers::Stepped };
+        let engine =
+            EmbeddedEngine::new(options, arena, environment.clone(), recorder.clone()).expect("no threads");
         Self { environment, recorder, engine }
     }
 
