@@ -296,6 +296,55 @@ impl SystemRequest {
     }
 }
 
+/// What of a system a request is about: by this a console decides whether a user may ask for it.
+pub enum RequestSubject<'a> {
+    /// The system is looked at; everybody who can name it may.
+    View,
+    /// Partitions are looked at; the answer has those that the user may see.
+    Partitions(&'a PartitionFilter),
+    /// The system is changed, or everything that it has.
+    System,
+    /// These partitions are changed.
+    Change(Vec<&'a mut Selector>),
+}
+
+impl SystemRequest {
+    /// What the request is about.
+    pub fn subject(&mut self) -> RequestSubject<'_> {
+        match self {
+            Self::GetSystem => RequestSubject::View,
+            Self::ListPartitions(partitions)
+            | Self::ListProfiles { partitions, .. }
+            | Self::ListAdapters(partitions) => RequestSubject::Partitions(partitions),
+            Self::CreatePartition { .. }
+            | Self::ChangeSystem { .. }
+            | Self::TurnKey { partition: None, .. }
+            | Self::PowerSystem(_)
+            | Self::SetSystemMemory { .. }
+            | Self::ChangeVirtualSwitch { .. }
+            | Self::ChangeProcessorPool { .. } => RequestSubject::System,
+            Self::ChangeResource { partition, operation: DynamicOperation::Move(target), .. } => {
+                RequestSubject::Change(vec![partition, target])
+            }
+            Self::CreateProfile { partition, .. }
+            | Self::SaveProfile { partition, .. }
+            | Self::ChangePartition { partition, .. }
+            | Self::ChangeProfile { partition, .. }
+            | Self::ApplyProfile { partition, .. }
+            | Self::RemovePartition { partition }
+            | Self::RemoveProfile { partition, .. }
+            | Self::PowerOn { partition, .. }
+            | Self::Stop { partition, .. }
+            | Self::TurnKey { partition: Some(partition), .. }
+            | Self::ChangeResource { partition, .. }
+            | Self::SetSharing { partition, .. }
+            | Self::ChangeAdapter { partition, .. }
+            | Self::AssignProcessorPool { partition, .. }
+            | Self::CloseTerminal { partition } => RequestSubject::Change(vec![partition]),
+        }
+    }
+}
+
 /// An answer of a managed system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SystemReply {

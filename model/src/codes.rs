@@ -259,6 +259,16 @@ messages! {
     TaskRolePredefined: "", "The task role {0} is predefined and cannot be changed or removed.", Unverified, "Create a task role with this one as its parent.";
     /// A task role that something refers to.
     TaskRoleInUse: "", "The task role {0} is used by {1}.", Unverified, "Give the users another task role, remove the task roles below it first.";
+    /// No such resource role.
+    ResourceRoleNotFound: "", "The managed resource role {0} was not found.  Please check your entry and retry the command.", Unverified, "List the resource roles with lsaccfg -t resourcerole -F name.";
+    /// Resource role name taken.
+    ResourceRoleNameUsed: "", "The managed resource role name {0} is already used.  Please check your entry and retry the command.", Unverified, "Choose another name.";
+    /// The resource role of all resources cannot be changed.
+    ResourceRolePredefined: "", "The managed resource role {0} is predefined and cannot be changed or removed.", Unverified, "Make a resource role of your own.";
+    /// A resource role that a user has.
+    ResourceRoleInUse: "", "The managed resource role {0} is used by {1}.", Unverified, "Give the users another resource role first.";
+    /// A text that is no managed resource, or one of a system that the console does not have.
+    ResourceInvalid: "", "The managed resource {0} is not valid.  Please check your entry and retry the command.", Unverified, "List the resources with lsaccfg -t resource --script.";
     /// A task that no role of this console has, or that the parent lacks.
     TaskNotAvailable: "", "The task {0} cannot be given to the task role: {1}.", Own, "List the parent's tasks with lsaccfg -t taskrole.";
     /// The files of a removed user could not be removed.

@@ -1,13 +1,15 @@
-//! Changes of users, keys and task roles. Each is decided, recorded in one transaction, and then visible to the next login
+//! Changes of users, keys and roles. Each is decided, recorded in one transaction, and then visible to the next login
 //! and the next command.
 
-use std::sync::{MutexGuard, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use varan_model::codes::MessageKey;
 use varan_model::refusal::Refusal;
 
 use crate::console::{ALL_RESOURCES, Console};
 use crate::password;
+use crate::resource_roles::{ManagedResource, ResourceRole, ResourceScope};
 use crate::role::{TaskRole, TaskSet};
 use crate::settings::{SECONDS_PER_DAY, Setting, UserSettings};
 use crate::store::Change;
@@ -24,6 +26,10 @@ pub const PASSWORD_LENGTH_MAX: usize = 128;
 pub const USERS_MAX: usize = 1_000;
 /// Most task roles besides the predefined ones.
 pub const TASK_ROLES_MAX: usize = 200;
+/// Most resource roles besides `ALL:`.
+pub const RESOURCE_ROLES_MAX: usize = 200;
+/// Most resources of one role: it is written as one row.
+pub const RESOURCES_MAX: usize = 4_096;
 /// Most keys of one user: each login looks at all.
 pub const KEYS_MAX: usize = 100;
 /// Longest line of a key in bytes: RSA keys of 16,384 bits have 3,000.
@@ -41,7 +47,7 @@ pub struct NewUser {
     pub name: String,
     /// Task role.
     pub task_role: String,
-    /// Resource role; only `ALL:` is supported.
+    /// Resource role; `ALL:` for all resources.
     pub resource_role: String,
     /// Free text.
     pub description: String,
@@ -115,15 +121,6 @@ fn check_settings(settings: &[(Setting, u32)]) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_resource_role(name: &str) -> Result<(), Refusal> {
-    // A role that would be ignored gives more than its author meant.
-    if name == ALL_RESOURCES {
-        Ok(())
-    } else {
-        Err(Refusal::new(MessageKey::NotSupportedAtThisLevel).with(format_args!("resource role {name}")))
-    }
-}
-
 fn check_key(line: &str) -> Result<(&str, &str), Refusal> {
     let key = words(line).filter(|(algorithm, key)| {
         let digits = key.trim_end_matches('=');
@@ -188,10 +185,10 @@ impl Console {
         check_name(&new.name)?;
         check_description(&new.description)?;
         check_settings(&new.settings)?;
-        check_resource_role(&new.resource_role)?;
         let password_hash = Some(self.hashed(&new.password)?);
         let _changing = self.changing();
         self.role_tasks(&new.task_role)?;
+        self.role_scope(&new.resource_role)?;
         if self.users.get(&new.name).is_some() {
             return Err(Refusal::new(MessageKey::UserNameUsed).with(&new.name));
         }
@@ -215,14 +212,13 @@ impl Console {
         })
     }
 
-    /// Changes a user. `changed_by` may not change its own task role.
+    /// Changes a user. `changed_by` may not change its own roles.
     ///
     /// # Errors
     /// As [`Console::create_user`]; no such user, the last administrator.
     pub fn change_user(&self, changed_by: &str, name: &str, change: &UserChange) -> Result<(), Refusal> {
         check_settings(&change.settings)?;
         change.description.as_deref().map_or(Ok(()), check_description)?;
-        change.resource_role.as_deref().map_or(Ok(()), check_resource_role)?;
         self.known_user(name)?;
         let hash = change.password.as_deref().map(|text| self.hashed(text)).transpose()?;
         let _changing = self.changing();
@@ -234,6 +230,14 @@ impl Console {
             }
             self.check_not_last(&user)?;
             user.task_role.clone_from(role);
+        }
+        if let Some(role) = change.resource_role.as_ref().filter(|role| **role != user.resource_role) {
+            self.role_scope(role)?;
+            if changed_by == name {
+                return Err(Refusal::new(MessageKey::UserIsOneself).with(name));
+            }
+            self.check_not_last(&user)?;
+            user.resource_role.clone_from(role);
         }
         if let Some(description) = &change.description {
             user.description.clone_from(description);
@@ -288,10 +292,12 @@ impl Console {
     }
 
     fn check_not_last(&self, user: &User) -> Result<(), Refusal> {
-        let administrator = TaskRole::SuperAdministrator.word();
-        let others =
-            |other: &&std::sync::Arc<User>| other.name != user.name && other.task_role == administrator;
-        if user.task_role == administrator && self.users.all().iter().find(others).is_none() {
+        // One that reaches everything: else nobody could give its rights to anybody.
+        let administers = |user: &User| {
+            user.task_role == TaskRole::SuperAdministrator.word() && user.resource_role == ALL_RESOURCES
+        };
+        let others = |other: &Arc<User>| other.name != user.name && administers(other);
+        if administers(user) && !self.users.all().iter().any(others) {
             return Err(Refusal::new(MessageKey::UserLastAdministrator).with(&user.name));
         }
         Ok(())
@@ -412,6 +418,109 @@ impl Console {
         }
         self.durable(Change::RemoveTaskRole(name.to_owned()))?;
         self.task_roles.remove(name);
+        Ok(())
+    }
+
+    /// What a user may reach at this moment: nothing when it is not there any more.
+    #[must_use]
+    pub fn scope_of(&self, user: &str) -> ResourceScope {
+        let user = self.users.get(user);
+        user.and_then(|user| self.resource_roles.scope(&user.resource_role)).unwrap_or(ResourceScope::Nothing)
+    }
+
+    /// What the users of a resource role may reach.
+    ///
+    /// # Errors
+    /// [`MessageKey::ResourceRoleNotFound`].
+    pub fn role_scope(&self, name: &str) -> Result<ResourceScope, Refusal> {
+        self.resource_roles
+            .scope(name)
+            .ok_or_else(|| Refusal::new(MessageKey::ResourceRoleNotFound).with(name))
+    }
+
+    /// The resource roles besides `ALL:`, in the order of their names.
+    #[must_use]
+    pub fn resource_roles(&self) -> Vec<Arc<ResourceRole>> {
+        self.resource_roles.all()
+    }
+
+    fn own_resource_role(&self, name: &str) -> Result<Arc<ResourceRole>, Refusal> {
+        if name == ALL_RESOURCES {
+            return Err(Refusal::new(MessageKey::ResourceRolePredefined).with(name));
+        }
+        self.resource_roles.get(name).ok_or_else(|| Refusal::new(MessageKey::ResourceRoleNotFound).with(name))
+    }
+
+    fn put_resource_role(&self, name: &str, resources: BTreeSet<ManagedResource>) -> Result<(), Refusal> {
+        if resources.is_empty() {
+            return Err(Refusal::new(MessageKey::AttributesMissing).with("resources"));
+        }
+        if resources.len() > RESOURCES_MAX {
+            return Err(Refusal::new(MessageKey::AccessLimit)
+                .with(RESOURCES_MAX)
+                .with("resources of a role"));
+        }
+        for resource in &resources {
+            if !self.systems().any(|system| system.identity().to_string() == resource.system) {
+                return Err(Refusal::new(MessageKey::ResourceInvalid).with(resource));
+            }
+        }
+        let role = ResourceRole { name: name.to_owned(), resources };
+        self.durable(Change::PutResourceRole(role.clone()))?;
+        self.resource_roles.put(role);
+        Ok(())
+    }
+
+    /// Makes a resource role.
+    ///
+    /// # Errors
+    /// Name not valid or used, no resource, a resource of a system that the console does not have, too many.
+    pub fn create_resource_role(
+        &self,
+        name: &str,
+        resources: BTreeSet<ManagedResource>,
+    ) -> Result<(), Refusal> {
+        check_name(name)?;
+        let _changing = self.changing();
+        if self.resource_roles.get(name).is_some() {
+            return Err(Refusal::new(MessageKey::ResourceRoleNameUsed).with(name));
+        }
+        if self.resource_roles.all().len() >= RESOURCE_ROLES_MAX {
+            return Err(Refusal::new(MessageKey::AccessLimit)
+                .with(RESOURCE_ROLES_MAX)
+                .with("resource roles"));
+        }
+        self.put_resource_role(name, resources)
+    }
+
+    /// Gives a resource role other resources; its users reach them from their next command on. `change` gets those that it
+    /// has.
+    ///
+    /// # Errors
+    /// `ALL:`, no such role, what `change` refuses, and as [`Console::create_resource_role`].
+    pub fn change_resource_role(
+        &self,
+        name: &str,
+        change: impl FnOnce(&BTreeSet<ManagedResource>) -> Result<BTreeSet<ManagedResource>, Refusal>,
+    ) -> Result<(), Refusal> {
+        let _changing = self.changing();
+        let role = self.own_resource_role(name)?;
+        self.put_resource_role(name, change(&role.resources)?)
+    }
+
+    /// Removes a resource role that no user has.
+    ///
+    /// # Errors
+    /// `ALL:`, no such role, in use.
+    pub fn remove_resource_role(&self, name: &str) -> Result<(), Refusal> {
+        let _changing = self.changing();
+        self.own_resource_role(name)?;
+        if let Some(user) = self.users.all().iter().find(|user| user.resource_role == name) {
+            let by = format!("user {}", user.name);
+            return Err(Refusal::new(MessageKey::ResourceRoleInUse).with(name).with(by));
+        }
+        self.durable(Change::RemoveResourceRole(name.to_owned()))?;
+        self.resource_roles.remove(name);
         Ok(())
     }
 }

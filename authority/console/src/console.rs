@@ -17,6 +17,7 @@ use crate::audit::{AUDIT_ENTRIES_KEPT, AuditEntry, masked_line};
 use crate::description::{ConsoleDescription, Secret, UserDescription};
 use crate::link::SwitchedLink;
 use crate::password::{self, PasswordError};
+use crate::resource_roles::ResourceRoles;
 use crate::role::TaskRole;
 use crate::sessions::{LoginSession, SessionGuard, Sessions};
 use crate::settings::UserSettings;
@@ -63,7 +64,8 @@ pub struct Console {
     systems: Systems,
     pub(crate) users: Users,
     pub(crate) task_roles: TaskRoles,
-    /// Held while a user or a task role is changed, so that database and memory change in the same order.
+    pub(crate) resource_roles: ResourceRoles,
+    /// Held while a user or a role is changed, so that database and memory change in the same order.
     pub(crate) changing_users: Mutex<()>,
     pub(crate) writer: Writer,
     sessions: Sessions,
@@ -96,6 +98,7 @@ impl Console {
             systems: Systems::new(systems),
             users: Users::new(users, decoy),
             task_roles: TaskRoles::new(store.task_roles()?),
+            resource_roles: ResourceRoles::new(store.resource_roles()?),
             sessions: Sessions::default(),
             changing_users: Mutex::new(()),
             writer: Writer::start(store).map_err(ConsoleError::Thread)?,

@@ -9,6 +9,7 @@ mod console;
 mod description;
 mod link;
 mod password;
+mod resource_roles;
 mod role;
 mod sessions;
 mod settings;
@@ -19,14 +20,15 @@ mod users;
 mod writer;
 
 pub use administration::{
-    KEYS_MAX, NAME_LENGTH_MAX, NewUser, PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, TASK_ROLES_MAX, USERS_MAX,
-    UserChange,
+    KEYS_MAX, NAME_LENGTH_MAX, NewUser, PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, RESOURCE_ROLES_MAX,
+    RESOURCES_MAX, TASK_ROLES_MAX, USERS_MAX, UserChange,
 };
 pub use audit::{AUDIT_COMMAND_BYTES_MAX, AUDIT_ENTRIES_KEPT, AuditEntry, masked_command, masked_line};
 pub use console::{Console, ConsoleError};
 pub use description::{ConsoleDescription, Secret, UserDescription, release_number};
 pub use link::SwitchedLink;
 pub use password::PasswordError;
+pub use resource_roles::{ManagedResource, ResourcePart, ResourceRole, ResourceScope};
 pub use role::{Task, TaskRole, TaskSet, authorize};
 pub use sessions::{LoginSession, SessionGuard};
 pub use settings::{Setting, UserSettings};

@@ -5,6 +5,7 @@
 //! | `meta` | format version |
 //! | `user` | name, user as JSON |
 //! | `task_role` | name, task role as JSON |
+//! | `resource_role` | name, managed resource role as JSON |
 //! | `login` | name, time and peer of the last login |
 //! | `audit` | commands, newest last |
 
@@ -14,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use thiserror::Error;
 
 use crate::audit::{AUDIT_ENTRIES_KEPT, AuditEntry};
+use crate::resource_roles::ResourceRole;
 use crate::task_roles::TaskRoleDefinition;
 use crate::users::User;
 
@@ -73,6 +75,10 @@ pub enum Change {
     PutTaskRole(TaskRoleDefinition),
     /// A task role is gone.
     RemoveTaskRole(String),
+    /// A resource role is new or changed.
+    PutResourceRole(ResourceRole),
+    /// A resource role is gone.
+    RemoveResourceRole(String),
     /// A user logged in.
     Login {
         /// User.
@@ -201,8 +207,20 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn task_roles(&self) -> Result<Vec<TaskRoleDefinition>, StoreError> {
+        self.contents("SELECT name, content FROM task_role ORDER BY name")
+    }
+
+    /// Reads all resource roles in the order of their names.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn resource_roles(&self) -> Result<Vec<ResourceRole>, StoreError> {
+        self.contents("SELECT name, content FROM resource_role ORDER BY name")
+    }
+
+    /// Reads rows of a name and a JSON text.
+    fn contents<Row: serde::de::DeserializeOwned>(&self, query: &str) -> Result<Vec<Row>, StoreError> {
         let wrap = |source| StoreError::Database { path: self.path.clone(), source };
-        let query = "SELECT name, content FROM task_role ORDER BY name";
         let mut statement = self.connection.prepare(query).map_err(wrap)?;
         let rows = statement
             .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
@@ -240,29 +258,45 @@ impl Store {
     }
 }
 
+/// Writes a row of a name and a JSON text.
+fn put<Content: serde::Serialize>(
+    transaction: &Transaction<'_>,
+    query: &str,
+    name: &str,
+    content: &Content,
+) -> Result<(), rusqlite::Error> {
+    let text = serde_json::to_string(content)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    transaction.prepare_cached(query)?.execute(params![name, text]).map(|_| ())
+}
+
 fn write_change(transaction: &Transaction<'_>, change: &Change) -> Result<(), rusqlite::Error> {
+    let remove = |query: &str, name: &String| transaction.prepare_cached(query)?.execute([name]).map(|_| ());
     match change {
-        Change::PutUser(user) => {
-            let text = serde_json::to_string(user)
-                .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-            let query = "INSERT INTO user (name, content) VALUES (?1, ?2) \
-                         ON CONFLICT (name) DO UPDATE SET content = ?2";
-            transaction.prepare_cached(query)?.execute(params![user.name, text])?;
-        }
+        Change::PutUser(user) => put(
+            transaction,
+            "INSERT INTO user (name, content) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET content = ?2",
+            &user.name,
+            user,
+        )?,
         Change::RemoveUser(name) => {
-            transaction.prepare_cached("DELETE FROM user WHERE name = ?1")?.execute([name])?;
-            transaction.prepare_cached("DELETE FROM login WHERE name = ?1")?.execute([name])?;
+            remove("DELETE FROM user WHERE name = ?1", name)?;
+            remove("DELETE FROM login WHERE name = ?1", name)?;
         }
-        Change::PutTaskRole(role) => {
-            let text = serde_json::to_string(role)
-                .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-            let query = "INSERT INTO task_role (name, content) VALUES (?1, ?2) \
-                         ON CONFLICT (name) DO UPDATE SET content = ?2";
-            transaction.prepare_cached(query)?.execute(params![role.name, text])?;
-        }
-        Change::RemoveTaskRole(name) => {
-            transaction.prepare_cached("DELETE FROM task_role WHERE name = ?1")?.execute([name])?;
-        }
+        Change::PutTaskRole(role) => put(
+            transaction,
+            "INSERT INTO task_role (name, content) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET content = ?2",
+            &role.name,
+            role,
+        )?,
+        Change::RemoveTaskRole(name) => remove("DELETE FROM task_role WHERE name = ?1", name)?,
+        Change::PutResourceRole(role) => put(
+            transaction,
+            "INSERT INTO resource_role (name, content) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET content = ?2",
+            &role.name,
+            role,
+        )?,
+        Change::RemoveResourceRole(name) => remove("DELETE FROM resource_role WHERE name = ?1", name)?,
         Change::Login { user, seconds, peer } => {
             let query = "INSERT INTO login (name, seconds, peer) VALUES (?1, ?2, ?3) \
                          ON CONFLICT (name) DO UPDATE SET seconds = ?2, peer = ?3";
@@ -282,6 +316,7 @@ const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS user (name TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS task_role (name TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS resource_role (name TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS login (name TEXT PRIMARY KEY, seconds INTEGER NOT NULL, peer TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS audit (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, seconds INTEGER NOT NULL, user TEXT NOT NULL,

@@ -445,7 +445,7 @@ fn users_that_cannot_be_are_refused() {
         (|user| user.password = "x".repeat(PASSWORD_LENGTH_MAX + 1), MessageKey::PasswordInvalid),
         (|user| user.password = "abcd1234\u{7}".to_owned(), MessageKey::PasswordInvalid),
         (|user| user.task_role = "root".to_owned(), MessageKey::TaskRoleNotFound),
-        (|user| user.resource_role = "some".to_owned(), MessageKey::NotSupportedAtThisLevel),
+        (|user| user.resource_role = "some".to_owned(), MessageKey::ResourceRoleNotFound),
         (|user| user.description = "a\nb".to_owned(), MessageKey::AttributeValueInvalid),
         (|user| user.settings.push((Setting::PasswordDays, 0)), MessageKey::AttributeValueInvalid),
         (|user| user.settings.push((Setting::RemoteShellAccess, 2)), MessageKey::AttributeValueInvalid),

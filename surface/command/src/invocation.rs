@@ -3,8 +3,9 @@
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use varan_console::{Console, SystemConnection, Task, TaskSet};
-use varan_contract::system::{Selector, SystemReply, SystemRequest};
+use varan_console::{Console, ResourceScope, SystemConnection, Task, TaskSet};
+use varan_contract::engine::GuestTerminal;
+use varan_contract::system::{PartitionFilter, RequestSubject, Selector, SystemReply, SystemRequest};
 use varan_model::codes::MessageKey;
 use varan_model::ids::PartitionId;
 use varan_model::refusal::Refusal;
@@ -92,24 +93,113 @@ impl Invocation<'_> {
 
     /// The system that `-m` names.
     pub(crate) fn system(&self, options: &ParsedOptions) -> Result<Arc<SystemConnection>, Refusal> {
-        self.console.find_system(options.require("-m")?)
+        self.find_system(options.require("-m")?)
+    }
+
+    /// What the user may reach. Commands come to systems only through the functions here, which keep to it.
+    pub(crate) fn scope(&self) -> ResourceScope {
+        self.console.scope_of(self.user)
+    }
+
+    /// A system by its name; one of which the user may reach nothing is refused.
+    pub(crate) fn find_system(&self, name: &str) -> Result<Arc<SystemConnection>, Refusal> {
+        let system = self.console.find_system(name)?;
+        if self.scope().sees(&system.identity().to_string()) {
+            Ok(system)
+        } else {
+            Err(Refusal::new(MessageKey::NotAuthorized))
+        }
+    }
+
+    /// The systems of which the user may reach something, in the order in which they are connected.
+    pub(crate) fn systems(&self) -> Vec<Arc<SystemConnection>> {
+        let scope = self.scope();
+        self.console.systems().filter(|system| scope.sees(&system.identity().to_string())).cloned().collect()
+    }
+
+    /// Refuses a request for what the user may not reach.
+    fn permit(
+        &self,
+        scope: &ResourceScope,
+        system: &SystemConnection,
+        request: &mut SystemRequest,
+    ) -> Result<(), Refusal> {
+        let identity = system.identity().to_string();
+        if scope.allows_system(&identity) {
+            return Ok(());
+        }
+        match request.subject() {
+            RequestSubject::View | RequestSubject::Partitions(_) => Ok(()),
+            RequestSubject::System => Err(Refusal::new(MessageKey::NotAuthorized)),
+            RequestSubject::Change(_) if scope.allows_all_partitions(&identity) => Ok(()),
+            RequestSubject::Change(partitions) => {
+                partitions.into_iter().try_for_each(|one| self.permit_partition(scope, system, one))
+            }
+        }
+    }
+
+    /// Refuses a partition that the user may not reach. The selector becomes the partition's number: a name could be
+    /// another's by the time that the request is carried out.
+    fn permit_partition(
+        &self,
+        scope: &ResourceScope,
+        system: &SystemConnection,
+        partition: &mut Selector,
+    ) -> Result<(), Refusal> {
+        let identity = system.identity().to_string();
+        if scope.allows_all_partitions(&identity) {
+            return Ok(());
+        }
+        if let Selector::Name(_) = partition {
+            let request = SystemRequest::ListPartitions(PartitionFilter::Only(vec![partition.clone()]));
+            if let SystemReply::Partitions { entries, .. } = self.console.call(system, request)?
+                && let Some(entry) = entries.first()
+            {
+                *partition = Selector::Id(entry.partition.id);
+            }
+        }
+        match partition {
+            Selector::Id(id) if scope.allows_partition(&identity, *id) => Ok(()),
+            _ => Err(Refusal::new(MessageKey::NotAuthorized)),
+        }
     }
 
     /// Asks a system and waits.
     pub(crate) fn ask(
         &self,
         system: &SystemConnection,
-        request: SystemRequest,
+        mut request: SystemRequest,
     ) -> Result<SystemReply, Refusal> {
-        self.console.call(system, request)
+        let scope = self.scope();
+        self.permit(&scope, system, &mut request)?;
+        if scope == ResourceScope::All {
+            return self.console.call(system, request);
+        }
+        let asked = match request.subject() {
+            RequestSubject::Partitions(partitions) => Some(partitions.clone()),
+            _ => None,
+        };
+        let reply = self.console.call(system, request)?;
+        scope.filter(&system.identity().to_string(), asked.as_ref(), reply)
     }
 
-    /// Asks a system for something that may take a guest's time; ends early when the user cancels.
+    /// Opens the virtual terminal of a partition.
+    pub(crate) fn open_terminal(
+        &self,
+        system: &SystemConnection,
+        mut partition: Selector,
+    ) -> Result<Box<dyn GuestTerminal>, Refusal> {
+        self.permit_partition(&self.scope(), system, &mut partition)?;
+        self.console.open_terminal(system, partition)
+    }
+
+    /// Asks a system to change something that may take a guest's time; ends early when the user cancels.
     pub(crate) fn ask_long(
         &self,
         system: &Arc<SystemConnection>,
-        request: SystemRequest,
+        mut request: SystemRequest,
     ) -> Result<SystemReply, CommandError> {
+        self.permit(&self.scope(), system, &mut request)?;
         let (sender, answer) = std::sync::mpsc::sync_channel(1);
         let id = self.console.request_id();
         let connection = system.clone();

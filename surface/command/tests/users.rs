@@ -7,7 +7,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{World, split};
-use varan_command::{Invocation, NoFiles, commands, run};
+use varan_command::{Form, Invocation, NoFiles, ParsedOptions, PartOfForm, commands, run};
 use varan_console::{LoginOutcome, OfferedKey, Task, TaskRole, TaskSet};
 
 const REFUSED: &str = "HSCL350B The user does not have the appropriate authority.\n";
@@ -42,13 +42,50 @@ fn logs_in(world: &World, user: &str, password: &str) -> bool {
     matches!(world.console.check_password(user, password, "peer"), LoginOutcome::Accepted(_))
 }
 
-/// Every kind of operation of every command, with the task that it needs. None succeeds: the names are of nothing.
+/// Every kind of operation of every command, with the task that it needs: a row for each form of each command. None changes
+/// anything: the names are of nothing.
 const OPERATIONS: &[(&str, Task)] = &[
     ("lssyscfg -r sys -m no", Task::ListSystems),
     ("lssyscfg -r lpar -m no", Task::ListPartitions),
     ("lssyscfg -r prof -m no", Task::ListProfiles),
     ("lshwres -r mem -m no --level sys", Task::ListHardware),
     ("lsrefcode -r sys -m no", Task::ListHardware),
+    ("lssyscfg -r sysprof -m no", Task::ListProfiles),
+    ("lssyscfg -r frame", Task::ListSystems),
+    ("lshwres -r mem -m no --level lpar", Task::ListHardware),
+    ("lshwres -r proc -m no --level sys", Task::ListHardware),
+    ("lshwres -r proc -m no --level lpar", Task::ListHardware),
+    ("lshwres -r mempool -m no", Task::ListHardware),
+    ("lshwres -r virtualio -m no --rsubtype eth --level lpar", Task::ListHardware),
+    ("lshwres -r virtualio -m no --rsubtype eth --level sys", Task::ListHardware),
+    ("lshwres -r virtualio -m no --rsubtype scsi --level lpar", Task::ListHardware),
+    ("lshwres -r virtualio -m no --rsubtype slot --level slot", Task::ListHardware),
+    ("lshwres -r virtualio -m no --rsubtype vswitch", Task::ListHardware),
+    ("lshwres -r io -m no --rsubtype slot --level sys", Task::ListHardware),
+    ("lshwres -r procpool -m no", Task::ListHardware),
+    ("lsrefcode -r lpar -m no", Task::ListHardware),
+    ("lssysconn -r all", Task::ListConnections),
+    ("lshmcusr -t user --filter names=nobody", Task::ListUsers),
+    ("chsysstate -r sys -m no -o chkey -k norm", Task::ChangeSystem),
+    ("chsyscfg -r lpar -m no -o apply -p x -n y", Task::ChangePartition),
+    ("mksyscfg -r prof -m no -o save -p x -n y", Task::CreateProfile),
+    ("chsysstate -r lpar -m no -n x -o osshutdown", Task::ShutdownPartition),
+    ("chsysstate -r lpar -m no -n x -o chkey -k norm", Task::ActivatePartition),
+    ("chlparstate -o osshutdown -m no -p x", Task::ShutdownPartition),
+    ("chhwres -r mem -m no -o m -p x -t y -q 256", Task::DynamicChange),
+    ("chhwres -r mem -m no -o s -a a=b", Task::ChangeSystem),
+    ("chhwres -r proc -m no -o a -p x --procs 1", Task::DynamicChange),
+    ("chhwres -r proc -m no -o m -p x -t y --procs 1", Task::DynamicChange),
+    ("chhwres -r proc -m no -o s -p x -a uncap_weight=1", Task::DynamicChange),
+    ("chhwres -r mempool -m no -o s -a a=b", Task::DynamicChange),
+    ("chhwres -r virtualio -m no -o a -p x --rsubtype eth -a port_vlan_id=1", Task::DynamicChange),
+    ("chhwres -r virtualio -m no -o r -p x -s 5", Task::DynamicChange),
+    ("chhwres -r virtualio -m no -o r -p x --rsubtype scsi -s 5", Task::DynamicChange),
+    ("chhwres -r virtualio -m no -o s -p x --rsubtype eth -s 5 -a port_vlan_id=1", Task::DynamicChange),
+    ("chhwres -r virtualio -m no -o a --rsubtype vswitch --vswitch x", Task::ChangeSystem),
+    ("chhwres -r virtualio -m no -o s --rsubtype vswitch --vswitch x -a new_name=y", Task::ChangeSystem),
+    ("chhwres -r procpool -m no -o s --poolid 1 -a max_pool_proc_units=1", Task::ChangeSystem),
+    ("chhwres -r procpool -m no -o s -p x -a shared_proc_pool_id=1", Task::DynamicChange),
     ("lshmc -V", Task::ListConsole),
     ("lssysconn -r sys -m no", Task::ListConnections),
     ("lshmcusr", Task::ListUsers),
@@ -81,12 +118,69 @@ const OPERATIONS: &[(&str, Task)] = &[
     ("chhmcusr -u hscroot -t passwd -v abcd1234", Task::ChangeOwnPassword),
     ("lsaccfg -t taskrole", Task::ListRoles),
     ("lsaccfg -t resourcerole", Task::ListRoles),
+    ("lsaccfg -t resource", Task::ListRoles),
     ("mkaccfg -t taskrole -i name=x", Task::ManageRoles),
+    ("mkaccfg -t resourcerole -i name=x", Task::ManageRoles),
+    ("chaccfg -t resourcerole -i name=x", Task::ManageRoles),
+    ("rmaccfg -t resourcerole -n x", Task::ManageRoles),
     ("chaccfg -t taskrole -i name=x", Task::ManageRoles),
     ("rmaccfg -t taskrole -n x", Task::ManageRoles),
     ("lssvcevents -t console", Task::ListEvents),
     ("lslogon -r ssh", Task::ListSessions),
 ];
+
+/// Whether a line is of a form, as far as the options that choose the form say.
+fn is_of(form: &Form, options: &ParsedOptions) -> bool {
+    form.parts.iter().all(|part| match part {
+        PartOfForm::When(option, values) => options.get(option).is_some_and(|value| values.contains(&value)),
+        _ => true,
+    })
+}
+
+#[test]
+fn every_form_of_every_command_has_an_operation() {
+    let mut missing = Vec::new();
+    for command in commands() {
+        let lines: Vec<ParsedOptions> = OPERATIONS
+            .iter()
+            .map(|(line, _)| split(line))
+            .filter(|words| words[0] == command.name)
+            .map(|words| {
+                ParsedOptions::parse(command.options, &words[1..])
+                    .unwrap_or_else(|refusal| panic!("{words:?}: {refusal}"))
+            })
+            .collect();
+        for form in command.forms.iter().filter(|form| form.supported) {
+            if !lines.iter().any(|options| is_of(form, options)) {
+                missing.push(format!("{} {:?}", command.name, form.parts));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "forms without an operation:\n{}", missing.join("\n"));
+}
+
+/// Commands come to systems through functions that keep to what the user may reach.
+#[test]
+fn no_command_goes_around_the_resource_roles() {
+    fn files(directory: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(directory).expect("directory") {
+            let path = entry.expect("entry").path();
+            if path.is_dir() { files(&path, found) } else { found.push(path) }
+        }
+    }
+    let mut found = Vec::new();
+    files(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/commands"), &mut found);
+    assert!(found.len() > 20);
+    for path in found {
+        let text: String =
+            std::fs::read_to_string(&path).expect("file").split_whitespace().collect::<Vec<_>>().concat();
+        for around in
+            ["console.find_system(", "console.systems()", "console.call(", "console.open_terminal(", ".link."]
+        {
+            assert!(!text.contains(around), "{}: {around}", path.display());
+        }
+    }
+}
 
 #[test]
 fn every_role_may_run_what_its_tasks_say() {

@@ -1,6 +1,4 @@
-//! `lsaccfg`, `mkaccfg`, `chaccfg`, `rmaccfg`: task roles and resource roles.
-//!
-//! Resource roles other than `ALL:` cannot be made: one that is not enforced gives more than its author meant.
+//! `lsaccfg`, `mkaccfg`, `chaccfg`, `rmaccfg`: task roles and managed resource roles.
 
 use varan_console::{Task, TaskRoleEntry, TaskSet, format_tasks, parse_tasks};
 use varan_model::attributes::{Attribute, Change, Table, Value};
@@ -9,7 +7,7 @@ use varan_model::record::{Assignment, parse_list};
 use varan_model::refusal::Refusal;
 use varan_model::rules::profile::record_refusal;
 
-use super::user_list::ALL_RESOURCES;
+use super::resource_roles::{self, RESOURCE_ROLE};
 use super::users::covers;
 use super::{FIELDS, FILTER, HEADER, RECORD, RECORD_FILE};
 use crate::catalog::{AttributeGroup, CommandDefinition};
@@ -28,7 +26,7 @@ const RESOURCE_ROLE_FILTERS: &[&str] = &["resourceroles"];
 const ROLE: OptionDefinition = OptionDefinition::new(
     "-t",
     OptionValue::Word(&["resourcerole", "taskrole"]),
-    "Kind of the role; only task roles can be made, changed and removed at this level.",
+    "Kind of the role: resourcerole for managed resources, taskrole for tasks.",
 );
 
 pub(crate) static LIST: CommandDefinition = CommandDefinition {
@@ -38,9 +36,9 @@ pub(crate) static LIST: CommandDefinition = CommandDefinition {
         OptionDefinition::new(
             "-t",
             OptionValue::Word(&["resource", "resourcerole", "taskrole", "autoresourcerole"]),
-            "What to list: task roles or resource roles.",
+            "What to list: task roles, resource roles, or the resources that roles may have.",
         ),
-        OptionDefinition::later("--script", OptionValue::Flag, "Print resources for scripts."),
+        OptionDefinition::new("--script", OptionValue::Flag, "Print resources as mkaccfg takes them."),
         FILTER,
         FIELDS,
         HEADER,
@@ -53,7 +51,8 @@ pub(crate) static LIST: CommandDefinition = CommandDefinition {
             Optional("-F"),
             Needs("--header", "-F"),
         ]),
-        Form::later(&[When("-t", &["resource", "autoresourcerole"])]),
+        Form::new(&[When("-t", &["resource"]), Optional("--script")]),
+        Form::later(&[When("-t", &["autoresourcerole"])]),
     ],
     filters: &[("-t taskrole", TASK_ROLE_FILTERS), ("-t resourcerole", RESOURCE_ROLE_FILTERS)],
     attributes: &[
@@ -68,25 +67,28 @@ pub(crate) static LIST: CommandDefinition = CommandDefinition {
 
 pub(crate) static CREATE: CommandDefinition = CommandDefinition {
     name: "mkaccfg",
-    summary: "make a task role",
+    summary: "make a task role or a managed resource role",
     options: &[ROLE, RECORD_FILE, RECORD, HELP],
-    forms: &[
-        Form::new(&[When("-t", &["taskrole"]), OneOf(&["-f", "-i"])]),
-        Form::later(&[When("-t", &["resourcerole"])]),
-    ],
+    forms: &[Form::new(&[When("-t", &["taskrole", "resourcerole"]), OneOf(&["-f", "-i"])])],
     filters: &[],
-    attributes: &[AttributeGroup { title: "-i", attributes: |release| attributes(&TASK_ROLE, release) }],
+    attributes: &[
+        AttributeGroup { title: "-t taskrole", attributes: |release| attributes(&TASK_ROLE, release) },
+        AttributeGroup {
+            title: "-t resourcerole",
+            attributes: |release| attributes(&RESOURCE_ROLE, release),
+        },
+    ],
     run: create,
 };
 
 pub(crate) static CHANGE: CommandDefinition = CommandDefinition {
     name: "chaccfg",
-    summary: "change the tasks of a task role",
+    summary: "change the tasks of a task role or the resources of a managed resource role",
     options: &[
         OptionDefinition::new(
             "-t",
             OptionValue::Word(&["resourcerole", "taskrole", "autoresource", "autoresourcerole"]),
-            "What to change; only task roles can be changed at this level.",
+            "What to change: task roles or resource roles.",
         ),
         RECORD_FILE,
         RECORD,
@@ -99,22 +101,25 @@ pub(crate) static CHANGE: CommandDefinition = CommandDefinition {
         HELP,
     ],
     forms: &[
-        Form::new(&[When("-t", &["taskrole"]), OneOf(&["-f", "-i"])]),
-        Form::later(&[When("-t", &["resourcerole", "autoresource", "autoresourcerole"])]),
+        Form::new(&[When("-t", &["taskrole", "resourcerole"]), OneOf(&["-f", "-i"])]),
+        Form::later(&[When("-t", &["autoresource", "autoresourcerole"])]),
     ],
     filters: &[],
-    attributes: &[AttributeGroup { title: "-i", attributes: |release| attributes(&TASK_ROLE, release) }],
+    attributes: &[
+        AttributeGroup { title: "-t taskrole", attributes: |release| attributes(&TASK_ROLE, release) },
+        AttributeGroup {
+            title: "-t resourcerole",
+            attributes: |release| attributes(&RESOURCE_ROLE, release),
+        },
+    ],
     run: change,
 };
 
 pub(crate) static REMOVE: CommandDefinition = CommandDefinition {
     name: "rmaccfg",
-    summary: "remove a task role",
+    summary: "remove a task role or a managed resource role",
     options: &[ROLE, OptionDefinition::new("-n", OptionValue::Text("role-name"), "Name of the role."), HELP],
-    forms: &[
-        Form::new(&[When("-t", &["taskrole"]), Required("-n")]),
-        Form::later(&[When("-t", &["resourcerole"])]),
-    ],
+    forms: &[Form::new(&[When("-t", &["taskrole", "resourcerole"]), Required("-n")])],
     filters: &[],
     attributes: &[],
     run: remove,
@@ -138,27 +143,22 @@ static TASK_ROLE: Table<TaskRoleEntry> = Table {
     ],
 };
 
-static RESOURCE_ROLE: Table<()> = Table {
-    name: "resource role",
-    attributes: &[
-        Attribute::new("name", "Name.", |(): &()| Value::of("ALL:")),
-        Attribute::new("resources", "Managed resources.", |(): &()| Value::of(ALL_RESOURCES)),
-    ],
-};
-
 fn list(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
     invocation.authorize(Task::ListRoles)?;
-    let release = invocation.console.release();
     let wanted = |filters: &Filters, filter: &str, name: &str| {
         filters.get(filter).is_none_or(|values| values.iter().any(|wanted| wanted == name))
     };
-    if options.get("-t") == Some("resourcerole") {
-        let layout = Layout::new(&RESOURCE_ROLE, options, release)?;
-        let filters = Filters::parse(options, RESOURCE_ROLE_FILTERS)?;
-        let rows = wanted(&filters, "resourceroles", "ALL:").then_some(());
-        return layout.print(rows, invocation.output);
-    }
-    let layout = Layout::new(&TASK_ROLE, options, release)?;
+    let layout = match options.get("-t") {
+        Some("resource") => return resource_roles::list_resources(invocation, options.has("--script")),
+        Some("resourcerole") => {
+            let layout = Layout::new(&RESOURCE_ROLE, options, invocation.console.release())?;
+            let filters = Filters::parse(options, RESOURCE_ROLE_FILTERS)?;
+            let mut roles = resource_roles::rows(invocation);
+            roles.retain(|role| wanted(&filters, "resourceroles", &role.name));
+            return layout.print(roles, invocation.output);
+        }
+        _ => Layout::new(&TASK_ROLE, options, invocation.console.release())?,
+    };
     let filters = Filters::parse(options, TASK_ROLE_FILTERS)?;
     let mut roles = invocation.console.task_roles();
     roles.retain(|role| wanted(&filters, "taskroles", &role.name));
@@ -171,7 +171,7 @@ fn tasks(value: &str) -> Result<TaskSet, Refusal> {
     parse_tasks(&elements.join(","))
 }
 
-fn check_taken(record: &[Assignment]) -> Result<(), Refusal> {
+pub(super) fn check_taken(record: &[Assignment]) -> Result<(), Refusal> {
     match record.first() {
         None => Ok(()),
         Some(assignment) => Err(Refusal::new(MessageKey::AttributeInvalid).with(&assignment.name)),
@@ -202,6 +202,9 @@ fn take_all<const COUNT: usize>(
 fn create(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
     invocation.authorize(Task::ManageRoles)?;
     let texts = texts(invocation, options)?;
+    if options.get("-t") == Some("resourcerole") {
+        return invocation.each(texts, |invocation, text| resource_roles::create(invocation, &text));
+    }
     invocation.each(texts, |invocation, text| {
         let [name, parent, resources] = take_all(&mut record(&text)?, ["name", "parent", "resources"])?;
         let tasks = tasks(&resources)?;
@@ -213,6 +216,9 @@ fn create(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8
 fn change(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
     invocation.authorize(Task::ManageRoles)?;
     let texts = texts(invocation, options)?;
+    if options.get("-t") == Some("resourcerole") {
+        return invocation.each(texts, |invocation, text| resource_roles::change(invocation, &text));
+    }
     invocation.each(texts, |invocation, text| {
         let [name, resources] = take_all(&mut record(&text)?, ["name", "resources"])?;
         let tasks = tasks(&resources)?;
@@ -224,6 +230,11 @@ fn change(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8
 
 fn remove(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
     invocation.authorize(Task::ManageRoles)?;
-    invocation.console.remove_task_role(options.require("-n")?)?;
+    let name = options.require("-n")?;
+    if options.get("-t") == Some("resourcerole") {
+        resource_roles::remove(invocation, name)?;
+    } else {
+        invocation.console.remove_task_role(name)?;
+    }
     Ok(0)
 }

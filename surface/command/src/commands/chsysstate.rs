@@ -194,11 +194,11 @@ fn systems(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u
     invocation.authorize(task)?;
     let names: Vec<String> = match options.get("-m") {
         Some(names) => names.split(',').map(|name| name.trim().to_owned()).collect(),
-        None => invocation.console.systems().map(|system| system.identity().to_string()).collect(),
+        None => invocation.systems().iter().map(|system| system.identity().to_string()).collect(),
     };
     let keylock = keylock(options);
     invocation.each(names, |invocation, name| {
-        let system = invocation.console.find_system(&name)?;
+        let system = invocation.find_system(&name)?;
         if let Some(keylock) = keylock {
             invocation.ask(&system, SystemRequest::TurnKey { partition: None, keylock })?;
         }

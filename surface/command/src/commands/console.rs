@@ -78,8 +78,8 @@ fn connections(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Resu
     let console = invocation.console;
     let layout = Layout::new(&CONNECTION, options, console.release())?;
     let chosen: Vec<Arc<SystemConnection>> = match options.get("-m") {
-        Some(name) => vec![console.find_system(name)?],
-        None => console.systems().cloned().collect(),
+        Some(name) => vec![invocation.find_system(name)?],
+        None => invocation.systems(),
     };
     let mut rows = Vec::with_capacity(chosen.len());
     for connection in chosen {

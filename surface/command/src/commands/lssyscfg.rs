@@ -112,8 +112,11 @@ fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, C
         "prof" => profiles(invocation, options),
         "sysprof" => system_profiles(invocation, options),
         // A console without frames has none to list, whatever is asked about them.
-        _ => Layout::new(&SYSTEM_PROFILE, &ParsedOptions::default(), invocation.console.release())?
-            .print(std::iter::empty(), invocation.output),
+        _ => {
+            invocation.authorize(Task::ListSystems)?;
+            Layout::new(&SYSTEM_PROFILE, &ParsedOptions::default(), invocation.console.release())?
+                .print(std::iter::empty(), invocation.output)
+        }
     }
 }
 
@@ -122,8 +125,8 @@ fn systems(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u
     let console = invocation.console;
     let layout = Layout::new(&SYSTEM, options, console.release())?;
     let chosen: Vec<Arc<SystemConnection>> = match options.get("-m") {
-        Some(name) => vec![console.find_system(name)?],
-        None => console.systems().cloned().collect(),
+        Some(name) => vec![invocation.find_system(name)?],
+        None => invocation.systems(),
     };
     let seconds = console.environment().wall_clock().seconds();
     let mut rows = Vec::with_capacity(chosen.len());

@@ -14,6 +14,7 @@ mod lshwres;
 mod lsrefcode;
 mod lssyscfg;
 mod mksyscfg;
+mod resource_roles;
 mod rmsyscfg;
 mod secret;
 mod terminal;

@@ -62,7 +62,7 @@ fn open(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, 
     let system = invocation.system(options)?;
     let partition = selector(options, "-p", "--id")?;
     let terminal = invocation.terminal.clone().ok_or_else(|| Refusal::new(MessageKey::TerminalNeeded))?;
-    let guest: Arc<dyn GuestTerminal> = invocation.console.open_terminal(&system, partition)?.into();
+    let guest: Arc<dyn GuestTerminal> = invocation.open_terminal(&system, partition)?.into();
     let guest = ClosedOnDrop(guest);
     terminal.write(b" Open in progress \r\n\r\n Open completed.\r\n".as_slice())?;
     relay(&guest.0, &terminal)?;

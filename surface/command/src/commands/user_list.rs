@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use varan_console::{Setting, Task, User};
+use varan_console::{ResourceScope, Setting, Task, User};
 use varan_model::attributes::{Attribute, Table, Value};
 
-use super::{FIELDS, FILTER, HEADER};
+use super::{FIELDS, FILTER, HEADER, resource_roles};
 use crate::catalog::{AttributeGroup, CommandDefinition};
 use crate::failure::CommandError;
 use crate::form::Form;
@@ -50,6 +50,7 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
 struct Row {
     user: Arc<User>,
     now_seconds: i64,
+    resources: Vec<String>,
 }
 
 macro_rules! setting {
@@ -78,7 +79,7 @@ static USER: Table<Row> = Table {
             InactivityDays,
             "Days until an unused name is disabled, 0 for never."
         ),
-        Attribute::new("resources", "Managed resources.", |_: &Row| Value::of(ALL_RESOURCES)),
+        Attribute::new("resources", "Managed resources.", |row: &Row| Value::of(row.resources.join(","))),
         Attribute::new("password_encryption", "How the password is kept.", |_: &Row| Value::of(ENCRYPTION)),
         Attribute::new("disabled", "1: has not logged in for too long and may not log in.", |row: &Row| {
             Value::flag(row.user.disabled(row.now_seconds))
@@ -93,15 +94,31 @@ fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, C
     let wanted = |filter: &str, value: &str| {
         filters.get(filter).is_none_or(|values| values.iter().any(|wanted| wanted == value))
     };
-    let mut users = invocation.console.users();
-    users.retain(|user| {
-        wanted("names", &user.name)
+    let now_seconds = invocation.console.environment().wall_clock().seconds();
+    let mut rows = Vec::new();
+    for user in invocation.console.users() {
+        let chosen = wanted("names", &user.name)
             && wanted("taskroles", &user.task_role)
             && wanted("resourceroles", &user.resource_role)
-            // The one resource role is also the one resource.
-            && wanted("resources", &user.resource_role)
-            && wanted("password_encryptions", ENCRYPTION)
-    });
-    let now_seconds = invocation.console.environment().wall_clock().seconds();
-    layout.print(users.into_iter().map(|user| Row { user, now_seconds }), invocation.output)
+            && wanted("password_encryptions", ENCRYPTION);
+        if !chosen {
+            continue;
+        }
+        let scope = invocation.console.role_scope(&user.resource_role).unwrap_or(ResourceScope::Nothing);
+        let named = |id: &String| match &scope {
+            ResourceScope::All => id == "ALL:",
+            ResourceScope::Role(role) => role.resources.iter().any(|resource| resource.to_string() == *id),
+            ResourceScope::Nothing => false,
+        };
+        if filters.get("resources").is_some_and(|ids| !ids.iter().any(named)) {
+            continue;
+        }
+        let resources = match &scope {
+            ResourceScope::All => vec![ALL_RESOURCES.to_owned()],
+            ResourceScope::Role(role) => resource_roles::resources_of(invocation, role),
+            ResourceScope::Nothing => Vec::new(),
+        };
+        rows.push(Row { user, now_seconds, resources });
+    }
+    layout.print(rows, invocation.output)
 }

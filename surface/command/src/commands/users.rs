@@ -1,6 +1,6 @@
 //! `mkhmcusr`, `chhmcusr`, `rmhmcusr`: makes, changes and removes users of the console.
 
-use varan_console::{NewUser, Setting, Task, TaskSet, UserChange};
+use varan_console::{NewUser, ResourceScope, Setting, Task, TaskSet, UserChange};
 use varan_model::attributes::{Attribute, Change, Table, Value};
 use varan_model::codes::MessageKey;
 use varan_model::record::Assignment;
@@ -135,7 +135,7 @@ static RECORD_ATTRIBUTES: Table<()> = Table {
     attributes: &[
         settable!("name", "Name: a letter and up to 31 letters, digits, periods, underscores and hyphens."),
         settable!("taskrole", "Task role."),
-        settable!("resourcerole", "Resource role; ALL: is the only one supported."),
+        settable!("resourcerole", "Managed resource role; ALL: for all resources."),
         settable!("description", "Description."),
         settable!("passwd", "Password; asked for when it is not given."),
         settable!("pwage", "Days until the password expires."),
@@ -158,6 +158,15 @@ static CHANGE_ATTRIBUTES: Table<()> = Table {
         settable!("passwd", "New password."),
     ],
 };
+
+/// Nobody gives, or takes away, more than it may reach.
+fn covers_role(invocation: &Invocation<'_>, resource_role: &str) -> Result<(), Refusal> {
+    covers_scope(invocation, &invocation.console.role_scope(resource_role)?)
+}
+
+fn covers_scope(invocation: &Invocation<'_>, scope: &ResourceScope) -> Result<(), Refusal> {
+    if invocation.scope().covers_scope(scope) { Ok(()) } else { Err(Refusal::new(MessageKey::NotAuthorized)) }
+}
 
 /// Nobody gives, or takes away, more than it has.
 pub(super) fn covers(invocation: &Invocation<'_>, tasks: TaskSet) -> Result<(), Refusal> {
@@ -254,6 +263,7 @@ fn new_user(text: &str) -> Result<NewUser, Refusal> {
 
 fn create_one(invocation: &mut Invocation<'_>, mut new: NewUser) -> Result<(), CommandError> {
     covers(invocation, invocation.console.role_tasks(&new.task_role)?)?;
+    covers_role(invocation, &new.resource_role)?;
     if new.password.is_empty() {
         let asked = secret::ask_new(invocation, &new.name)?;
         new.password = asked.ok_or_else(|| invalid_parameters(&["--passwd"]))?;
@@ -320,6 +330,10 @@ fn change_one(invocation: &mut Invocation<'_>, wish: Wish) -> Result<(), Command
     } else {
         invocation.authorize(Task::ManageUsers)?;
         covers(invocation, invocation.console.tasks_of(&name))?;
+        covers_scope(invocation, &invocation.console.scope_of(&name))?;
+        if let Some(role) = &change.resource_role {
+            covers_role(invocation, role)?;
+        }
         if let Some(role) = &change.task_role {
             covers(invocation, invocation.console.role_tasks(role)?)?;
         }
@@ -347,6 +361,7 @@ fn remove(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8
     invocation.authorize(Task::ManageUsers)?;
     let name = options.require("-u")?;
     covers(invocation, invocation.console.tasks_of(name))?;
+    covers_scope(invocation, &invocation.console.scope_of(name))?;
     invocation.console.delete_user(invocation.user, name)?;
     invocation
         .files
