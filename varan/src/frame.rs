@@ -68,7 +68,7 @@ impl FileBootDisks {
 
 impl BootDisks for FileBootDisks {
     fn open(&self, partition: PartitionUuid) -> std::io::Result<Arc<dyn BootDisk>> {
-        std::fs::create_dir_all(&self.directory)?;
+        varan_environment::make_directory(&self.directory)?;
         Ok(Arc::new(FileBootDisk::new(self.path(partition))))
     }
 

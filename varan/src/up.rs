@@ -50,7 +50,7 @@ const SUPERVISOR_VARIABLE: &str = "VARAN_SUPERVISOR";
 /// Holds the data directory against a second start. Children share the lock, so that it is free only when the last
 /// process of the site is gone.
 fn lock(data: &Path) -> Result<File, String> {
-    std::fs::create_dir_all(data).map_err(|error| format!("{}: {error}", data.display()))?;
+    varan_environment::make_directory(data).map_err(|error| format!("{}: {error}", data.display()))?;
     let file = File::create(data.join("lock")).map_err(|error| format!("{}: {error}", data.display()))?;
     for _ in 0..LOCK_ATTEMPTS {
         if file.try_lock().is_ok() {

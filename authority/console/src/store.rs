@@ -105,7 +105,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(directory)
+        varan_environment::make_directory(directory)
             .map_err(|source| StoreError::Directory { path: directory.to_owned(), source })?;
         let path = directory.join("console.db");
         let wrap = |source| StoreError::Database { path: path.clone(), source };

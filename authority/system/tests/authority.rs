@@ -305,38 +305,6 @@ fn reserved(bench: &Bench) -> bool {
     bench.authority.world().snapshot.partitions.iter().any(|(_, entry)| entry.runtime.changing)
 }
 
-fn random_request(draw: u64, name: &str) -> SystemRequest {
-    let partition = named(name);
-    match draw % 11 {
-        0 | 1 => create(name),
-        2 => change(
-            name,
-            ["description=a", "new_name=p1", "auto_start=1", "msp=1", "sync_curr_profile=1"]
-                [(draw >> 8) as usize % 5],
-        ),
-        3 => SystemRequest::RemovePartition { partition },
-        4 | 5 => {
-            let profile = (draw >> 8 & 1 == 0).then(|| "default_profile".to_owned());
-            SystemRequest::PowerOn {
-                partition,
-                options: PowerOnOptions { profile, ..PowerOnOptions::default() },
-            }
-        }
-        6 => SystemRequest::Stop { partition, request: StopRequest::Immediate, restart: draw >> 8 & 1 == 0 },
-        7 => memory(name, DynamicOperation::Add, 256 * (draw >> 8 & 7)),
-        8 => memory(name, DynamicOperation::Remove, 256),
-        9 => SystemRequest::ApplyProfile { partition, profile: "default_profile".to_owned() },
-        _ => SystemRequest::ChangeProfile {
-            partition,
-            profile: "default_profile".to_owned(),
-            record: varan_model::record::parse_record(
-                "desired_mem=1024,virtual_fc_adapters=5/client/1//6//0",
-            )
-            .expect("record"),
-        },
-    }
-}
-
 fn random_guest(bench: &mut Bench, name: &str, draw: u64) {
     let found = bench.authority.world().snapshot.find(&named(name)).is_ok();
     if !found {

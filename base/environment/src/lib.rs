@@ -9,6 +9,7 @@
 //! woken (`next_wake`), and their driver waits.
 
 use std::hash::{BuildHasher, Hasher};
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -40,6 +41,28 @@ impl WallClock {
     pub fn seconds(self) -> i64 {
         i64::try_from(self.0.div_euclid(1_000_000_000)).unwrap_or(i64::MAX)
     }
+}
+
+/// Makes a directory and those above it that are missing, and makes their names durable: a database that syncs its files
+/// is lost all the same if the name of its directory is.
+///
+/// # Errors
+/// Those of the file system.
+pub fn make_directory(path: &Path) -> std::io::Result<()> {
+    let parent = match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Ok(()),
+    };
+    if !parent.is_dir() {
+        make_directory(parent)?;
+    }
+    match std::fs::create_dir(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        made => made?,
+    }
+    // Also when it was there before: whoever made it may have lost its power before this.
+    std::fs::File::open(parent)?.sync_all()
 }
 
 /// Clock and randomness of the world that a component runs in.
@@ -124,6 +147,20 @@ mod tests {
     fn wall_clock_seconds_round_down_before_the_epoch() {
         assert_eq!(WallClock(-1).seconds(), -1);
         assert_eq!(WallClock(1_999_999_999).seconds(), 1);
+    }
+
+    #[test]
+    fn directories_are_made_with_those_above_them() {
+        let top = std::env::temp_dir().join(format!("varan-environment-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&top);
+        for _ in 0..2 {
+            make_directory(&top.join("a/b")).expect("made");
+        }
+        assert!(top.join("a/b").is_dir());
+        std::fs::write(top.join("file"), "").expect("written");
+        assert!(make_directory(&top.join("file")).is_err());
+        assert!(make_directory(&top.join("file/a")).is_err());
+        std::fs::remove_dir_all(&top).expect("removed");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use varan_model::units::ProcessingUnits;
 use varan_system::authority::{Authority, Parts};
 use varan_system::guest::{BootDisks, GuestSettings, ManagementNetwork};
 use varan_system::inbox::Inbox;
-use varan_system::{InitialPartition, Opening, open};
+use varan_system::{InitialPartition, OpenError, Opening, open};
 
 #[derive(Default)]
 pub struct FakeEngine {
@@ -209,11 +209,15 @@ impl Bench {
     }
 
     pub fn open_with(directory: &Path, seed: u64, partitions: &[InitialPartition]) -> Self {
+        Self::try_open(directory, seed, partitions).unwrap()
+    }
+
+    /// Opens the system, whose database may fail.
+    pub fn try_open(directory: &Path, seed: u64, partitions: &[InitialPartition]) -> Result<Self, OpenError> {
         let environment = Arc::new(TestEnvironment::new(seed));
         let hardware = Arc::new(hardware());
         let settings = SystemSettings::new(&hardware, true);
-        let opened =
-            open(Opening { directory, hardware, settings, partitions, environment: &*environment }).unwrap();
+        let opened = open(Opening { directory, hardware, settings, partitions, environment: &*environment })?;
         let engine = Arc::new(FakeEngine::default());
         let inbox = Arc::new(Inbox::default());
         let mut authority = Authority::new(Parts {
@@ -236,14 +240,14 @@ impl Bench {
             subscribers: Arc::default(),
         });
         authority.start_initial(&opened.start);
-        Self {
+        Ok(Self {
             directory: directory.to_owned(),
             authority,
             engine,
             environment,
             inbox,
             next_request: u128::from(seed) << 64,
-        }
+        })
     }
 
     pub fn send_as(
@@ -302,15 +306,7 @@ impl Bench {
     /// Brings a partition that was powered on to Running with RMC.
     pub fn boot(&mut self, name: &str) {
         self.event(name, EngineEventKind::State(GuestState::Running));
-        let report = OperatingSystemReport {
-            name: "AIX".to_owned(),
-            version: "AIX 7.1 7100-03-05-1524".to_owned(),
-            hostname: name.to_owned(),
-            addresses: vec![(VirtualSlot(2), [10, 20, 1, 3].into())],
-            rsct_node_id: "1".repeat(16),
-            rmc_running: true,
-        };
-        self.event(name, EngineEventKind::OperatingSystem(report));
+        self.event(name, EngineEventKind::OperatingSystem(report(name)));
         self.environment.advance(Duration::from_secs(600));
         self.step();
     }
@@ -346,6 +342,18 @@ impl Bench {
     }
 }
 
+/// What an operating system with RMC reports.
+pub fn report(name: &str) -> OperatingSystemReport {
+    OperatingSystemReport {
+        name: "AIX".to_owned(),
+        version: "AIX 7.1 7100-03-05-1524".to_owned(),
+        hostname: name.to_owned(),
+        addresses: vec![(VirtualSlot(2), [10, 20, 1, 3].into())],
+        rsct_node_id: "1".repeat(16),
+        rmc_running: true,
+    }
+}
+
 pub fn create(name: &str) -> SystemRequest {
     SystemRequest::CreatePartition { record: parse_record(&format!("name={name},{SMALL}")).unwrap() }
 }
@@ -361,4 +369,34 @@ pub fn change(name: &str, record: &str) -> SystemRequest {
 pub fn memory(name: &str, operation: DynamicOperation, megabytes: u64) -> SystemRequest {
     let resource = Resource::Memory(megabytes);
     SystemRequest::ChangeResource { partition: named(name), operation, resource, wait_minutes: 5 }
+}
+
+/// A request of any kind that changes something.
+pub fn random_request(draw: u64, name: &str) -> SystemRequest {
+    let partition = named(name);
+    match draw % 11 {
+        0 | 1 => create(name),
+        2 => change(
+            name,
+            ["description=a", "new_name=p1", "auto_start=1", "msp=1", "sync_curr_profile=1"]
+                [(draw >> 8) as usize % 5],
+        ),
+        3 => SystemRequest::RemovePartition { partition },
+        4 | 5 => {
+            let profile = (draw >> 8 & 1 == 0).then(|| "default_profile".to_owned());
+            SystemRequest::PowerOn {
+                partition,
+                options: PowerOnOptions { profile, ..PowerOnOptions::default() },
+            }
+        }
+        6 => SystemRequest::Stop { partition, request: StopRequest::Immediate, restart: draw >> 8 & 1 == 0 },
+        7 => memory(name, DynamicOperation::Add, 256 * (draw >> 8 & 7)),
+        8 => memory(name, DynamicOperation::Remove, 256),
+        9 => SystemRequest::ApplyProfile { partition, profile: "default_profile".to_owned() },
+        _ => SystemRequest::ChangeProfile {
+            partition,
+            profile: "default_profile".to_owned(),
+            record: parse_record("desired_mem=1024,virtual_fc_adapters=5/client/1//6//0").expect("record"),
+        },
+    }
 }
