@@ -212,6 +212,9 @@ pub enum EngineEventKind {
     State(GuestState),
     /// The operating system is up, or its report changed.
     OperatingSystem(OperatingSystemReport),
+    /// An operating system that was asked to shut itself down did not hear, because none is up or it does not listen. The
+    /// guest goes on as before.
+    StopNotHeard(StopRequest),
     /// An answer to [`PartitionEngine::set_memory`].
     MemorySet {
         /// Token of the request.
@@ -304,10 +307,11 @@ pub trait PartitionEngine: Send + Sync {
         self.admit(specification)?;
         self.power_on(partition, generation)
     }
-    /// Asks a guest to stop, and to come back if `restart` is true (answered by `State(Stopped { restart })`).
+    /// Asks a guest to stop, and to come back if `restart` is true; answered by `State(Stopped { restart })`, or by
+    /// `StopNotHeard` where only its operating system could do it. Power that is cut at once never waits for a guest.
     ///
     /// # Errors
-    /// [`EngineError::NotRunning`].
+    /// [`EngineError::NotRunning`], [`EngineError::NoRoom`] when too many requests wait for the guest.
     fn stop(&self, partition: PartitionUuid, request: StopRequest, restart: bool) -> Result<(), EngineError>;
     /// Cuts the power of every guest at once: the frame's own power loss. No events follow.
     fn power_loss(&self);

@@ -71,7 +71,16 @@ fn an_activation_that_the_host_refuses_changes_nothing() {
         };
         let refused = bench.refused(SystemRequest::PowerOn { partition: named(name), options });
         assert!(refused.starts_with("HSCL03F9"), "{refused}");
-        assert_same(&before, &bench);
+        assert_eq!(bench.authority.world().snapshot.system, before.system);
+        let entry = bench.entry(name);
+        assert_eq!(entry.partition, before.find(&named(name)).expect("there").partition);
+        // What the real one shows after a failed activation.
+        assert_eq!(entry.runtime.state, PartitionState::Error);
+        let codes: Vec<&str> =
+            entry.runtime.reference_codes.newest_first().map(|one| one.code.as_str()).collect();
+        let number = if name == "lpar1" { "B2001230 LP=00001" } else { "B2001230 LP=00002" };
+        assert_eq!(codes[..3], [number, "D200C301", "D200C300"]);
+        bench.authority.world().check_invariants();
     }
     assert_eq!(bench.authority.counters().transactions, written, "nothing was written");
     // The others of the same batch are carried out.
@@ -405,4 +414,82 @@ fn a_frame_that_cannot_record_starts_nothing_by_itself() {
     }
     assert!(bench.engine.admitted.lock().expect("lock").is_empty());
     bench.authority.world().check_invariants();
+}
+
+#[test]
+fn an_operating_system_that_does_not_hear_goes_on_and_its_user_is_told() {
+    let stop = |request| SystemRequest::Stop { partition: named("lpar1"), request, restart: false };
+    let mut bench = running("unheard", 30, &["lpar1"]);
+    let before = bench.authority.world().snapshot.clone();
+    let written = bench.authority.counters().transactions;
+    for full in [false, true] {
+        let mailbox = EngineError::NoRoom("too many requests wait for this partition".to_owned());
+        *bench.engine.refuse_requests.lock().expect("lock") = full.then_some(mailbox);
+        let answer = bench.send(stop(StopRequest::OperatingSystem));
+        bench.step();
+        if !full {
+            assert_eq!(bench.entry("lpar1").runtime.state, PartitionState::ShuttingDown);
+            bench.event("lpar1", EngineEventKind::StopNotHeard(StopRequest::OperatingSystem));
+        }
+        assert!(refusal(&answer).starts_with("HSCL0DB4"));
+        assert_same(&before, &bench);
+    }
+    assert_eq!(bench.authority.counters().transactions, written);
+    *bench.engine.refuse_requests.lock().expect("lock") = None;
+
+    // Who asked for a power off besides still gets it.
+    let (system, button) =
+        (bench.send(stop(StopRequest::OperatingSystem)), bench.send(stop(StopRequest::Delayed)));
+    bench.step();
+    bench.event("lpar1", EngineEventKind::StopNotHeard(StopRequest::OperatingSystem));
+    assert!(refusal(&system).starts_with("HSCL0DB4"));
+    assert_eq!(bench.entry("lpar1").runtime.state, PartitionState::ShuttingDown);
+    assert!(button.try_recv().is_err());
+    bench.event("lpar1", EngineEventKind::State(GuestState::Stopped { restart: false }));
+    assert_eq!(button.try_recv(), Ok(Ok(SystemReply::Done)));
+    let codes = bench.entry("lpar1").runtime.reference_codes.clone();
+    assert_eq!(codes.newest_first().next().map(|one| one.code.as_str()), Some("00000000"), "off");
+}
+
+#[test]
+fn an_operating_system_shutdown_is_recorded_with_its_request_when_it_is_done() {
+    let directory = directory("os-stop");
+    let mut bench = Bench::open(&directory, 31);
+    bench.create("lpar1").expect("created");
+    bench.power_on("lpar1");
+    bench.boot("lpar1");
+    let written = bench.authority.counters().transactions;
+    let id = RequestId(7);
+    let request = || SystemRequest::Stop {
+        partition: named("lpar1"),
+        request: StopRequest::OperatingSystem,
+        restart: false,
+    };
+    let answer = bench.send_as(id, request());
+    bench.step();
+    assert!(bench.entry("lpar1").partition.wanted_on);
+    bench.event("lpar1", EngineEventKind::State(GuestState::Stopped { restart: false }));
+    assert_eq!(answer.try_recv(), Ok(Ok(SystemReply::Done)));
+    assert!(!bench.entry("lpar1").partition.wanted_on);
+    assert_eq!(bench.authority.counters().transactions - written, 1);
+    for _ in 0..2 {
+        let answer = bench.send_as(id, request());
+        bench.step();
+        assert_eq!(answer.try_recv(), Ok(Ok(SystemReply::Done)), "a repeat is harmless");
+        drop(bench);
+        bench = Bench::open(&directory, 32);
+    }
+}
+
+#[test]
+fn a_system_goes_off_although_a_partition_could_not_start() {
+    let mut bench = Bench::open(&directory("off-error"), 33);
+    bench.create("lpar1").expect("created");
+    *bench.engine.refuse_start.lock().expect("lock") = true;
+    bench.refused(activate("lpar1"));
+    let off = SystemPower::Off { immediate: false, restart: false };
+    bench.call(SystemRequest::PowerSystem(off)).expect("accepted");
+    bench.environment.advance(Duration::from_secs(61));
+    bench.step();
+    assert_eq!(bench.authority.world().system().state, varan_model::system::SystemState::PowerOff);
 }

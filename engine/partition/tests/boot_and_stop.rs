@@ -338,3 +338,44 @@ fn a_change_that_the_disk_refuses_is_not_acknowledged() {
     let again = varan_contract::engine::GuestSpecification { generation: Generation(2), ..aix };
     assert_eq!(states(&world.boot(&again)).last(), Some(&GuestState::Failed));
 }
+
+#[test]
+fn an_operating_system_that_is_not_up_does_not_hear_and_says_so() {
+    let world = World::new(1);
+    let aix = specification(5, Personality::Aix, Some(disk()));
+    world.engine.start(aix.clone()).expect("room");
+    let not_heard = EngineEventKind::StopNotHeard(StopRequest::OperatingSystem);
+    for _ in 0..10 {
+        world.take_events();
+        world.engine.stop(aix.partition, StopRequest::OperatingSystem, false).expect("on");
+        world.seconds(0);
+        assert_eq!(world.take_events().last(), Some(&not_heard));
+        world.seconds(7);
+    }
+    world.seconds(100);
+    world.take_events();
+    // Heard once; the second request finds it at work.
+    for _ in 0..2 {
+        world.engine.stop(aix.partition, StopRequest::OperatingSystem, false).expect("on");
+        world.seconds(1);
+    }
+    assert!(!world.take_events().contains(&not_heard));
+    world.seconds(100);
+    assert_eq!(states(&world.take_events()), [GuestState::Stopped { restart: false }]);
+}
+
+#[test]
+fn a_full_mailbox_does_not_keep_the_power_on() {
+    let world = World::new(1);
+    let aix = specification(5, Personality::Aix, Some(disk()));
+    world.boot(&aix);
+    let taken = (0..100).filter(|&token| world.engine.set_memory(aix.partition, 4096, token).is_ok()).count();
+    assert_eq!(taken, 64);
+    assert!(matches!(
+        world.engine.stop(aix.partition, StopRequest::Delayed, false),
+        Err(EngineError::NoRoom(_))
+    ));
+    world.engine.stop(aix.partition, StopRequest::Immediate, false).expect("on");
+    world.seconds(1);
+    assert_eq!(states(&world.take_events()), [GuestState::Stopped { restart: false }]);
+}

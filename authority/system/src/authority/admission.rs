@@ -84,10 +84,12 @@ impl Authority {
         match self.admit_guest(&entry) {
             Ok(()) => self.power_on(id),
             Err(refusal) => {
-                for reply in self.stop_waiters.remove(&entry.partition.uuid).unwrap_or_default() {
-                    let _ = reply.try_send(Err(refusal.clone().into()));
-                }
+                let waiters = self.stop_waiters.remove(&entry.partition.uuid).unwrap_or_default();
                 self.guest_is_gone(entry.partition.uuid);
+                self.announce();
+                for one in waiters {
+                    let _ = one.reply.try_send(Err(refusal.clone().into()));
+                }
             }
         }
     }
@@ -102,7 +104,7 @@ impl Authority {
             let decided = self.activation_by_policy(&entry, moment);
             match decided.and_then(|decision| self.accept(decision, &mut all)) {
                 Ok((decision, _, admitted)) => started.push((id, decision, admitted)),
-                Err(refusal) => self.cannot_start(id, &refusal),
+                Err(_) => self.cannot_start(id),
             }
         }
         // One transaction for all of them.
@@ -113,12 +115,12 @@ impl Authority {
                     self.act(decision.effects);
                 }
             }
-            Err(refusal) => {
+            Err(_) => {
                 let ids: Vec<PartitionId> = started.iter().map(|(id, ..)| *id).collect();
                 self.world.take_back(&before, &ids);
                 for (id, _, admitted) in started {
                     self.dismiss(&admitted);
-                    self.cannot_start(id, &refusal);
+                    self.cannot_start(id);
                 }
             }
         }
@@ -141,12 +143,22 @@ impl Authority {
         Ok(decision)
     }
 
-    fn cannot_start(&mut self, id: PartitionId, refusal: &Refusal) {
+    fn cannot_start(&mut self, id: PartitionId) {
         let Some(entry) = self.world.snapshot.partitions.get(id.0) else { return };
-        let mut runtime = (*entry.runtime).clone();
-        runtime.state = PartitionState::Error;
-        let seconds = self.environment.wall_clock().seconds();
-        runtime.reference_codes.post(seconds, refusal.key.message().code.to_owned());
-        self.apply(vec![Change::PutRuntime(id, Box::new(runtime))], &mut Dirty::default());
+        let change = decide::could_not_start(entry, self.environment.wall_clock().seconds());
+        self.apply(vec![change], &mut Dirty::default());
+    }
+
+    /// A user's activation that the hypervisor or the host could not do shows in the partition's state, and in nothing
+    /// else.
+    pub(super) fn activation_failed(&mut self, request: &SystemRequest, refusal: &Refusal) {
+        let SystemRequest::PowerOn { partition, .. } = request else { return };
+        if !decide::failed_in_hypervisor(refusal) {
+            return;
+        }
+        let found = self.world.snapshot.find(partition).map(|entry| entry.partition.id);
+        if let Ok(id) = found {
+            self.cannot_start(id);
+        }
     }
 }

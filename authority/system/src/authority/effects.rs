@@ -20,8 +20,15 @@ impl Authority {
             Effect::Start(id) => self.power_on(id),
             Effect::StartAgain(id) => self.start_again(id),
             Effect::Stop { partition, request, restart } => {
-                if self.engine.stop(partition, request, restart).is_err() {
-                    self.guest_is_gone(partition);
+                match self.engine.stop(partition, request, restart) {
+                    Ok(()) => {}
+                    Err(EngineError::NotRunning(_)) => self.guest_is_gone(partition),
+                    Err(_) if is_by_system(request) => {
+                        self.guest_says(partition, EngineEventKind::StopNotHeard(request));
+                    }
+                    Err(_) => {
+                        self.schedule(ASK_AGAIN_SECONDS, Timer::StopAgain(partition, restart));
+                    }
                 }
             }
             Effect::PowerLoss => {
@@ -60,11 +67,16 @@ impl Authority {
     }
 
     pub(super) fn guest_is_gone(&mut self, partition: PartitionUuid) {
+        let stopped = varan_contract::engine::GuestState::Stopped { restart: false };
+        self.guest_says(partition, EngineEventKind::State(stopped));
+    }
+
+    fn guest_says(&mut self, partition: PartitionUuid, kind: EngineEventKind) {
         let Some(entry) = self.world.by_uuid(partition) else { return };
         let event = EngineEvent {
             partition,
             generation: varan_contract::engine::Generation(entry.runtime.generation),
-            kind: EngineEventKind::State(varan_contract::engine::GuestState::Stopped { restart: false }),
+            kind,
         };
         self.engine_event(&event);
     }

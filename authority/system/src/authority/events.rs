@@ -1,5 +1,7 @@
 //! What engines report: states, operating systems, answers to dynamic changes.
 
+use varan_contract::engine::GuestState;
+
 use super::*;
 
 impl Authority {
@@ -12,8 +14,35 @@ impl Authority {
         }
         let moment = self.moment();
         let decision = decide::engine_event(&self.world, event, moment);
-        self.report(decision);
+        match &event.kind {
+            EngineEventKind::StopNotHeard(_) => {
+                let refusal = Refusal::new(MessageKey::OperatingSystemShutdownUnavailable);
+                self.stop_refused(event.partition, decision, &refusal);
+            }
+            EngineEventKind::State(GuestState::Stopped { .. }) => {
+                // What an operating system was asked for is recorded now that it is done.
+                let waiters = self.stop_waiters.get(&event.partition).into_iter().flatten();
+                let done: Vec<RequestId> = waiters.filter(|one| one.by_system).map(|one| one.id).collect();
+                let _ = self.carry_out(decision, &done);
+            }
+            _ => self.report(decision),
+        }
         self.settle_stopped(event.partition);
+    }
+
+    /// The guest goes on: those who wait for its operating system are told. Who asked for a power off still waits.
+    fn stop_refused(&mut self, partition: PartitionUuid, goes_on: Decision, refusal: &Refusal) {
+        let waiters = self.stop_waiters.remove(&partition).unwrap_or_default();
+        let (refused, waiting): (Vec<_>, Vec<_>) = waiters.into_iter().partition(|one| one.by_system);
+        if waiting.is_empty() {
+            self.report(goes_on);
+        } else {
+            self.stop_waiters.insert(partition, waiting);
+        }
+        self.announce();
+        for one in refused {
+            let _ = one.reply.try_send(Err(refusal.clone().into()));
+        }
     }
 
     /// Ends what waited for a partition that is off or started again.
@@ -25,8 +54,12 @@ impl Authority {
         if !gone {
             return;
         }
-        for reply in self.stop_waiters.remove(&partition).unwrap_or_default() {
-            let _ = reply.try_send(Ok(SystemReply::Done));
+        let waiters = self.stop_waiters.remove(&partition).unwrap_or_default();
+        if !waiters.is_empty() {
+            self.announce();
+        }
+        for one in waiters {
+            let _ = one.reply.try_send(Ok(SystemReply::Done));
         }
         let running =
             self.world.by_uuid(partition).is_some_and(|entry| entry.runtime.state == PartitionState::Running);

@@ -22,7 +22,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use varan_contract::engine::{EngineEvent, EngineEventKind, PartitionEngine};
+use varan_contract::engine::{EngineEvent, EngineEventKind, PartitionEngine, StopRequest};
 use varan_contract::system::{
     CallError, RequestId, SystemEvent, SystemEventKind, SystemEvents, SystemReply, SystemRequest,
 };
@@ -50,11 +50,20 @@ enum Timer {
     SystemTransition { epoch: u64, restart: bool, standby: bool, to: u8 },
     WaitExpires(u64),
     AskAgain(u64),
+    StopAgain(PartitionUuid, bool),
 }
 
 struct PendingDynamic {
     plan: DynamicPlan,
     reply: Option<ReplySender>,
+}
+
+/// Somebody who waits for a partition to be off.
+struct StopWaiter {
+    id: RequestId,
+    /// Only the operating system can do it; another may have asked for a power off.
+    by_system: bool,
+    reply: ReplySender,
 }
 
 /// Counters that tests look at: promises about work per command are shown by these, not by time.
@@ -87,7 +96,7 @@ pub struct Authority {
     generation: u64,
     token: u64,
     event_sequence: u64,
-    stop_waiters: BTreeMap<PartitionUuid, Vec<ReplySender>>,
+    stop_waiters: BTreeMap<PartitionUuid, Vec<StopWaiter>>,
     dynamic: HashMap<u64, PendingDynamic>,
     events: Vec<SystemEventKind>,
     counters: Counters,
@@ -245,6 +254,13 @@ impl Authority {
                 self.report(decision);
             }
             Timer::SystemTransition { .. } => {}
+            Timer::StopAgain(partition, restart) => {
+                let (partition, restart) = (*partition, *restart);
+                let going = self.world.by_uuid(partition);
+                if going.is_some_and(|entry| entry.runtime.state == PartitionState::ShuttingDown) {
+                    self.act(vec![Effect::Stop { partition, request: StopRequest::Delayed, restart }]);
+                }
+            }
             Timer::AskAgain(token) => {
                 let request = self.dynamic.get(token).map(|pending| decide::request_of(&pending.plan));
                 self.act(request.into_iter().collect());
@@ -281,11 +297,11 @@ impl Authority {
     /// Carries out what follows from a report. If the definition cannot be recorded (a full disk), the runtime is still
     /// true; the definition is written with its next change.
     fn report(&mut self, decision: Decision) {
-        let _ = self.carry_out(decision);
+        let _ = self.carry_out(decision, &[]);
     }
 
-    /// Records, publishes and acts on a decision that no request waits for.
-    fn carry_out(&mut self, decision: Decision) -> Result<(), Refusal> {
+    /// Records, publishes and acts on a decision that follows from a report; `requests` are done with it.
+    fn carry_out(&mut self, decision: Decision, requests: &[RequestId]) -> Result<(), Refusal> {
         if decision.changes.is_empty() && decision.effects.is_empty() {
             return Ok(());
         }
@@ -293,12 +309,13 @@ impl Authority {
         let Decision { changes, effects, .. } = decision;
         let mut dirty = Dirty::default();
         self.apply(changes, &mut dirty);
-        if let Err(error) = self.record(&dirty, &[]) {
+        if let Err(error) = self.record(&dirty, requests) {
             // What the engine reports is true whether it can be recorded or not; only definitions go back.
             self.restore_definitions(&before, &dirty);
             self.act(effects);
             return Err(error);
         }
+        requests.iter().for_each(|id| self.remember(*id));
         self.publish();
         self.act(effects);
         Ok(())
@@ -333,6 +350,7 @@ impl Authority {
                     accepted.push(Accepted { reply, decision, id, durable, admitted });
                 }
                 Err(refusal) => {
+                    self.activation_failed(&request, &refusal);
                     let _ = reply.try_send(Err(refusal.into()));
                 }
             }
@@ -373,12 +391,15 @@ impl Authority {
     }
 
     fn answer(&mut self, one: Accepted) {
-        let Accepted { reply, decision, .. } = one;
+        let Accepted { reply, decision, id, .. } = one;
         // Waiters are in place before the effect, whose event may come at once.
         let answer = decision.answer;
         match answer {
             Answer::WhenStopped(partition) => {
-                self.stop_waiters.entry(partition).or_default().push(reply);
+                let by_system = |effect: &Effect| matches!(effect, Effect::Stop { request, .. } if is_by_system(*request));
+                let by_system = decision.effects.iter().any(by_system);
+                let waiter = StopWaiter { id, by_system, reply };
+                self.stop_waiters.entry(partition).or_default().push(waiter);
                 self.act(decision.effects);
                 self.settle_stopped(partition);
             }
@@ -472,6 +493,10 @@ impl Authority {
             }
         }
     }
+}
+
+fn is_by_system(request: StopRequest) -> bool {
+    matches!(request, StopRequest::OperatingSystem | StopRequest::OperatingSystemImmediate)
 }
 
 /// What a batch has to record.

@@ -11,7 +11,7 @@ mod virtual_io;
 
 pub use dynamic::{DynamicPlan, allocation, request_of};
 pub use dynamic_end::{finish_dynamic, give_up, keep_what_is, set_back};
-pub use power::{activate, start_by_policy, system_timer};
+pub use power::{activate, could_not_start, failed_in_hypervisor, start_by_policy, system_timer};
 pub use runtime::engine_event;
 
 use std::sync::atomic::AtomicU64;
@@ -165,7 +165,7 @@ pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<
         }
         SystemRequest::PowerOn { partition, options } => power::power_on(world, partition, options, moment),
         SystemRequest::Stop { partition, request, restart } => {
-            power::stop(world, partition, *request, *restart)
+            power::stop(world, partition, *request, *restart, moment)
         }
         SystemRequest::TurnKey { partition, keylock } => power::turn_key(world, partition.as_ref(), *keylock),
         SystemRequest::PowerSystem(power) => power::power_system(world, *power, moment),

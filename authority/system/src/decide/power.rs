@@ -127,15 +127,48 @@ fn started(partition: &Partition, planned: &Configuration, before: &Runtime, mom
     }
 }
 
+/// Reference code of a partition that is off, as the documents show it.
+const OFF: &str = "00000000";
+/// Reference codes of a partition that the hypervisor could not start for want of resources, oldest first; the number of
+/// the partition follows the last one.
+const COULD_NOT_START: [&str; 3] = ["D200C300", "D200C301", "B2001230 LP="];
+
 /// The runtime of a partition that is off.
-pub(super) fn off(before: &Runtime, state: PartitionState) -> Runtime {
+pub(super) fn off(before: &Runtime, state: PartitionState, wall_seconds: i64) -> Runtime {
+    let mut reference_codes = before.reference_codes.clone();
+    if state == PartitionState::NotActivated {
+        reference_codes.post(wall_seconds, OFF.to_owned());
+    }
     Runtime {
         state,
         generation: before.generation,
-        reference_codes: before.reference_codes.clone(),
+        reference_codes,
         units: ProcessingUnits(0),
         ..Runtime::default()
     }
+}
+
+/// The state that a failed activation leaves: Error, with the reference codes that say so. The definition is as before.
+#[must_use]
+pub fn could_not_start(entry: &PartitionEntry, wall_seconds: i64) -> Change {
+    let mut runtime = off(&entry.runtime, PartitionState::Error, wall_seconds);
+    for code in COULD_NOT_START {
+        let number = if code.ends_with('=') { format!("{:05}", entry.partition.id.0) } else { String::new() };
+        runtime.reference_codes.post(wall_seconds, format!("{code}{number}"));
+    }
+    Change::PutRuntime(entry.partition.id, Box::new(runtime))
+}
+
+/// Whether an activation that was refused so failed in the hypervisor, and not before anything was tried.
+#[must_use]
+pub fn failed_in_hypervisor(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.key,
+        MessageKey::NotEnoughMemory
+            | MessageKey::NotEnoughProcessors
+            | MessageKey::PhysicalSlotInUse
+            | MessageKey::HostRefused
+    )
 }
 
 fn unwanted(entry: &PartitionEntry) -> Option<Change> {
@@ -152,6 +185,7 @@ pub(super) fn stop(
     selector: &Selector,
     request: StopRequest,
     restart: bool,
+    moment: Moment,
 ) -> Result<Decision, Refusal> {
     let entry = world.snapshot.find(selector)?;
     super::definition::check_reachable(world)?;
@@ -161,7 +195,7 @@ pub(super) fn stop(
             return Err(Refusal::new(MessageKey::AlreadyOff));
         }
         PartitionState::Error if !by_system => {
-            let runtime = Box::new(off(&entry.runtime, PartitionState::NotActivated));
+            let runtime = Box::new(off(&entry.runtime, PartitionState::NotActivated, moment.wall_seconds));
             let mut changes: Vec<Change> = unwanted(entry).into_iter().collect();
             changes.push(Change::PutRuntime(entry.partition.id, runtime));
             return Ok(Decision { changes, ..Decision::default() });
@@ -175,7 +209,9 @@ pub(super) fn stop(
     }
     let mut runtime = (*entry.runtime).clone();
     runtime.state = PartitionState::ShuttingDown;
-    let mut changes: Vec<Change> = if restart { Vec::new() } else { unwanted(entry).into_iter().collect() };
+    // An operating system may not hear: what it was asked for is recorded when it is done.
+    let recorded = if restart || by_system { None } else { unwanted(entry) };
+    let mut changes: Vec<Change> = recorded.into_iter().collect();
     changes.push(Change::PutRuntime(entry.partition.id, Box::new(runtime)));
     let partition = entry.partition.uuid;
     Ok(Decision {
@@ -266,13 +302,12 @@ fn power_off(world: &World, immediate: bool, restart: bool, moment: Moment) -> R
         Change::SystemState(SystemState::PowerOffInProgress),
         Change::SystemReferenceCode(moment.wall_seconds, "D1001800".to_owned()),
     ];
-    if immediate || running.is_empty() {
-        for entry in running {
-            changes.push(Change::PutRuntime(
-                entry.partition.id,
-                Box::new(off(&entry.runtime, PartitionState::NotActivated)),
-            ));
-        }
+    let stopped = |entry: &PartitionEntry| {
+        let runtime = off(&entry.runtime, PartitionState::NotActivated, moment.wall_seconds);
+        Change::PutRuntime(entry.partition.id, Box::new(runtime))
+    };
+    if immediate || running.iter().all(|entry| entry.runtime.state.is_off()) {
+        changes.extend(running.into_iter().map(stopped));
         let transition = Effect::SystemTransition {
             to: SystemState::PowerOff,
             real_seconds: POWER_OFF_SECONDS,
@@ -284,14 +319,14 @@ fn power_off(world: &World, immediate: bool, restart: bool, moment: Moment) -> R
     // Partitions first; the system follows when the last one is off.
     let mut effects = Vec::new();
     for entry in running {
-        let mut runtime = (*entry.runtime).clone();
-        if runtime.state == PartitionState::Error {
-            runtime = off(&runtime, PartitionState::NotActivated);
-        } else {
-            runtime.state = PartitionState::ShuttingDown;
-            let request = StopRequest::Delayed;
-            effects.push(Effect::Stop { partition: entry.partition.uuid, request, restart: false });
+        if entry.runtime.state.is_off() {
+            changes.push(stopped(entry));
+            continue;
         }
+        let mut runtime = (*entry.runtime).clone();
+        runtime.state = PartitionState::ShuttingDown;
+        let request = StopRequest::Delayed;
+        effects.push(Effect::Stop { partition: entry.partition.uuid, request, restart: false });
         changes.push(Change::PutRuntime(entry.partition.id, Box::new(runtime)));
     }
     Ok(Decision { changes, effects, answer: Answer::Now })

@@ -35,6 +35,13 @@ pub fn engine_event(world: &World, event: &EngineEvent, moment: Moment) -> Decis
                 runtime.rmc = RmcState::Inactive;
             }
         }
+        EngineEventKind::StopNotHeard(_) => {
+            if runtime.state != PartitionState::ShuttingDown {
+                return Decision::default();
+            }
+            // Only a running operating system is asked to shut down, so this is what it still does.
+            runtime.state = PartitionState::Running;
+        }
         // Answers to dynamic changes are matched with their plans by the authority.
         EngineEventKind::MemorySet { .. } | EngineEventKind::ProcessorsSet { .. } => {
             return Decision::default();
@@ -86,8 +93,8 @@ fn state_change(world: &World, entry: &PartitionEntry, state: &GuestState, momen
         GuestState::Stopped { restart: true } if world.system().state != SystemState::PowerOffInProgress => {
             return restarted(entry, moment);
         }
-        GuestState::Stopped { .. } => return stopped(world, entry),
-        GuestState::Failed => runtime = off(&runtime, PartitionState::Error),
+        GuestState::Stopped { .. } => return stopped(world, entry, moment),
+        GuestState::Failed => runtime = off(&runtime, PartitionState::Error, moment.wall_seconds),
     }
     Decision::change(Change::PutRuntime(id, Box::new(runtime)))
 }
@@ -112,7 +119,7 @@ fn restarted(entry: &PartitionEntry, moment: Moment) -> Decision {
     }
 }
 
-fn stopped(world: &World, entry: &PartitionEntry) -> Decision {
+fn stopped(world: &World, entry: &PartitionEntry, moment: Moment) -> Decision {
     let mut changes = Vec::new();
     if entry.partition.wanted_on && world.system().state != SystemState::PowerOffInProgress {
         // It shut itself down: nobody wants it back after a loss of power.
@@ -121,7 +128,7 @@ fn stopped(world: &World, entry: &PartitionEntry) -> Decision {
         partition.revision += 1;
         changes.push(Change::PutPartition(Box::new(partition)));
     }
-    let runtime = off(&entry.runtime, PartitionState::NotActivated);
+    let runtime = off(&entry.runtime, PartitionState::NotActivated, moment.wall_seconds);
     changes.push(Change::PutRuntime(entry.partition.id, Box::new(runtime)));
     let mut effects = Vec::new();
     if last_partition(world, entry) && follows_partitions(world) {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use varan_contract::engine::{BootDisk, Generation};
+use varan_contract::engine::{BootDisk, Generation, StopRequest};
 use varan_environment::Monotonic;
 use varan_model::ids::PartitionUuid;
 
@@ -80,6 +80,12 @@ impl Slot {
                     _ if bytes.is_empty() => {}
                     _ => mailbox.inputs.push_back((now, Input::Typed(bytes))),
                 }
+            }
+            // Cutting the power is never refused, and what waited before it has no meaning any more.
+            Input::Stop { request: StopRequest::Immediate, .. } => {
+                mailbox.inputs.retain(|(_, waiting)| matches!(waiting, Input::PowerOn));
+                mailbox.typed_bytes = 0;
+                mailbox.inputs.push_back((now, input));
             }
             Input::Stop { .. } | Input::SetMemory { .. } | Input::SetProcessors { .. }
                 if mailbox.inputs.len() >= MAILBOX_INPUTS =>

@@ -325,8 +325,11 @@ impl Guest {
             StopRequest::OperatingSystemImmediate if up => {
                 self.shut_down(now, FAST_SHUTDOWN, restart, false);
             }
-            // No operating system is there to hear it.
-            StopRequest::OperatingSystem | StopRequest::OperatingSystemImmediate => {}
+            StopRequest::OperatingSystem | StopRequest::OperatingSystemImmediate => match self.stage {
+                // It is doing so already.
+                Stage::Stopping { .. } | Stage::SavingStop { .. } => {}
+                _ => self.event(EngineEventKind::StopNotHeard(request)),
+            },
         }
     }
 
