@@ -254,14 +254,19 @@ pub struct GuestStatistics {
     pub resident_bytes: u64,
 }
 
-/// One attached virtual terminal. Dropping it detaches.
+/// One open virtual terminal. It belongs to the partition, not to a running guest: it stays open while the partition is
+/// off, and shows the next boot. Dropping it closes it.
 pub trait GuestTerminal: Send + Sync {
     /// Waits for output of the guest and appends it to `buffer`; returns false when the terminal is closed
-    /// (`rmvterm`, partition gone).
+    /// (`rmvterm`, partition removed, power of the frame lost).
     fn read(&self, buffer: &mut Vec<u8>) -> bool;
-    /// Types `bytes`; bytes beyond what the guest's input queue takes are dropped, as a serial line does.
+    /// Types `bytes`; bytes beyond what the guest's input queue takes are dropped, as a serial line does, and so are all
+    /// while no guest is powered on.
     fn write(&self, bytes: &[u8]);
-    /// A handle that closes this terminal from another thread.
+    /// Tells the guest how many columns and rows the user's window has.
+    fn resize(&self, columns: u16, rows: u16);
+    /// A handle that closes this terminal from another thread. When [`GuestTerminal::read`] then returns false, the
+    /// terminal is free.
     fn closer(&self) -> Box<dyn Fn() + Send + Sync>;
 }
 
@@ -313,7 +318,7 @@ pub trait PartitionEngine: Send + Sync {
     /// # Errors
     /// [`EngineError::NotRunning`], [`EngineError::NoRoom`] when too many requests wait for the guest.
     fn stop(&self, partition: PartitionUuid, request: StopRequest, restart: bool) -> Result<(), EngineError>;
-    /// Cuts the power of every guest at once: the frame's own power loss. No events follow.
+    /// Cuts the power of every guest at once: the frame's own power loss. Terminals are closed. No events follow.
     fn power_loss(&self);
     /// Asks the guest to have `megabytes` of memory; answered by `MemorySet` with the same token.
     ///
@@ -330,13 +335,16 @@ pub trait PartitionEngine: Send + Sync {
         processors: ProcessorAllocation,
         token: u64,
     ) -> Result<(), EngineError>;
-    /// Attaches a virtual terminal to a guest's console. One at a time.
+    /// Opens the virtual terminal of a partition, whether it is powered on or not. One at a time. Output that nobody has
+    /// seen since the last activation began is shown first, as much of it as the engine keeps.
     ///
     /// # Errors
-    /// [`EngineError::NotRunning`], [`EngineError::TerminalBusy`].
+    /// [`EngineError::TerminalBusy`].
     fn open_terminal(&self, partition: PartitionUuid) -> Result<Box<dyn GuestTerminal>, EngineError>;
     /// Closes the virtual terminal of a partition, whoever has it; true if there was one.
     fn close_terminal(&self, partition: PartitionUuid) -> bool;
+    /// A partition was removed: closes its terminal and frees what is kept of it. A guest that still runs is left alone.
+    fn forget(&self, partition: PartitionUuid);
     /// Counters of a guest.
     ///
     /// # Errors

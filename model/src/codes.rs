@@ -186,11 +186,11 @@ messages! {
     /// The user's task role does not allow the command.
     NotAuthorized: "HSCL350B", "The user does not have the appropriate authority.", Captured, "Use a user with another task role.";
     /// A second virtual terminal.
-    TerminalOpen: "HSCLA0A1", "A terminal session is already open for this partition. Only one open session is allowed for a partition. Exit this command, close the session with rmvterm, and try again.", Unverified, "Use rmvterm.";
-    /// mkvterm without a terminal.
-    TerminalNeeded: "", "The mkvterm command needs a terminal.  Use ssh -t.", Own, "ssh -t gives the command a terminal.";
-    /// The partition is off.
-    TerminalPartitionOff: "HSCLA0A2", "The virtual terminal of partition {0} cannot be opened in its current state, {1}.", Unverified, "Activate the partition first.";
+    TerminalOpen: "", "A terminal session is already open for this partition. Only one open session is allowed for a partition. Exiting....", Captured, "Use rmvterm.";
+    /// The managed system has no power.
+    TerminalSystemOff: "HSCLA0A2", "The virtual terminal of partition {0} cannot be opened in its current state, {1}.", Unverified, "Power the managed system on first.";
+    /// IBM i has a 5250 console.
+    TerminalOfIbmI: "", "The partition {0} is an IBM i partition.  A virtual terminal can be opened for an AIX, Linux or Virtual I/O Server partition only.", Unverified, "Use a 5250 console.";
     /// Wrong boot or key word.
     ValueNotAllowed: "", "The command entered is either missing a required parameter or a parameter value is invalid. The parameters that are missing or have an invalid value are {0}. Please check your entry and retry the command.", Captured, "Run the command with --help.";
     /// The authority could not record a change.

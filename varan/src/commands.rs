@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use varan_command::{HomeFiles, Invocation, RawTerminal};
 use varan_console::{Console, SessionGuard};
-use varan_shell::{Cancellation, CommandHost, Feature, Identity, Streams, Terminal, WallClock};
+use varan_shell::{
+    Cancellation, CommandHost, Feature, Identity, Input, Output, Streams, Terminal, WallClock,
+};
 
 use crate::home::Home;
 
@@ -52,12 +54,51 @@ impl RawTerminal for CommandTerminal {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.raw.read(buffer, &self.reading) {
             Err(_) if !self.command.is_cancelled() => Ok(0),
+            // A user who is gone also ends the input; the former is what counts.
+            Ok(0) if self.command.is_cancelled() => Err(io::ErrorKind::ConnectionAborted.into()),
             result => result,
         }
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
         self.raw.write_all(bytes, &self.command)
+    }
+
+    fn size(&self) -> (u16, u16) {
+        self.raw.size()
+    }
+
+    fn interrupt(&self) {
+        self.reading.cancel();
+    }
+}
+
+/// Standard input and output in place of a terminal: `mkvterm` over exec without one passes bytes on.
+struct CommandStreams {
+    input: Input,
+    output: Output,
+    reading: Arc<Cancellation>,
+    command: Arc<Cancellation>,
+}
+
+impl CommandStreams {
+    fn new(streams: &Streams<'_>) -> Self {
+        let reading = Cancellation::child(streams.cancellation);
+        let input = streams.input.with_cancellation(&reading);
+        Self { input, output: streams.output.clone(), reading, command: streams.cancellation.clone() }
+    }
+}
+
+impl RawTerminal for CommandStreams {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match io::Read::read(&mut &self.input, buffer) {
+            Err(_) if self.reading.is_cancelled() && !self.command.is_cancelled() => Ok(0),
+            result => result,
+        }
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        self.output.write_bytes(bytes)
     }
 
     fn interrupt(&self) {
@@ -90,20 +131,21 @@ impl CommandHost for ConsoleHost {
     }
 
     fn run(&self, name: &str, arguments: &[String], streams: Streams<'_>) -> u8 {
-        let (mut input, mut errors) = (streams.input, streams.error);
-        // A listing is many lines; one write each would be one packet each.
-        let mut output = io::BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, streams.output);
         // Only the command that takes the terminal byte by byte gets it: taking it turns echo and editing off.
         let terminal: Option<Arc<dyn RawTerminal>> = match (name, streams.terminal) {
-            ("mkvterm", Some(terminal)) => {
+            ("mkvterm", Some(terminal)) if streams.input.is_terminal() => {
                 Some(Arc::new(CommandTerminal::new(terminal, streams.cancellation)))
             }
+            ("mkvterm", _) => Some(Arc::new(CommandStreams::new(&streams))),
             // They may ask for a password, which must not be echoed; a password from a pipe is read from there.
             ("chhmcusr" | "mkhmcusr", Some(terminal)) if streams.input.is_terminal() => {
                 Some(Arc::new(CommandTerminal::new(terminal, streams.cancellation)))
             }
             _ => None,
         };
+        let (mut input, mut errors) = (streams.input, streams.error);
+        // A listing is many lines; one write each would be one packet each.
+        let mut output = io::BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, streams.output);
         let cancellation = streams.cancellation.clone();
         let mut invocation = Invocation {
             console: &self.console,

@@ -141,8 +141,9 @@ fn type_on(
                 break;
             }
         }
-        terminal.hang_up();
+        // In this order: the client is gone, which is more than the end of its input.
         cancelled.cancel();
+        terminal.hang_up();
     };
     std::thread::Builder::new().name("local command input".to_owned()).spawn(feed).map(|_| ())
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! <data>/run/<frame>.sock     requests, replies, events: frames of varan-wire
-//! <data>/run/<frame>.vterm    one terminal a connection: a line with the selector, a line with the outcome, then bytes
+//! <data>/run/<frame>.vterm    one terminal a connection: a line with the selector, a line with the outcome; then bytes
+//!                             from the guest, and to it records: 0, length (2), bytes typed | 1, columns (2), rows (2)
 //! ```
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -37,6 +38,11 @@ const READ_PATIENCE: Duration = Duration::from_secs(10);
 const CHANGE_PATIENCE: Duration = Duration::from_secs(60);
 /// Longest line that begins a terminal connection, in bytes.
 const TERMINAL_LINE_MAX: u64 = 64 << 10;
+
+/// Record of typed bytes on a terminal connection.
+const TYPED: u8 = 0;
+/// Record of a window's size on a terminal connection.
+const RESIZED: u8 = 1;
 
 type Answer = Result<SystemReply, CallError>;
 
@@ -118,6 +124,27 @@ pub fn serve(
     Ok(())
 }
 
+/// Reads one record of a terminal connection and passes it on.
+fn take_record(reader: &mut impl Read, terminal: &dyn GuestTerminal) -> std::io::Result<()> {
+    let mut tag = [0];
+    reader.read_exact(&mut tag)?;
+    let mut number = || -> std::io::Result<u16> {
+        let mut bytes = [0; 2];
+        reader.read_exact(&mut bytes)?;
+        Ok(u16::from_le_bytes(bytes))
+    };
+    match tag[0] {
+        TYPED => {
+            let mut bytes = vec![0; usize::from(number()?)];
+            reader.read_exact(&mut bytes)?;
+            terminal.write(&bytes);
+        }
+        RESIZED => terminal.resize(number()?, number()?),
+        _ => return Err(std::io::ErrorKind::InvalidData.into()),
+    }
+    Ok(())
+}
+
 fn serve_terminal(handle: &SystemHandle, stream: UnixStream) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut writer = stream;
@@ -132,10 +159,8 @@ fn serve_terminal(handle: &SystemHandle, stream: UnixStream) -> std::io::Result<
     let typing = terminal.clone();
     let close = terminal.closer();
     std::thread::Builder::new().name("frame terminal input".to_owned()).spawn(move || {
-        let mut buffer = [0; 4_096];
-        while let Ok(count @ 1..) = reader.read(&mut buffer) {
-            typing.write(&buffer[..count]);
-        }
+        // Ends when the user has closed the terminal or the console is gone.
+        while take_record(&mut reader, &*typing).is_ok() {}
         close();
     })?;
     let mut buffer = Vec::new();
@@ -288,14 +313,27 @@ impl GuestTerminal for RemoteTerminal {
     }
 
     fn write(&self, bytes: &[u8]) {
-        // A guest that is gone takes no input; reading shows that the terminal is closed.
-        let _ = (&*self.stream).write_all(bytes);
+        for bytes in bytes.chunks(usize::from(u16::MAX)) {
+            let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+            let mut record = vec![TYPED];
+            record.extend_from_slice(&length.to_le_bytes());
+            record.extend_from_slice(bytes);
+            // A frame that is gone takes no input; reading shows that the terminal is closed.
+            let _ = (&*self.stream).write_all(&record);
+        }
+    }
+
+    fn resize(&self, columns: u16, rows: u16) {
+        let ([a, b], [c, d]) = (columns.to_le_bytes(), rows.to_le_bytes());
+        // As above.
+        let _ = (&*self.stream).write_all(&[RESIZED, a, b, c, d]);
     }
 
     fn closer(&self) -> Box<dyn Fn() + Send + Sync> {
         let stream = self.stream.clone();
+        // The frame sees the end, closes the terminal and then its own side: reading ends when the terminal is free.
         Box::new(move || {
-            let _ = stream.shutdown(std::net::Shutdown::Both);
+            let _ = stream.shutdown(std::net::Shutdown::Write);
         })
     }
 }

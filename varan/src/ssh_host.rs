@@ -48,9 +48,15 @@ impl ByteSink for ChannelSink {
 /// Gives what the client types to the shell's terminal until the client is gone.
 fn feed(mut input: ChannelReader, terminal: &Arc<Terminal>, cancellation: &Arc<Cancellation>) {
     let mut buffer = [0; 4_096];
-    while let Ok(count @ 1..) = input.read(&mut buffer) {
-        if terminal.feed(&buffer[..count], cancellation).is_err() {
-            break;
+    loop {
+        match input.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) if terminal.feed(&buffer[..count], cancellation).is_ok() => {}
+            // The client is gone, not only at the end of its input: whoever reads must be able to tell.
+            _ => {
+                cancellation.cancel();
+                break;
+            }
         }
     }
     terminal.hang_up();

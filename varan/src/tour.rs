@@ -190,6 +190,8 @@ fn boot(stage: &Stage) -> Result<(), String> {
     terminal.type_bytes(b"exit\r");
     watch(&mut terminal, "login:")?;
     terminal.type_bytes(b"~.");
+    watch(&mut terminal, "[y/n]")?;
+    terminal.type_bytes(b"y");
     while let Ok(Ok(_)) = terminal.next_output() {}
     println!();
     Ok(())

@@ -206,13 +206,84 @@ fn an_interactive_session_edits_remembers_and_opens_a_terminal() {
     input.write_all(b"echo $?\r").expect("typed");
     screen.expect("130");
     input.write_all(b"mkvterm -m p814-1 -p vios1\r").expect("typed");
-    screen.expect("Open completed.");
+    screen.expect("Open Completed.");
     input.write_all(b"\r").expect("typed");
     screen.expect("login:");
     input.write_all(b"~.").expect("typed");
+    screen.expect("Terminate session? [y/n]");
+    input.write_all(b"y").expect("typed");
     screen.expect("hscroot@myhmc:~> ");
     input.write_all(b"exit 5\r").expect("typed");
     assert_eq!(client.wait().expect("end").code(), Some(5));
+}
+
+/// In one process and in many: a terminal that is opened before the partition is activated shows its boot, knows its
+/// window, stays open when the connection breaks, and is closed by rmvterm.
+#[test]
+fn a_virtual_terminal_over_ssh_outlives_guest_and_connection() {
+    if !have("ssh") || !have("setsid") || !have("script") {
+        return;
+    }
+    for (name, more) in [("terminal", &[][..]), ("terminal-split", &["--split"][..])] {
+        let program = Program::start(name, more);
+        let made = program.text(
+            "mksyscfg -r lpar -m p814-1 -i 'name=t1,profile_name=p,lpar_env=aixlinux,min_mem=256,desired_mem=512,max_mem=1024,proc_mode=shared,min_procs=1,desired_procs=1,max_procs=1,min_proc_units=0.1,desired_proc_units=0.1,max_proc_units=0.5,sharing_mode=cap'",
+        );
+        assert_eq!(made, (String::new(), Some(0)));
+        let config = program.data.join("ssh_config");
+        // A window of its own size; OpenSSH tells the server about it.
+        let line = format!(
+            "echo process $$ of ssh; stty rows 40 columns 120; exec ssh -tt -e none -F {} myhmc mkvterm -m p814-1 -p t1",
+            config.display()
+        );
+        let mut client = Command::new("setsid")
+            .args(["-w", "script", "-qfc", &line, "/dev/null"])
+            .env("SSH_ASKPASS", program.data.join("askpass"))
+            .env("SSH_ASKPASS_REQUIRE", "force")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("ssh");
+        let mut input = client.stdin.take().expect("input");
+        let mut screen = Screen::new(client.stdout.take().expect("output"));
+        screen.expect("process ");
+        let process: i32 = screen.until(" of ssh").trim().parse().expect("process number");
+        let process = rustix::process::Pid::from_raw(process).expect("process number");
+        screen.expect("Open Completed.");
+        assert_eq!(
+            program.text("chsysstate -r lpar -m p814-1 -o on -n t1 -f p").1,
+            Some(0),
+            "an open terminal blocks nothing"
+        );
+        screen.expect("login:");
+        input.write_all(b"root\r").expect("typed");
+        screen.expect("assword:");
+        input.write_all(b"abc123\r").expect("typed");
+        screen.expect("# ");
+        input.write_all(b"stty size\r").expect("typed");
+        screen.expect("40 120");
+        input.write_all(b"shutdown -Fr\r").expect("typed");
+        screen.expect("Rebooting");
+        screen.expect("login:");
+        let (second, status) = program.text("mkvterm -m p814-1 -p t1");
+        assert!(second.contains("A terminal session is already open for this partition."), "{second}");
+        assert_eq!(status, Some(0));
+        // The connection breaks: the session stays open, as on the real console.
+        rustix::process::kill_process(process, rustix::process::Signal::KILL).expect("signal");
+        client.wait().expect("end");
+        drop(input);
+        let kept = program.text("mkvterm -m p814-1 -p t1").0;
+        assert!(kept.contains("already open"), "{kept}");
+        assert_eq!(program.text("rmvterm -m p814-1 -p t1"), ("Close command sent\n".to_owned(), Some(0)));
+        let (opened, status) = program.text("mkvterm -m p814-1 -p t1");
+        assert!(
+            opened.contains(" Open Completed. ")
+                && opened.ends_with(" The write socket has closed. Exiting.\n"),
+            "{opened}"
+        );
+        assert_eq!(status, Some(0));
+    }
 }
 
 /// What a client shows, read until a text comes.
@@ -227,12 +298,18 @@ impl Screen {
     }
 
     fn expect(&mut self, text: &str) {
+        self.until(text);
+    }
+
+    /// What comes before a text.
+    fn until(&mut self, text: &str) -> String {
         use std::io::Read;
         let mut buffer = [0; 4_096];
         loop {
             if let Some(at) = self.seen.find(text) {
-                self.seen.drain(..at + text.len());
-                return;
+                let mut before: String = self.seen.drain(..at + text.len()).collect();
+                before.truncate(at);
+                return before;
             }
             let count = self.output.read(&mut buffer).expect("read");
             assert!(count > 0, "`{text}` never came: {:?}", self.seen);

@@ -15,7 +15,8 @@
 //! `<time>`, `<uuid>`, `<mac>`, `<wwpn>`, `<address>`, `<hex>`, `<os>`. Directives: `@wait SYSTEM PARTITION STATE [active]`
 //! and `@wait SYSTEM STATE` wait for an event; `@user NAME` changes the user; `@file NAME` and the indented lines after it
 //! write a file of the user's home; `@power-loss` cuts and restores the power of the site; `@terminal COMMAND` with
-//! `@expect TEXT`, `@type TEXT`, `@end` talks to a command that has a terminal.
+//! `@expect TEXT`, `@type TEXT`, `@end` talks to a command that has a terminal, `@meanwhile COMMAND` runs one in another
+//! session and `@shows TEXT` is what it must have printed, among other things.
 //!
 //! `VARAN_TRANSCRIPTS=update cargo test -p varan --test transcripts` writes what was seen into the files, for review.
 
@@ -198,7 +199,10 @@ fn directive(
             session.write_file(name, &content);
             return Ok(next - 1);
         }
-        ["@terminal", ..] => return terminal(line, transcript, position, session, written),
+        ["@terminal", ..] => {
+            let mut other = site.session(&session.user);
+            return terminal(line, transcript, position, (session, &mut other), written);
+        }
         _ => return Err(format!("unknown directive {line}")),
     }
     Ok(position)
@@ -208,9 +212,10 @@ fn terminal(
     line: &str,
     transcript: &Transcript,
     position: usize,
-    session: &mut Session,
+    (session, other): (&mut Session, &mut Session),
     written: &mut Vec<String>,
 ) -> Result<usize, String> {
+    let mut meanwhile = String::new();
     let mut dialogue = session.terminal(line.trim_start_matches("@terminal "));
     let mut next = position + 1;
     while let Some(Item::Directive(line)) = transcript.items.get(next) {
@@ -219,6 +224,12 @@ fn terminal(
             dialogue.expect(text)?;
         } else if let Some(text) = line.strip_prefix("@type ") {
             dialogue.type_text(text);
+        } else if let Some(command) = line.strip_prefix("@meanwhile ") {
+            meanwhile = other.run(command);
+        } else if let Some(text) = line.strip_prefix("@shows ") {
+            if !meanwhile.contains(text) {
+                return Err(format!("`{text}` was not printed meanwhile, but: {meanwhile}"));
+            }
         } else if line == "@end" {
             dialogue.end()?;
             return Ok(next);

@@ -174,6 +174,10 @@ impl GuestTerminal for SwitchedTerminal {
         self.terminal.write(bytes);
     }
 
+    fn resize(&self, columns: u16, rows: u16) {
+        self.terminal.resize(columns, rows);
+    }
+
     fn closer(&self) -> Closer {
         self.terminal.closer()
     }

@@ -56,6 +56,7 @@ impl GuestTerminal for Quiet {
         false
     }
     fn write(&self, _: &[u8]) {}
+    fn resize(&self, _: u16, _: u16) {}
     fn closer(&self) -> Box<dyn Fn() + Send + Sync> {
         let closed = self.0.clone();
         Box::new(move || *closed.lock().expect("lock") += 1)

@@ -12,7 +12,11 @@ use varan_contract::system::{
 };
 use varan_environment::Environment;
 use varan_model::codes::MessageKey;
+use varan_model::configuration::PartitionEnvironment;
+use varan_model::ids::PartitionUuid;
+use varan_model::partition::PartitionState;
 use varan_model::refusal::Refusal;
+use varan_model::system::SystemState;
 
 use crate::authority::{Authority, Parts};
 use crate::guest::GuestSettings;
@@ -100,6 +104,21 @@ impl Drop for SystemHandle {
     }
 }
 
+/// The partition whose virtual terminal may be opened. Whether the partition is on does not matter: its terminal is the
+/// hypervisor's.
+fn terminal_of(snapshot: &Snapshot, partition: &Selector) -> Result<PartitionUuid, Refusal> {
+    let entry = snapshot.find(partition)?;
+    let partition = &entry.partition;
+    if !matches!(snapshot.system.state, SystemState::Operating | SystemState::Standby) {
+        let state = PartitionState::NotAvailable.word();
+        return Err(Refusal::new(MessageKey::TerminalSystemOff).with(&partition.name).with(state));
+    }
+    if partition.environment == PartitionEnvironment::IbmI {
+        return Err(Refusal::new(MessageKey::TerminalOfIbmI).with(&partition.name));
+    }
+    Ok(partition.uuid)
+}
+
 impl SystemLink for SystemHandle {
     fn call(&self, id: RequestId, request: SystemRequest) -> Result<SystemReply, CallError> {
         if request.is_read() {
@@ -113,18 +132,17 @@ impl SystemLink for SystemHandle {
     }
 
     fn open_terminal(&self, partition: Selector) -> Result<Box<dyn GuestTerminal>, CallError> {
-        let snapshot = self.published.load();
-        let entry = snapshot.find(&partition)?;
-        self.engine.open_terminal(entry.partition.uuid).map_err(|error| {
-            let refusal = match error {
-                EngineError::TerminalBusy(_) => Refusal::new(MessageKey::TerminalOpen),
-                EngineError::NotRunning(_) => Refusal::new(MessageKey::TerminalPartitionOff)
-                    .with(&entry.partition.name)
-                    .with(entry.runtime.state.word()),
-                other => Refusal::new(MessageKey::HostRefused).with(other),
-            };
-            refusal.into()
-        })
+        let uuid = terminal_of(&self.published.load(), &partition)?;
+        let terminal = self.engine.open_terminal(uuid).map_err(|error| match error {
+            EngineError::TerminalBusy(_) => Refusal::new(MessageKey::TerminalOpen),
+            other => Refusal::new(MessageKey::HostRefused).with(other),
+        })?;
+        // The partition may have gone meanwhile, or the system's power; nobody would close the terminal any more.
+        if let Err(refusal) = terminal_of(&self.published.load(), &partition) {
+            self.engine.forget(uuid);
+            return Err(refusal.into());
+        }
+        Ok(terminal)
     }
 
     fn subscribe(&self, receiver: Arc<dyn SystemEvents>) {

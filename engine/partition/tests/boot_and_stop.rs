@@ -152,7 +152,7 @@ fn firmware_menus_boot_and_shut_down() {
     aix.boot_mode = BootMode::OpenFirmware;
     aix.generation = Generation(2);
     assert_eq!(codes(&world.boot(&aix)).last(), Some(&"AA00E1A8"));
-    world.terminal(aix.partition).terminal.write(b"shut-down\r");
+    dialogue.terminal.write(b"shut-down\r");
     world.seconds(1);
     assert_eq!(states(&world.take_events()), [GuestState::Stopped { restart: false }]);
 }

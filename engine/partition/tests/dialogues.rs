@@ -4,7 +4,7 @@ mod common;
 
 use common::{World, disk, reports, specification, states};
 use std::time::Duration;
-use varan_contract::engine::{EngineError, GuestState, PartitionEngine, Personality};
+use varan_contract::engine::{EngineError, Generation, GuestState, PartitionEngine, Personality};
 
 #[test]
 fn aix_commands() {
@@ -160,7 +160,6 @@ fn line_editing_interrupts_and_end_of_file() {
 fn one_terminal_at_a_time() {
     let world = World::new(1);
     let aix = specification(5, Personality::Aix, Some(disk()));
-    assert!(matches!(world.engine.open_terminal(aix.partition), Err(EngineError::NotRunning(_))));
     world.boot(&aix);
     let first = world.engine.open_terminal(aix.partition).expect("free");
     assert!(matches!(world.engine.open_terminal(aix.partition), Err(EngineError::TerminalBusy(_))));
@@ -174,6 +173,54 @@ fn one_terminal_at_a_time() {
     let third = world.engine.open_terminal(aix.partition).expect("free after the closer");
     drop(third);
     world.engine.open_terminal(aix.partition).map(drop).expect("free after the drop");
+}
+
+#[test]
+fn a_terminal_belongs_to_the_partition_and_shows_every_boot() {
+    let world = World::new(1);
+    let aix = specification(5, Personality::Aix, Some(disk()));
+    let dialogue = world.terminal(aix.partition);
+    dialogue.terminal.write(b"lost\r");
+    dialogue.terminal.resize(132, 43);
+    world.boot(&aix);
+    let boot = dialogue.bytes(b"");
+    assert!(boot.contains("error daemon") && boot.ends_with("Console login: "), "{boot}");
+    dialogue.login("root", "abc123");
+    assert_eq!(dialogue.command("stty size"), "43 132\n");
+    dialogue.terminal.resize(100, 30);
+    assert_eq!(dialogue.command("stty size"), "30 100\n");
+    assert_eq!(dialogue.command("echo $LINES $COLUMNS"), "30 100\n");
+    assert_eq!(dialogue.command("stty rows 24 columns 80"), "");
+    assert_eq!(dialogue.command("resize | head -2"), "COLUMNS=80;\nLINES=24;\n");
+    // It stays open over the end of the guest, and shows the next one.
+    dialogue.terminal.write(b"shutdown -F\r");
+    world.seconds(60);
+    assert_eq!(
+        states(&world.take_events()),
+        [GuestState::ShuttingDown, GuestState::Stopped { restart: false }]
+    );
+    assert!(matches!(world.engine.open_terminal(aix.partition), Err(EngineError::TerminalBusy(_))));
+    let end = dialogue.bytes(b"");
+    assert!(end.ends_with("....Halt completed....\n"), "{end}");
+    let mut again = aix.clone();
+    again.generation = Generation(2);
+    world.boot(&again);
+    let boot = dialogue.bytes(b"");
+    assert!(boot.contains("error daemon") && boot.ends_with("Console login: "), "{boot}");
+    // A partition that is removed takes its terminal with it.
+    world.engine.forget(aix.partition);
+    let mut rest = Vec::new();
+    assert!(!dialogue.terminal.read(&mut rest));
+}
+
+#[test]
+fn power_loss_closes_the_terminal_of_a_partition_that_is_off() {
+    let world = World::new(1);
+    let aix = specification(5, Personality::Aix, Some(disk()));
+    let terminal = world.engine.open_terminal(aix.partition).expect("free");
+    world.engine.power_loss();
+    assert!(!terminal.read(&mut Vec::new()));
+    assert!(world.engine.open_terminal(aix.partition).is_ok());
 }
 
 #[test]

@@ -40,18 +40,23 @@ impl HomeFiles for NoFiles {
     }
 }
 
-/// The user's terminal, byte by byte: no echo, no editing. `mkvterm` takes it, and commands that ask for a password.
+/// The user's terminal, byte by byte: no echo, no editing. `mkvterm` takes it, and commands that ask for a password. Where
+/// the user has none it stands for standard input and output.
 pub trait RawTerminal: Send + Sync {
-    /// Reads at least one byte, waiting for it; `Ok(0)` when the user is gone or after [`RawTerminal::interrupt`].
+    /// Reads at least one byte, waiting for it; `Ok(0)` at the end of the input or after [`RawTerminal::interrupt`].
     ///
     /// # Errors
-    /// When the command is cancelled.
+    /// When the user is gone or the command is cancelled.
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
     /// Shows bytes as they are, waiting for room.
     ///
     /// # Errors
     /// When the user is gone or the command is cancelled.
     fn write(&self, bytes: &[u8]) -> io::Result<()>;
+    /// Columns and rows of the user's window at this moment; 0 when unknown.
+    fn size(&self) -> (u16, u16) {
+        (0, 0)
+    }
     /// Makes the read that waits, and every later one, return `Ok(0)`. Called from another thread.
     fn interrupt(&self);
 }

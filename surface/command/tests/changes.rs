@@ -261,7 +261,6 @@ fn wrong_changes_are_refused_before_a_system_is_asked() {
         ),
         ("rmsyscfg -r prof -m p814-1 -n x", "are -p or --id."),
         ("rmsyscfg -r prof -m p814-1 -n x --id 1,2", "are --id."),
-        ("mkvterm -m p814-1 -p lpar1", "The mkvterm command needs a terminal.  Use ssh -t."),
         ("mkvterm -m p814-1", "are -p or --id."),
     ] {
         world.refused(line, text);
@@ -431,6 +430,7 @@ impl GuestTerminal for Guest {
             self.shows.end();
         }
     }
+    fn resize(&self, _: u16, _: u16) {}
     fn closer(&self) -> Box<dyn Fn() + Send + Sync> {
         let shows = self.shows.clone();
         Box::new(move || shows.end())
@@ -442,6 +442,9 @@ impl Drop for Guest {
         self.dropped.store(true, Ordering::SeqCst);
     }
 }
+
+/// What a person "types" whose connection breaks.
+const GONE: &str = "\u{4}";
 
 /// A person: types one piece after what it waits for has been shown.
 struct Person {
@@ -471,6 +474,7 @@ impl RawTerminal for Person {
             |shown: &mut String| !shown.contains(awaited) && !*self.interrupted.lock().expect("lock");
         drop(self.changed.wait_while(shown, waiting).expect("lock"));
         match next {
+            Some((_, GONE)) => Err(io::ErrorKind::ConnectionAborted.into()),
             Some((_, typed)) if !*self.interrupted.lock().expect("lock") => {
                 buffer[..typed.len()].copy_from_slice(typed.as_bytes());
                 Ok(typed.len())
@@ -505,41 +509,69 @@ fn converse(partition: &str, script: &[(&'static str, &'static str)]) -> (u8, St
     *world.systems[1].terminals.lock().expect("lock") = Some(Box::new(open));
     let line = format!("mkvterm -m p814-1 -p {partition}");
     let (status, output) = world.run_with(TaskRole::SuperAdministrator, &line, Some(person.clone()));
-    assert_eq!(dropped.load(Ordering::SeqCst), status == 0, "an opened terminal is given back");
+    assert_eq!(dropped.load(Ordering::SeqCst), partition == "lpar1", "an opened terminal is given back");
     let shown = person.shown.lock().expect("lock").clone();
     (status, output, shown)
 }
 
 #[test]
 fn a_terminal_ends_with_tilde_dot() {
-    let (status, output, shown) = converse("lpar1", &[("ompleted", "root\r"), ("ROOT", "~.")]);
+    let (status, output, shown) =
+        converse("lpar1", &[("Completed", "root\r"), ("ROOT", "~."), ("Terminate session? [y/n]", "y")]);
     assert_eq!((status, output.as_str()), (0, ""));
-    assert!(shown.contains("Open in progress"), "{shown}");
-    assert!(shown.ends_with("ROOT\r"), "{shown:?}");
+    assert!(shown.starts_with("\r\n Open in progress  \r\n \r\n Open Completed. \r\n  "), "{shown:?}");
+    assert!(shown.ends_with("ROOT\r\r\nTerminate session? [y/n] \r\n"), "{shown:?}");
+    let (_, _, shown) = converse("lpar1", &[("Completed", "~."), ("[y/n]", "nroot\r"), ("ROOT", "~.\r")]);
+    assert!(shown.contains("[y/n] \r\nROOT\r"), "{shown:?}");
 }
 
 #[test]
-fn a_terminal_ends_when_the_guest_closes_it() {
-    let (status, output, shown) = converse("lpar1", &[("ompleted", "quit")]);
+fn a_terminal_that_is_closed_elsewhere_says_so() {
+    let (status, output, shown) = converse("lpar1", &[("Completed", "quit")]);
     assert_eq!((status, output.as_str()), (0, ""));
-    assert!(shown.ends_with("QUIT"), "{shown:?}");
+    assert!(
+        shown.ends_with("QUIT\r\n Connection has closed \r\n\r\n\r\n This session is no longer connected. Please close this window.\n\n\n "),
+        "{shown:?}"
+    );
 }
 
 #[test]
 fn a_second_terminal_is_refused() {
     let (status, output, shown) = converse("other", &[]);
-    assert_eq!((status, shown.as_str()), (1, ""));
-    assert!(
-        output.starts_with("HSCLA0A1 A terminal session is already open for this partition."),
-        "{output}"
+    assert_eq!((status, output.as_str()), (0, ""));
+    assert_eq!(
+        shown,
+        "\r\n A terminal session is already open for this partition. \r\n Only one open session is allowed for a partition. \r\n Exiting.... \r\n"
     );
 }
 
 #[test]
-fn a_person_who_leaves_gives_the_terminal_back() {
-    let (status, output, shown) = converse("lpar1", &[("ompleted", "x"), ("X", "")]);
+fn the_end_of_the_input_gives_the_terminal_back() {
+    let (status, output, shown) = converse("lpar1", &[("Completed", "x"), ("X", "")]);
     assert_eq!((status, output.as_str()), (0, ""));
-    assert!(shown.ends_with('X'), "{shown:?}");
+    assert!(shown.ends_with("X The write socket has closed. Exiting.\n"), "{shown:?}");
+}
+
+#[test]
+fn a_person_whose_connection_breaks_leaves_the_terminal_open() {
+    let world = World::small(1);
+    let person = Person::new(&[("Completed", "x"), ("X", GONE)]);
+    let (dropped, shows) = (Arc::new(AtomicBool::new(false)), Arc::<Line>::default());
+    let (gone, line) = (dropped.clone(), shows.clone());
+    let open = move |_: Selector| -> Result<Box<dyn GuestTerminal>, CallError> {
+        Ok(Box::new(Guest { shows: line.clone(), dropped: gone.clone() }))
+    };
+    *world.systems[1].terminals.lock().expect("lock") = Some(Box::new(open));
+    let command = "mkvterm -m p814-1 -p lpar1";
+    let (status, _) = world.run_with(TaskRole::SuperAdministrator, command, Some(person));
+    assert_eq!(status, 130);
+    assert!(!dropped.load(Ordering::SeqCst), "the session stays open");
+    shows.push(b"nobody reads this");
+    // rmvterm.
+    shows.end();
+    while !dropped.load(Ordering::SeqCst) {
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -360,6 +360,11 @@ impl RawTerminal {
         self.terminal.input.read(buffer, cancellation)
     }
 
+    /// Columns and rows of the window; 0 when unknown.
+    pub fn size(&self) -> (u16, u16) {
+        (self.terminal.columns(), self.terminal.rows())
+    }
+
     /// Shows bytes as they are.
     ///
     /// # Errors

@@ -302,10 +302,10 @@ impl Dialogue<'_> {
         }
     }
 
-    /// Types a line; `~.` and texts that end in `\` are typed without Enter.
+    /// Types a line; `~.` and the answer to its question are typed without Enter.
     pub fn type_text(&mut self, text: &str) {
         let bytes = match text {
-            "~." => "~.".to_owned(),
+            "~." | "y" | "n" => text.to_owned(),
             text => format!("{text}\r"),
         };
         let _ = self.terminal.feed(bytes.as_bytes(), &self.cancellation);

@@ -48,7 +48,10 @@ impl Authority {
                 let asked = self.engine.set_processors(partition, processors, token);
                 self.asked(partition, token, asked);
             }
-            Effect::RemoveBootDisk(partition) => self.guests.boot_disks.remove(partition),
+            Effect::Forget(partition) => {
+                self.engine.forget(partition);
+                self.guests.boot_disks.remove(partition);
+            }
             Effect::SystemTransition { to, real_seconds, restart, standby } => {
                 self.transition_epoch += 1;
                 let position = SystemState::ALL.iter().position(|state| *state == to).unwrap_or(0);

@@ -236,7 +236,7 @@ pub(super) fn remove_partition(world: &World, selector: &Selector) -> Result<Dec
     if !entry.runtime.state.is_off() {
         return Err(about(Refusal::new(MessageKey::NotActivatedRequired)));
     }
-    let effects = vec![Effect::RemoveBootDisk(entry.partition.uuid)];
+    let effects = vec![Effect::Forget(entry.partition.uuid)];
     Ok(Decision {
         changes: vec![Change::RemovePartition(entry.partition.id)],
         effects,

@@ -75,8 +75,8 @@ pub enum Effect {
         /// Token of the answer.
         token: u64,
     },
-    /// The partition is gone: so is the internal boot disk made for it.
-    RemoveBootDisk(PartitionUuid),
+    /// The partition is gone: so are its terminal and the internal boot disk made for it.
+    Forget(PartitionUuid),
     /// Go to a state of the system after its real time.
     SystemTransition {
         /// State to reach.

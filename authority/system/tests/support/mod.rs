@@ -97,6 +97,7 @@ impl PartitionEngine for FakeEngine {
     fn close_terminal(&self, _: PartitionUuid) -> bool {
         false
     }
+    fn forget(&self, _: PartitionUuid) {}
     fn statistics(&self, partition: PartitionUuid) -> Result<GuestStatistics, EngineError> {
         Err(EngineError::NotRunning(partition))
     }

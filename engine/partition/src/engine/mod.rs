@@ -176,7 +176,11 @@ impl EmbeddedEngine {
         }
     }
 
-    fn make_slot(&self, specification: GuestSpecification) -> Result<Arc<Slot>, EngineError> {
+    fn make_slot(
+        &self,
+        specification: GuestSpecification,
+        terminal: Arc<Terminal>,
+    ) -> Result<Arc<Slot>, EngineError> {
         let (partition, generation) = (specification.partition, specification.generation);
         let disk = specification.boot_disk.clone();
         let seed = self.shared.environment.random();
@@ -189,7 +193,7 @@ impl EmbeddedEngine {
             disk,
             mailbox: Mutex::new(Mailbox::default()),
             guest: Mutex::new(Some(guest)),
-            terminal: Terminal::default(),
+            terminal,
         }))
     }
 }
@@ -218,8 +222,12 @@ impl PartitionEngine for EmbeddedEngine {
         {
             return Ok(());
         }
-        let slot = self.make_slot(specification)?;
-        shard.entry(partition).or_default().admitted = Some(slot);
+        // A partition that the host has no room for leaves no entry.
+        let terminal = shard.get(&partition).map(|entry| Arc::clone(&entry.terminal)).unwrap_or_default();
+        let slot = self.make_slot(specification, Arc::clone(&terminal))?;
+        let entry = shard.entry(partition).or_default();
+        entry.terminal = terminal;
+        entry.admitted = Some(slot);
         Ok(())
     }
 
@@ -231,6 +239,7 @@ impl PartitionEngine for EmbeddedEngine {
         }
         let admitted = entry.admitted.take_if(|slot| slot.generation == generation);
         let Some(slot) = admitted else { return Err(EngineError::NotRunning(partition)) };
+        let (columns, rows) = slot.terminal.begin();
         entry.latest = Some(generation);
         let replaced = entry.slot.replace(Arc::clone(&slot));
         if let Some(replaced) = &replaced
@@ -253,6 +262,7 @@ impl PartitionEngine for EmbeddedEngine {
         if let Some(replaced) = replaced {
             self.shared.discard(&replaced);
         }
+        self.shared.post(&slot, self.shared.now(), Input::TerminalSize { columns, rows });
         self.shared.post(&slot, self.shared.now(), Input::PowerOn);
         Ok(())
     }
@@ -289,17 +299,16 @@ impl PartitionEngine for EmbeddedEngine {
     }
 
     fn open_terminal(&self, partition: PartitionUuid) -> Result<Box<dyn GuestTerminal>, EngineError> {
-        let slot = self.shared.slot(partition).ok_or(EngineError::NotRunning(partition))?;
-        let link = slot.terminal.attach().ok_or(EngineError::TerminalBusy(partition))?;
-        Ok(Box::new(AttachedTerminal {
-            shared: Arc::downgrade(&self.shared),
-            slot: Arc::downgrade(&slot),
-            link,
-        }))
+        let link = self.shared.terminal(partition).attach().ok_or(EngineError::TerminalBusy(partition))?;
+        Ok(Box::new(AttachedTerminal { shared: Arc::downgrade(&self.shared), partition, link }))
     }
 
     fn close_terminal(&self, partition: PartitionUuid) -> bool {
-        self.shared.slot(partition).is_some_and(|slot| slot.terminal.close())
+        self.shared.present_terminal(partition).is_some_and(|terminal| terminal.close())
+    }
+
+    fn forget(&self, partition: PartitionUuid) {
+        self.shared.forget(partition);
     }
 
     fn statistics(&self, partition: PartitionUuid) -> Result<GuestStatistics, EngineError> {
@@ -310,11 +319,22 @@ impl PartitionEngine for EmbeddedEngine {
     }
 }
 
-/// A terminal in somebody's hands. It keeps neither the engine nor the guest alive.
+/// A terminal in somebody's hands. It keeps neither the engine nor a guest alive.
 struct AttachedTerminal {
     shared: Weak<Shared>,
-    slot: Weak<Slot>,
+    partition: PartitionUuid,
     link: Arc<Link>,
+}
+
+impl AttachedTerminal {
+    /// Hands an input to the guest that is powered on now, if there is one.
+    fn post(&self, input: Input) {
+        if let Some(shared) = self.shared.upgrade()
+            && let Some(slot) = shared.slot(self.partition)
+        {
+            shared.post(&slot, shared.now(), input);
+        }
+    }
 }
 
 impl GuestTerminal for AttachedTerminal {
@@ -323,11 +343,15 @@ impl GuestTerminal for AttachedTerminal {
     }
 
     fn write(&self, bytes: &[u8]) {
-        if self.link.is_closed() {
-            return;
+        if !self.link.is_closed() {
+            self.post(Input::Typed(bytes.to_vec()));
         }
-        if let (Some(shared), Some(slot)) = (self.shared.upgrade(), self.slot.upgrade()) {
-            shared.post(&slot, shared.now(), Input::Typed(bytes.to_vec()));
+    }
+
+    fn resize(&self, columns: u16, rows: u16) {
+        let terminal = self.shared.upgrade().and_then(|shared| shared.present_terminal(self.partition));
+        if !self.link.is_closed() && terminal.is_some_and(|terminal| terminal.resize((columns, rows))) {
+            self.post(Input::TerminalSize { columns, rows });
         }
     }
 

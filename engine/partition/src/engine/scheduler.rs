@@ -17,6 +17,7 @@ use varan_environment::{Environment, Monotonic, WallClock};
 use varan_model::ids::PartitionUuid;
 
 use super::slot::{Posted, Slot, TimerKey};
+use super::terminal::Terminal;
 use crate::disk::{self, BootConfiguration, StorePosition};
 use crate::guest::{Effect, Input, Moment};
 use crate::lock;
@@ -31,7 +32,7 @@ const INPUTS_PER_TURN: usize = 32;
 /// Timers fired at once by one worker.
 const TIMERS_PER_TURN: usize = 64;
 
-/// One partition that was ever started here.
+/// One partition that was started here or whose terminal was opened.
 #[derive(Default)]
 pub(super) struct Entry {
     pub(super) slot: Option<Arc<Slot>>,
@@ -41,9 +42,16 @@ pub(super) struct Entry {
     pub(super) latest: Option<Generation>,
     /// An ended guest whose disk operation may still be under way.
     pub(super) lingering: Option<Arc<Slot>>,
+    /// The partition's virtual terminal, whether a guest is powered on or not.
+    pub(super) terminal: Arc<Terminal>,
 }
 
 impl Entry {
+    /// Whether an ended guest still works on the boot disk.
+    fn is_lingering(&self) -> bool {
+        self.lingering.as_ref().is_some_and(|slot| lock(&slot.mailbox).disk_busy)
+    }
+
     /// Whether that activation waits to be powered on.
     pub(super) fn admits(&self, generation: Generation) -> bool {
         self.admitted.as_ref().is_some_and(|slot| slot.generation == generation)
@@ -51,7 +59,11 @@ impl Entry {
 
     /// Whether nothing is known of the partition.
     pub(super) fn is_blank(&self) -> bool {
-        self.slot.is_none() && self.admitted.is_none() && self.latest.is_none() && self.lingering.is_none()
+        self.slot.is_none()
+            && self.admitted.is_none()
+            && self.latest.is_none()
+            && self.lingering.is_none()
+            && !self.terminal.is_open()
     }
 }
 
@@ -380,7 +392,27 @@ impl Shared {
             lock(&self.queues).timers.remove(&timer);
         }
         *lock(&slot.guest) = None;
-        slot.terminal.retire();
+    }
+
+    /// The terminal of a partition; made when it is asked for the first time.
+    pub(super) fn terminal(&self, partition: PartitionUuid) -> Arc<Terminal> {
+        Arc::clone(&lock(self.shard(partition)).entry(partition).or_default().terminal)
+    }
+
+    /// The terminal of a partition, if it was made.
+    pub(super) fn present_terminal(&self, partition: PartitionUuid) -> Option<Arc<Terminal>> {
+        lock(self.shard(partition)).get(&partition).map(|entry| Arc::clone(&entry.terminal))
+    }
+
+    /// Closes the terminal of a partition that is gone, and drops its entry unless a guest still needs it.
+    pub(super) fn forget(&self, partition: PartitionUuid) {
+        let mut shard = lock(self.shard(partition));
+        if let Some(entry) = shard.get(&partition) {
+            entry.terminal.close();
+            if entry.slot.is_none() && entry.admitted.is_none() && !entry.is_lingering() {
+                shard.remove(&partition);
+            }
+        }
     }
 
     /// Cuts the power of every guest; no event of theirs is told after this returns.
@@ -391,14 +423,14 @@ impl Shared {
             lock(shard).retain(|_, entry| {
                 entry.latest = None;
                 entry.admitted = None;
+                entry.terminal.close();
                 if let Some(slot) = entry.slot.take() {
                     if slot.cut_power() {
                         entry.lingering = Some(Arc::clone(&slot));
                     }
                     ended.push(slot);
                 }
-                let busy = |slot: &Arc<Slot>| lock(&slot.mailbox).disk_busy;
-                entry.lingering.as_ref().is_some_and(busy)
+                entry.is_lingering()
             });
             for slot in ended {
                 self.discard(&slot);

@@ -60,7 +60,8 @@ pub(super) struct Slot {
     pub(super) mailbox: Mutex<Mailbox>,
     /// `None` once the guest is gone.
     pub(super) guest: Mutex<Option<Guest>>,
-    pub(super) terminal: Terminal,
+    /// The partition's terminal.
+    pub(super) terminal: Arc<Terminal>,
 }
 
 impl Slot {
@@ -91,6 +92,14 @@ impl Slot {
                 if mailbox.inputs.len() >= MAILBOX_INPUTS =>
             {
                 return Posted::Full;
+            }
+            Input::TerminalSize { .. } => {
+                let room = mailbox.inputs.len() < MAILBOX_INPUTS;
+                match mailbox.inputs.back_mut() {
+                    Some((_, last @ Input::TerminalSize { .. })) => *last = input,
+                    _ if room => mailbox.inputs.push_back((now, input)),
+                    _ => {}
+                }
             }
             other => mailbox.inputs.push_back((now, other)),
         }

@@ -1,11 +1,12 @@
-//! Virtual terminals: a small scrollback per guest and at most one attached reader.
+//! Virtual terminals: one for each partition, with at most one attached reader and a little of what nobody saw.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crate::lock;
 
-/// Output that is kept for whoever attaches next.
+/// Output that nobody saw and that is kept for whoever attaches next. A terminal that is opened again shows nothing twice:
+/// on the real thing it is silent until the guest writes.
 pub(super) const SCROLLBACK_BYTES: usize = 2 << 10;
 
 /// Output that waits for a slow reader; the oldest goes first, as on a terminal nobody looks at.
@@ -55,41 +56,80 @@ impl Link {
     }
 }
 
-#[derive(Default)]
+/// Size of a terminal whose user's window is not known, in columns and rows.
+pub(super) const USUAL_SIZE: (u16, u16) = (80, 24);
+
 struct TerminalState {
-    scrollback: VecDeque<u8>,
+    unseen: VecDeque<u8>,
     link: Option<Arc<Link>>,
-    gone: bool,
+    size: (u16, u16),
 }
 
-/// The console of one guest.
-#[derive(Default)]
+/// The virtual terminal of one partition, which outlives its guests.
+///
+/// ```text
+///            attach: what nobody saw goes to the reader
+/// Unattended ------------------------------------------> Attached
+///   ^  keeps the last output of the present activation       |
+///   '----- closed by its user, rmvterm, removal, frame ------'
+/// ```
 pub(super) struct Terminal {
     state: Mutex<TerminalState>,
+}
+
+impl Default for Terminal {
+    fn default() -> Self {
+        let state = TerminalState { unseen: VecDeque::new(), link: None, size: USUAL_SIZE };
+        Self { state: Mutex::new(state) }
+    }
+}
+
+impl TerminalState {
+    fn open_link(&self) -> Option<&Arc<Link>> {
+        self.link.as_ref().filter(|link| !link.is_closed())
+    }
 }
 
 impl Terminal {
     pub(super) fn show(&self, bytes: &[u8]) {
         let mut state = lock(&self.state);
-        push_bounded(&mut state.scrollback, bytes, SCROLLBACK_BYTES);
-        if let Some(link) = &state.link {
-            link.push(bytes);
+        match state.open_link() {
+            Some(link) => link.push(bytes),
+            None => push_bounded(&mut state.unseen, bytes, SCROLLBACK_BYTES),
         }
     }
 
-    /// Attaches a reader, who first gets the scrollback; `None` if somebody has the terminal or the guest is
-    /// gone.
+    /// A guest begins: what its predecessor wrote for nobody would only confuse. Returns the size of the window.
+    pub(super) fn begin(&self) -> (u16, u16) {
+        let mut state = lock(&self.state);
+        state.unseen = VecDeque::new();
+        state.size
+    }
+
+    /// Attaches a reader, who first gets what nobody saw; `None` if somebody has the terminal.
     pub(super) fn attach(&self) -> Option<Arc<Link>> {
         let mut state = lock(&self.state);
-        if state.gone || state.link.as_ref().is_some_and(|link| !link.is_closed()) {
+        if state.open_link().is_some() {
             return None;
         }
         let link = Arc::new(Link::default());
-        let (first, second) = state.scrollback.as_slices();
+        let unseen = std::mem::take(&mut state.unseen);
+        let (first, second) = unseen.as_slices();
         link.push(first);
         link.push(second);
         state.link = Some(Arc::clone(&link));
         Some(link)
+    }
+
+    /// Whether somebody has the terminal.
+    pub(super) fn is_open(&self) -> bool {
+        lock(&self.state).open_link().is_some()
+    }
+
+    /// Sets the size of the user's window; true if it is another one.
+    pub(super) fn resize(&self, size: (u16, u16)) -> bool {
+        let mut state = lock(&self.state);
+        std::mem::replace(&mut state.size, size) != size
     }
 
     /// Closes whatever is attached; true if something was.
@@ -102,18 +142,10 @@ impl Terminal {
         })
     }
 
-    /// The guest is gone: closes what is attached and frees the scrollback.
-    pub(super) fn retire(&self) {
-        self.close();
-        let mut state = lock(&self.state);
-        state.gone = true;
-        state.scrollback = VecDeque::new();
-    }
-
     pub(super) fn bytes(&self) -> u64 {
         let state = lock(&self.state);
         let link = state.link.as_ref().map_or(0, |link| lock(&link.state).unread.capacity());
-        (state.scrollback.capacity() + link) as u64
+        (state.unseen.capacity() + link) as u64
     }
 }
 
@@ -162,8 +194,27 @@ mod tests {
         assert!(terminal.close());
         assert!(!terminal.close());
         assert_eq!(reader.join().expect("no panic"), b"last words");
-        assert!(terminal.attach().is_some());
-        terminal.retire();
-        assert!(terminal.attach().is_none());
+        let again = terminal.attach().expect("free again");
+        again.close();
+        let mut shown = Vec::new();
+        assert!(!again.read(&mut shown), "nothing is shown twice: {shown:?}");
+    }
+
+    #[test]
+    fn what_nobody_saw_is_shown_once_and_belongs_to_the_present_activation() {
+        let terminal = Terminal::default();
+        terminal.show(b"old");
+        assert_eq!(terminal.begin(), USUAL_SIZE);
+        terminal.show(b"new");
+        let link = terminal.attach().expect("free");
+        let mut text = Vec::new();
+        assert!(link.read(&mut text));
+        assert_eq!(text, b"new");
+        assert!(terminal.resize((132, 43)) && !terminal.resize((132, 43)));
+        assert_eq!(terminal.begin(), (132, 43), "an open terminal stays open over a restart");
+        terminal.show(b"boot");
+        text.clear();
+        assert!(link.read(&mut text));
+        assert_eq!(text, b"boot");
     }
 }

@@ -60,6 +60,7 @@ impl Guest {
             Input::DiskLoaded(result) => self.disk_loaded(now, result),
             Input::DiskStored(result) => self.disk_stored(now, result),
             Input::Typed(bytes) => self.typed(now, &bytes),
+            Input::TerminalSize { columns, rows } => self.terminal_size = (columns, rows),
             Input::Stop { request, restart } => self.stop_requested(now, request, restart),
             Input::SetMemory { megabytes, token } => self.memory_requested(now, megabytes, token),
             Input::SetProcessors { processors, token } => {

@@ -13,6 +13,7 @@ mod processors;
 mod session;
 mod shell;
 mod system;
+mod window;
 mod workload;
 
 use std::collections::VecDeque;
@@ -64,6 +65,13 @@ pub enum Input {
     DiskStored(Result<StorePosition, DiskFault>),
     /// Bytes typed on the virtual terminal.
     Typed(Vec<u8>),
+    /// The window of the virtual terminal's user has this size.
+    TerminalSize {
+        /// Characters in a row.
+        columns: u16,
+        /// Rows.
+        rows: u16,
+    },
     /// Somebody outside asks the guest to stop.
     Stop {
         /// How.
@@ -140,6 +148,7 @@ pub struct Guest {
     held: Option<Held>,
     line: LineEditor,
     session: Session,
+    terminal_size: (u16, u16),
     typed_ahead: VecDeque<u8>,
     dynamic: VecDeque<Request>,
     dynamic_due: Option<Monotonic>,
@@ -179,6 +188,7 @@ impl Guest {
             held: None,
             line: LineEditor::default(),
             session: Session::default(),
+            terminal_size: (80, 24),
             typed_ahead: VecDeque::new(),
             dynamic: VecDeque::new(),
             dynamic_due: None,

@@ -65,7 +65,9 @@ impl Guest {
         let aix = self.personality() != Personality::Linux;
         match (name, arguments) {
             ("exit" | "logout", _) => Reply::Leave,
-            ("echo", _) => text(format!("{}\n", arguments.join(" "))),
+            ("echo", _) => self.echo(arguments),
+            ("stty", _) => self.stty(arguments),
+            ("resize", []) => self.resize(),
             ("hostname", []) => text(format!("{}\n", self.hostname())),
             ("whoami", []) => text("root\n"),
             ("id", []) if aix => text("uid=0(root) gid=0(system) groups=0(system)\n"),

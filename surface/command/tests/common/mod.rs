@@ -260,7 +260,7 @@ impl FakeSystem {
                 entries.remove(&entry.partition.id.0);
                 Ok(SystemReply::Done)
             }
-            SystemRequest::CloseTerminal { .. } => Ok(SystemReply::TerminalClosed(true)),
+            SystemRequest::CloseTerminal { .. } => Ok(SystemReply::TerminalClosed(false)),
             _ => match self.refusal.lock().expect("lock").clone() {
                 Some(refusal) => Err(refusal),
                 None => Ok(SystemReply::Done),
