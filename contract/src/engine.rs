@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use varan_model::ids::{MacAddress, MachineIdentity, PartitionId, PartitionUuid, VirtualSlot};
+use varan_model::partition::GuestEngine;
 
 /// One activation of a partition. Rises with each activation, so that late events of an earlier one are told
 /// apart.
@@ -140,6 +141,8 @@ pub struct GuestSpecification {
     pub boot_disk: Option<Arc<dyn BootDisk>>,
     /// What to install on a boot disk that is blank.
     pub installation: Installation,
+    /// Engine that runs the partition; who has several engines decides by it.
+    pub engine: GuestEngine,
 }
 
 /// How a guest is asked to stop.
@@ -282,19 +285,43 @@ pub enum EngineError {
     /// The virtual terminal is already open.
     #[error("the virtual terminal of partition {0} is already open")]
     TerminalBusy(PartitionUuid),
+    /// Something that the guest needs is not on this host, or does not work.
+    #[error("{0}")]
+    CannotStart(String),
     /// The engine cannot do this.
     #[error("not supported by this engine: {0}")]
     Unsupported(String),
 }
 
+/// A guest that was running before its engine was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdoptedGuest {
+    /// Partition.
+    pub partition: PartitionUuid,
+    /// Activation that it belongs to.
+    pub generation: Generation,
+    /// Starting, at the firmware's prompt or running, as far as is known; events tell what is found out later.
+    pub state: GuestState,
+}
+
 /// An engine that runs partitions.
 pub trait PartitionEngine: Send + Sync {
+    /// Takes over the guests that outlived the program before this one. Called once, before anything is started; a guest
+    /// that nobody wants is stopped by the caller. An engine whose guests end with their program has none.
+    fn adopt(&self) -> Vec<AdoptedGuest> {
+        Vec::new()
+    }
+    /// The program ends: guests that can outlive it are left running, for [`PartitionEngine::adopt`] to find; the others
+    /// lose their power. No events follow.
+    fn detach(&self) {
+        self.power_loss();
+    }
     /// Takes from the host what a guest needs, without powering it on, so that a managed system can record an activation
     /// knowing that it will not fail for want of room. What was taken is held until the guest is powered on or dismissed,
     /// or its power is lost. A repeat with the same generation is harmless.
     ///
     /// # Errors
-    /// [`EngineError::NoRoom`]; nothing is held then.
+    /// [`EngineError::NoRoom`], [`EngineError::CannotStart`], [`EngineError::Unsupported`]; nothing is held then.
     fn admit(&self, specification: GuestSpecification) -> Result<(), EngineError>;
     /// Powers an admitted guest on. A repeat is harmless; a higher generation replaces a guest.
     ///
@@ -306,7 +333,7 @@ pub trait PartitionEngine: Send + Sync {
     /// Admits a guest and powers it on.
     ///
     /// # Errors
-    /// [`EngineError::NoRoom`].
+    /// As [`PartitionEngine::admit`].
     fn start(&self, specification: GuestSpecification) -> Result<(), EngineError> {
         let (partition, generation) = (specification.partition, specification.generation);
         self.admit(specification)?;

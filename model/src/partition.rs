@@ -82,6 +82,27 @@ pub struct Profile {
     pub configuration: Configuration,
 }
 
+/// What a partition that runs on QEMU boots, on the host's file system.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelBoot {
+    /// Absolute path of the kernel; without one the firmware stops at its prompt.
+    pub kernel: Option<String>,
+    /// Absolute path of the initial RAM disk.
+    pub initial_ramdisk: Option<String>,
+    /// The kernel's arguments.
+    pub arguments: String,
+}
+
+/// Which engine runs a partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GuestEngine {
+    /// The embedded engine: memory and disks are real, the guest program is ours.
+    #[default]
+    Embedded,
+    /// QEMU's `pseries` machine: a real operating system.
+    Qemu(KernelBoot),
+}
+
 /// What a new boot disk of the partition is installed with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuestInstallation {
@@ -93,6 +114,9 @@ pub struct GuestInstallation {
     pub hostname: String,
     /// Fixed address and prefix length, `None` for DHCP.
     pub address: Option<(Ipv4Addr, u8)>,
+    /// Engine that runs the partition.
+    #[serde(default)]
+    pub engine: GuestEngine,
 }
 
 /// Settings of a partition that no profile holds, or that a profile hands over when it is applied.

@@ -7,12 +7,16 @@ use varan_contract::engine::{BootDisk, PartitionEngine};
 use varan_environment::Environment;
 use varan_model::hardware::Hardware;
 use varan_model::ids::{MachineIdentity, PartitionUuid, SystemUuid};
+use varan_model::partition::{GuestEngine, GuestInstallation};
 use varan_model::rules::addresses::machine_bits;
 use varan_model::site::{ManagedSystemDescription, PowerOnSide, Site};
 use varan_model::system::{SystemSettings, SystemState};
 use varan_partition_engine::{EmbeddedEngine, EngineOptions, FileBootDisk, FrameArena, Workers};
+use varan_qemu_engine::{QemuEngine, QemuOptions};
 use varan_system::guest::{BootDisks, GuestSettings, ManagementNetwork};
-use varan_system::{InitialPartition, Opening, SystemHandle};
+use varan_system::{InitialPartition, Opened, Opening, SystemHandle};
+
+use crate::engines::RoutedEngine;
 
 /// Real memory that the guests of one site may use together, in bytes, where the command line says nothing.
 pub const GUEST_MEMORY_DEFAULT: u64 = 4 << 30;
@@ -128,6 +132,38 @@ fn first_settings(system: &ManagedSystemDescription, hardware: &Hardware) -> Sys
     settings
 }
 
+/// The QEMU that runs partitions: the one that `VARAN_QEMU` names, else the one in `PATH`.
+fn qemu_program() -> PathBuf {
+    std::env::var_os("VARAN_QEMU").map_or_else(|| PathBuf::from("qemu-system-ppc64"), PathBuf::from)
+}
+
+/// Files of the host are recorded by absolute paths: the next start may be in another directory.
+fn with_absolute_paths(mut installation: GuestInstallation) -> GuestInstallation {
+    if let GuestEngine::Qemu(boot) = &mut installation.engine {
+        for path in [&mut boot.kernel, &mut boot.initial_ramdisk].into_iter().flatten() {
+            if let Ok(absolute) = std::path::absolute(&*path) {
+                *path = absolute.to_string_lossy().into_owned();
+            }
+        }
+    }
+    installation
+}
+
+/// Says at the start what would otherwise be said when the first partition on QEMU is activated.
+fn warn_without_qemu(opened: &Opened, options: &QemuOptions) {
+    let snapshot = &opened.world.snapshot;
+    let real = snapshot
+        .partitions
+        .iter()
+        .find(|(_, entry)| matches!(entry.partition.installation.engine, GuestEngine::Qemu(_)));
+    if let Some((_, entry)) = real
+        && let Err(reason) = varan_qemu_engine::find(&options.program)
+    {
+        let system = &snapshot.system.hardware.site_name;
+        eprintln!("varan: {system}: partition {} needs QEMU: {reason}", entry.partition.name);
+    }
+}
+
 /// Real memory for guests: `bytes` for all engines of this process together.
 ///
 /// # Errors
@@ -156,7 +192,7 @@ pub fn start(
         .iter()
         .map(|partition| InitialPartition {
             record: system.creation_record(partition),
-            installation: partition.installation(network),
+            installation: with_absolute_paths(partition.installation(network)),
             start: partition.start,
         })
         .collect();
@@ -168,6 +204,8 @@ pub fn start(
         environment: &**environment,
     };
     let opened = varan_system::open(opening).map_err(|error| error.to_string())?;
+    let qemu = QemuOptions { directory: directory.join("qemu"), program: qemu_program() };
+    warn_without_qemu(&opened, &qemu);
     let guests = GuestSettings {
         boot_disks: Arc::new(FileBootDisks { directory: directory.join("disks") }),
         network: Some(ManagementNetwork {
@@ -182,8 +220,10 @@ pub fn start(
         workers: Workers::Threads(std::num::NonZeroUsize::MIN),
     };
     let make_engine = |inbox: Arc<varan_system::inbox::Inbox>| -> std::io::Result<Arc<dyn PartitionEngine>> {
-        let engine = EmbeddedEngine::new(options, guest_memory.clone(), environment.clone(), inbox);
-        Ok(Arc::new(engine.map_err(std::io::Error::other)?))
+        let embedded = EmbeddedEngine::new(options, guest_memory.clone(), environment.clone(), inbox.clone())
+            .map_err(std::io::Error::other)?;
+        let qemu = QemuEngine::new(qemu, environment.clone(), inbox);
+        Ok(Arc::new(RoutedEngine::new(Arc::new(embedded), Arc::new(qemu))))
     };
     let handle = varan_system::start(opened, make_engine, guests, environment.clone(), site.time_scale);
     handle.map(Arc::new).map_err(|error| format!("managed system {}: {error}", system.name))

@@ -3,6 +3,7 @@
 pub mod arguments;
 pub mod commands;
 pub mod control;
+pub mod engines;
 pub mod frame;
 pub mod home;
 pub mod inspect;

@@ -9,7 +9,7 @@ use varan_contract::engine::{
 };
 use varan_model::configuration::BootMode;
 use varan_model::ids::{MacAddress, PartitionId, PartitionUuid};
-use varan_model::partition::{GuestInstallation, PartitionEntry};
+use varan_model::partition::{GuestEngine, GuestInstallation, PartitionEntry};
 
 use crate::decide::allocation;
 use crate::world::World;
@@ -92,7 +92,11 @@ pub fn specification(
         processors: allocation(&content),
         boot_mode: engine_boot_mode(entry.runtime.boot_mode.unwrap_or(partition.settings.boot_mode)),
         network_adapters: network_adapters(world, entry, settings),
-        boot_disk: Some(settings.boot_disks.open(partition.uuid)?),
+        boot_disk: match installation.engine {
+            GuestEngine::Embedded => Some(settings.boot_disks.open(partition.uuid)?),
+            // Its disks are the ones that its adapters lead to.
+            GuestEngine::Qemu(_) => None,
+        },
         installation: Installation {
             personality: personality(&installation.personality),
             level: level(installation),
@@ -103,6 +107,7 @@ pub fn specification(
             },
             address: installation.address,
         },
+        engine: installation.engine.clone(),
     })
 }
 

@@ -66,6 +66,7 @@ pub fn start(
     });
     let initial = opened.start;
     let run = move || {
+        authority.adopt();
         authority.start_initial(&initial);
         authority.run();
     };
@@ -87,14 +88,14 @@ impl SystemHandle {
         self.visited.load(Ordering::Relaxed)
     }
 
-    /// Stops the authority after what it is doing. Guests lose their power.
+    /// Stops the authority after what it is doing. Guests that cannot outlive this program lose their power.
     pub fn stop(&self) {
         self.inbox.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             let _ = thread.join();
         }
-        self.engine.power_loss();
+        self.engine.detach();
     }
 }
 

@@ -16,7 +16,7 @@ mod handle;
 mod opening;
 
 pub use handle::{SystemHandle, start};
-pub use opening::{InitialPartition, OpenError, Opening, open};
+pub use opening::{InitialPartition, OpenError, Opened, Opening, open};
 
 /// The cell in which the snapshots of a world are published; for those who drive an authority themselves.
 #[must_use]

@@ -131,6 +131,59 @@ fn auto_start_partitions_boot_after_a_power_loss() {
 }
 
 #[test]
+fn guests_that_outlived_the_program_go_on_without_a_new_activation() {
+    let directory = directory("adopted");
+    let mut bench = Bench::open(&directory, 31);
+    for name in ["lpar1", "lpar2", "lpar3"] {
+        bench.create(name).expect("created");
+        bench.power_on(name);
+    }
+    bench.call(change("lpar1", "auto_start=1")).expect("changed");
+    bench.event("lpar1", EngineEventKind::State(GuestState::Running));
+    // Its stop is recorded, and its guest is still going down when the program ends.
+    bench.event("lpar3", EngineEventKind::State(GuestState::Running));
+    let request = StopRequest::Delayed;
+    bench.send(SystemRequest::Stop { partition: named("lpar3"), request, restart: false });
+    bench.step();
+    let activations = bench.entry("lpar1").partition.activations;
+    let free = bench.authority.world().system().available_memory();
+    let guest = |name: &str, generation: u64, state: GuestState| AdoptedGuest {
+        partition: bench.uuid(name),
+        generation: Generation(generation),
+        state,
+    };
+    let far = u64::MAX / 2;
+    let unknown = varan_model::ids::PartitionUuid::from_random(99);
+    let adopted = vec![
+        guest("lpar1", 7, GuestState::Running),
+        guest("lpar2", far, GuestState::Starting),
+        guest("lpar3", 9, GuestState::Running),
+        AdoptedGuest { partition: unknown, generation: Generation(1), state: GuestState::Running },
+    ];
+    let uuid = bench.uuid("lpar3");
+    drop(bench);
+
+    let mut bench = Bench::open_adopting(&directory, 32, &[], adopted).expect("opened");
+    let expected =
+        [Call::Stop(uuid, StopRequest::Delayed, false), Call::Stop(unknown, StopRequest::Immediate, false)];
+    assert_eq!(*bench.engine.calls.lock().unwrap(), expected, "nothing is started, nobody unknown goes on");
+    let state = |bench: &Bench, name: &str| bench.entry(name).runtime.state;
+    assert_eq!(state(&bench, "lpar1"), PartitionState::Running);
+    assert_eq!(state(&bench, "lpar2"), PartitionState::Starting);
+    assert_eq!(state(&bench, "lpar3"), PartitionState::ShuttingDown);
+    assert_eq!(bench.entry("lpar1").partition.activations, activations);
+    assert_eq!(bench.entry("lpar1").runtime.memory, 512);
+    assert_eq!(bench.authority.world().system().available_memory(), free);
+    bench.authority.world().check_invariants();
+    // What they report counts, and the next activation is a later one.
+    bench.event("lpar2", EngineEventKind::State(GuestState::Stopped { restart: true }));
+    assert_eq!(state(&bench, "lpar2"), PartitionState::Starting);
+    assert!(bench.entry("lpar2").runtime.generation > far);
+    bench.event("lpar3", EngineEventKind::State(GuestState::Stopped { restart: false }));
+    assert_eq!(state(&bench, "lpar3"), PartitionState::NotActivated);
+}
+
+#[test]
 fn dynamic_changes_need_rmc_and_report_what_they_reached() {
     let mut bench = Bench::open(&directory("dynamic"), 7);
     bench.create("lpar1").expect("created");

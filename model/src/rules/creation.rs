@@ -9,7 +9,7 @@ use super::{PartitionLookup, addresses, validity};
 use crate::codes::MessageKey;
 use crate::configuration::{Configuration, PartitionEnvironment};
 use crate::ids::{PartitionId, PartitionUuid};
-use crate::partition::{GuestInstallation, Partition, PartitionSettings, Profile};
+use crate::partition::{GuestEngine, GuestInstallation, Partition, PartitionSettings, Profile};
 use crate::record::Assignment;
 use crate::refusal::Refusal;
 use crate::system::{ManagedSystem, SystemSettings};
@@ -97,6 +97,7 @@ pub fn default_installation(environment: PartitionEnvironment, name: &str) -> Gu
         level: String::new(),
         hostname: name.to_owned(),
         address: None,
+        engine: GuestEngine::default(),
     }
 }
 

@@ -14,7 +14,7 @@ use super::profile::{ProfileRules, check_attributes, check_profile};
 use super::reader::{Located, Place, TableReader};
 use crate::configuration::PartitionEnvironment;
 use crate::ids::PartitionId;
-use crate::partition::GuestInstallation;
+use crate::partition::{GuestEngine, GuestInstallation, KernelBoot};
 
 /// Most partitions of one managed system, the Virtual I/O Servers included. Real frames stop at 1,000
 /// client partitions; this leaves room above for measurements.
@@ -98,6 +98,8 @@ pub struct InitialPartition {
     pub ip_address: Option<Ipv4Addr>,
     /// A loopback address and port on which the partition's operating system takes SSH logins.
     pub listen_address: Option<SocketAddrV4>,
+    /// Engine that runs it. Paths are as the file gives them.
+    pub engine: GuestEngine,
 }
 
 impl InitialPartition {
@@ -110,6 +112,7 @@ impl InitialPartition {
             level: self.operating_system_level.clone(),
             hostname: self.hostname.clone(),
             address: self.ip_address.map(|address| (address, network.prefix_length)),
+            engine: self.engine.clone(),
         }
     }
 }
@@ -224,7 +227,8 @@ fn read_partition(
     let system = context.system;
     let name = read_name(&mut table, number, names, system, checks)?;
     let id = read_id(&mut table, number, system, checks)?;
-    let (environment, operating_system) = read_environment(&mut table, checks)?;
+    let engine = read_engine(&mut table, context.rules, checks)?;
+    let (environment, operating_system) = read_environment(&mut table, &engine, checks)?;
     let level = table.string_or("operating_system_level", operating_system.default_level())?;
     let profile_name = match table.string("profile_name")? {
         None => "default_profile".to_owned(),
@@ -259,6 +263,7 @@ fn read_partition(
         hostname,
         ip_address: ip_address.map(|address| address.value),
         listen_address: read_listen_address(&mut table, checks)?,
+        engine,
     };
     table.finish()?;
     Ok(ReadPartition { partition, profile_place: profile.place, names_slots })
@@ -327,8 +332,47 @@ fn read_id(
     Ok(PartitionId(id.value as u16))
 }
 
+/// Sizes of memory regions that QEMU's machine has: it takes memory in blocks of 256 MB.
+const QEMU_MEMORY_REGION: u64 = 256;
+
+fn read_engine(
+    table: &mut TableReader<'_>,
+    rules: &ProfileRules,
+    checks: &Checks<'_>,
+) -> Result<GuestEngine, SiteError> {
+    let conflict = |place: &Place, text: &str| checks.error(place, SiteProblem::Conflict(text.to_owned()));
+    let engine = table.choice("engine", &[("embedded", false), ("qemu", true)])?;
+    let kernel = table.string("kernel")?;
+    let initial_ramdisk = table.string("initial_ramdisk")?;
+    let arguments = table.string("kernel_arguments")?;
+    let Some(engine) = engine.filter(|engine| engine.value) else {
+        return match kernel.or(initial_ramdisk).or(arguments) {
+            Some(given) => Err(conflict(
+                &given.place,
+                "only a partition with `engine = \"qemu\"` boots a kernel of the host",
+            )),
+            None => Ok(GuestEngine::Embedded),
+        };
+    };
+    if rules.memory_region_size != QEMU_MEMORY_REGION {
+        return Err(conflict(&engine.place, "partitions on QEMU need a memory region size of 256 MB"));
+    }
+    if kernel.is_none()
+        && let Some(given) = initial_ramdisk.as_ref().or(arguments.as_ref())
+    {
+        return Err(conflict(&given.place, "this is of no use without a kernel"));
+    }
+    let text = |given: Option<Located<String>>| given.map(|given| given.value);
+    Ok(GuestEngine::Qemu(KernelBoot {
+        kernel: text(kernel),
+        initial_ramdisk: text(initial_ramdisk),
+        arguments: text(arguments).unwrap_or_default(),
+    }))
+}
+
 fn read_environment(
     table: &mut TableReader<'_>,
+    engine: &GuestEngine,
     checks: &Checks<'_>,
 ) -> Result<(PartitionEnvironment, OperatingSystem), SiteError> {
     let environments: Vec<(&str, PartitionEnvironment)> =
@@ -343,11 +387,20 @@ fn read_environment(
     let environment = table.choice("environment", &environments)?;
     let environment = environment.map_or(PartitionEnvironment::AixLinux, |environment| environment.value);
     let default = match environment {
+        PartitionEnvironment::AixLinux if *engine != GuestEngine::Embedded => OperatingSystem::Linux,
         PartitionEnvironment::AixLinux => OperatingSystem::Aix,
         PartitionEnvironment::VirtualIoServer => OperatingSystem::VirtualIoServer,
         PartitionEnvironment::IbmI => OperatingSystem::IbmI,
     };
-    let Some(system) = table.choice("operating_system", &systems)? else {
+    let given = table.choice("operating_system", &systems)?;
+    if *engine != GuestEngine::Embedded
+        && given.as_ref().map_or(default, |given| given.value) != OperatingSystem::Linux
+    {
+        let place = given.map_or_else(|| table.place().clone(), |given| given.place);
+        let problem = "a partition on QEMU runs Linux".to_owned();
+        return Err(checks.error(&place, SiteProblem::Conflict(problem)));
+    }
+    let Some(system) = given else {
         return Ok((environment, default));
     };
     if system.value.environment() != environment {

@@ -93,6 +93,16 @@ impl Authority {
         }
     }
 
+    /// Resumes the partitions whose guests outlived the program before this one. Before anything is started.
+    pub fn adopt(&mut self) {
+        for guest in self.engine.adopt() {
+            // The next activations are later ones, whatever the host's clock says.
+            self.generation = self.generation.max(guest.generation.0);
+            let decision = decide::adopted(&self.world, &guest);
+            self.report(decision);
+        }
+    }
+
     /// Starts what runs when the process starts: initial partitions of a new system, else what the policy names.
     pub fn start_initial(&mut self, initial: &[PartitionId]) {
         if self.world.system().state != SystemState::Operating {

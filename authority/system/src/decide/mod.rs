@@ -12,7 +12,7 @@ mod virtual_io;
 pub use dynamic::{DynamicPlan, allocation, request_of};
 pub use dynamic_end::{finish_dynamic, give_up, keep_what_is, set_back};
 pub use power::{activate, could_not_start, failed_in_hypervisor, start_by_policy, system_timer};
-pub use runtime::engine_event;
+pub use runtime::{adopted, engine_event};
 
 use std::sync::atomic::AtomicU64;
 

@@ -1,6 +1,8 @@
 //! What an engine's event means for a partition.
 
-use varan_contract::engine::{EngineEvent, EngineEventKind, GuestState, OperatingSystemReport};
+use varan_contract::engine::{
+    AdoptedGuest, EngineEvent, EngineEventKind, GuestState, OperatingSystemReport, StopRequest,
+};
 use varan_model::partition::{OperatingSystem, PartitionEntry, PartitionState, RmcState, Runtime};
 use varan_model::rules::validity;
 use varan_model::system::SystemState;
@@ -97,6 +99,35 @@ fn state_change(world: &World, entry: &PartitionEntry, state: &GuestState, momen
         GuestState::Failed => runtime = off(&runtime, PartitionState::Error, moment.wall_seconds),
     }
     Decision::change(Change::PutRuntime(id, Box::new(runtime)))
+}
+
+/// What becomes of a guest that outlived the program before this one: its partition goes on where it was, without a new
+/// activation. A guest whose stop was recorded goes on stopping; one that no partition has any more loses its power.
+#[must_use]
+pub fn adopted(world: &World, guest: &AdoptedGuest) -> Decision {
+    let stop = |request| Effect::Stop { partition: guest.partition, request, restart: false };
+    let is_up = matches!(world.system().state, SystemState::Operating | SystemState::Standby);
+    let found = world.by_uuid(guest.partition).filter(|_| is_up);
+    let Some((entry, current)) = found.and_then(|entry| Some((entry, entry.partition.current.as_ref()?)))
+    else {
+        return Decision { effects: vec![stop(StopRequest::Immediate)], ..Decision::default() };
+    };
+    let (state, effects) = match guest.state {
+        _ if !entry.partition.wanted_on => (PartitionState::ShuttingDown, vec![stop(StopRequest::Delayed)]),
+        GuestState::Running => (PartitionState::Running, Vec::new()),
+        GuestState::OpenFirmware => (PartitionState::OpenFirmware, Vec::new()),
+        _ => (PartitionState::Starting, Vec::new()),
+    };
+    let runtime = Runtime {
+        state,
+        generation: guest.generation.0,
+        memory: current.desired_memory,
+        processors: current.desired_processors,
+        units: current.entitlement(),
+        ..Runtime::default()
+    };
+    let changes = vec![Change::PutRuntime(entry.partition.id, Box::new(runtime))];
+    Decision { changes, effects, ..Decision::default() }
 }
 
 /// The guest rebooted: the partition keeps what it holds and starts anew.

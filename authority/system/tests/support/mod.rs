@@ -32,6 +32,7 @@ pub struct FakeEngine {
     pub on_admission: Mutex<Option<Box<dyn Fn() + Send>>>,
     /// What the next requests to guests are answered with instead of being taken.
     pub refuse_requests: Mutex<Option<EngineError>>,
+    pub adopted: Mutex<Vec<AdoptedGuest>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +55,9 @@ impl FakeEngine {
 }
 
 impl PartitionEngine for FakeEngine {
+    fn adopt(&self) -> Vec<AdoptedGuest> {
+        std::mem::take(&mut *self.adopted.lock().unwrap())
+    }
     fn admit(&self, specification: GuestSpecification) -> Result<(), EngineError> {
         if *self.refuse_start.lock().unwrap() {
             return Err(EngineError::NoRoom("the cap on memory is reached".to_owned()));
@@ -215,11 +219,21 @@ impl Bench {
 
     /// Opens the system, whose database may fail.
     pub fn try_open(directory: &Path, seed: u64, partitions: &[InitialPartition]) -> Result<Self, OpenError> {
+        Self::open_adopting(directory, seed, partitions, Vec::new())
+    }
+
+    /// Opens a system whose engine finds guests that outlived the program before.
+    pub fn open_adopting(
+        directory: &Path,
+        seed: u64,
+        partitions: &[InitialPartition],
+        adopted: Vec<AdoptedGuest>,
+    ) -> Result<Self, OpenError> {
         let environment = Arc::new(TestEnvironment::new(seed));
         let hardware = Arc::new(hardware());
         let settings = SystemSettings::new(&hardware, true);
         let opened = open(Opening { directory, hardware, settings, partitions, environment: &*environment })?;
-        let engine = Arc::new(FakeEngine::default());
+        let engine = Arc::new(FakeEngine { adopted: Mutex::new(adopted), ..FakeEngine::default() });
         let inbox = Arc::new(Inbox::default());
         let mut authority = Authority::new(Parts {
             published: Arc::new(ArcSwap::from_pointee(opened.world.snapshot.clone())),
@@ -240,6 +254,7 @@ impl Bench {
             inbox: inbox.clone(),
             subscribers: Arc::default(),
         });
+        authority.adopt();
         authority.start_initial(&opened.start);
         Ok(Self {
             directory: directory.to_owned(),

@@ -204,6 +204,7 @@ pub fn specification(
             hostname: format!("host{number}"),
             address: None,
         },
+        engine: varan_model::partition::GuestEngine::default(),
     }
 }
 

@@ -755,3 +755,47 @@ fn too_large() {
     assert!(matches!(error.problem, SiteProblem::TooMuch { what: "bytes", .. }));
     assert_eq!(error.to_string(), "x.toml:1: more than 4194304 bytes");
 }
+
+#[test]
+fn partitions_on_qemu() {
+    let name = "name = \"lpar1\"\nprofile = 'min_mem=256";
+    let with = |keys: &str| format!("name = \"lpar1\"\n{keys}\nprofile = 'min_mem=256");
+    for (keys, expected) in [
+        ("engine = \"qemu\"", "no error"),
+        ("engine = \"embedded\"", "no error"),
+        ("engine = \"qemu\"\nkernel = \"/boot/vmlinux\"\nkernel_arguments = \"quiet\"", "no error"),
+        (
+            "engine = \"xen\"",
+            "sites/x.toml:56: managed_system.frame-1.partition.lpar1.engine: `xen` is none of embedded, qemu",
+        ),
+        (
+            "kernel = \"/boot/vmlinux\"",
+            "sites/x.toml:56: managed_system.frame-1.partition.lpar1.kernel: only a partition with `engine = \"qemu\"` boots a kernel of the host",
+        ),
+        (
+            "engine = \"qemu\"\ninitial_ramdisk = \"/boot/initrd\"",
+            "sites/x.toml:57: managed_system.frame-1.partition.lpar1.initial_ramdisk: this is of no use without a kernel",
+        ),
+        (
+            "engine = \"qemu\"\noperating_system = \"aix\"",
+            "sites/x.toml:57: managed_system.frame-1.partition.lpar1.operating_system: a partition on QEMU runs Linux",
+        ),
+        (
+            "environment = \"os400\"\nengine = \"qemu\"",
+            "sites/x.toml:54: managed_system.frame-1.partition.lpar1: a partition on QEMU runs Linux",
+        ),
+    ] {
+        assert_eq!(answer(name, &with(keys)), expected, "{keys}");
+    }
+    let region = BASE.replacen(name, &with("engine = \"qemu\""), 1);
+    let region = region.replacen(
+        "name = \"frame-1\"\naliases",
+        "name = \"frame-1\"\nmemory_region_size = 128\naliases",
+        1,
+    );
+    let error = Site::parse(&region, "sites/x.toml").expect_err("refused").to_string();
+    assert!(
+        error.ends_with("lpar1.engine: partitions on QEMU need a memory region size of 256 MB"),
+        "{error}"
+    );
+}

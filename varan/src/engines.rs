@@ -1,0 +1,105 @@
+//! The engine of a managed system: each partition on the engine that its definition names.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use varan_contract::engine::{
+    AdoptedGuest, EngineError, Generation, GuestSpecification, GuestStatistics, GuestTerminal,
+    PartitionEngine, ProcessorAllocation, StopRequest,
+};
+use varan_model::ids::PartitionUuid;
+use varan_model::partition::GuestEngine;
+
+/// Two engines behind one. What a partition's last admission or its adoption said decides where requests go.
+pub struct RoutedEngine {
+    embedded: Arc<dyn PartitionEngine>,
+    qemu: Arc<dyn PartitionEngine>,
+    /// Partitions on QEMU: few, while those on the embedded engine may be thousands.
+    on_qemu: Mutex<HashSet<PartitionUuid>>,
+}
+
+impl RoutedEngine {
+    /// Puts two engines together.
+    #[must_use]
+    pub fn new(embedded: Arc<dyn PartitionEngine>, qemu: Arc<dyn PartitionEngine>) -> Self {
+        Self { embedded, qemu, on_qemu: Mutex::default() }
+    }
+
+    fn on_qemu(&self) -> MutexGuard<'_, HashSet<PartitionUuid>> {
+        self.on_qemu.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn engine(&self, partition: PartitionUuid) -> &dyn PartitionEngine {
+        if self.on_qemu().contains(&partition) { &*self.qemu } else { &*self.embedded }
+    }
+}
+
+impl PartitionEngine for RoutedEngine {
+    fn admit(&self, specification: GuestSpecification) -> Result<(), EngineError> {
+        match specification.engine {
+            GuestEngine::Embedded => {
+                self.on_qemu().remove(&specification.partition);
+                self.embedded.admit(specification)
+            }
+            GuestEngine::Qemu(_) => {
+                self.on_qemu().insert(specification.partition);
+                self.qemu.admit(specification)
+            }
+        }
+    }
+
+    fn power_on(&self, partition: PartitionUuid, generation: Generation) -> Result<(), EngineError> {
+        self.engine(partition).power_on(partition, generation)
+    }
+
+    fn dismiss(&self, partition: PartitionUuid, generation: Generation) {
+        self.engine(partition).dismiss(partition, generation);
+    }
+
+    fn stop(&self, partition: PartitionUuid, request: StopRequest, restart: bool) -> Result<(), EngineError> {
+        self.engine(partition).stop(partition, request, restart)
+    }
+
+    fn power_loss(&self) {
+        self.embedded.power_loss();
+        self.qemu.power_loss();
+    }
+
+    fn detach(&self) {
+        self.embedded.detach();
+        self.qemu.detach();
+    }
+
+    fn adopt(&self) -> Vec<AdoptedGuest> {
+        let mut adopted = self.embedded.adopt();
+        let real = self.qemu.adopt();
+        self.on_qemu().extend(real.iter().map(|guest| guest.partition));
+        adopted.extend(real);
+        adopted
+    }
+
+    fn set_memory(&self, partition: PartitionUuid, megabytes: u64, token: u64) -> Result<(), EngineError> {
+        self.engine(partition).set_memory(partition, megabytes, token)
+    }
+
+    fn set_processors(
+        &self,
+        partition: PartitionUuid,
+        processors: ProcessorAllocation,
+        token: u64,
+    ) -> Result<(), EngineError> {
+        self.engine(partition).set_processors(partition, processors, token)
+    }
+
+    fn open_terminal(&self, partition: PartitionUuid) -> Result<Box<dyn GuestTerminal>, EngineError> {
+        self.engine(partition).open_terminal(partition)
+    }
+
+    fn close_terminal(&self, partition: PartitionUuid) -> bool {
+        self.engine(partition).close_terminal(partition)
+    }
+
+    fn statistics(&self, partition: PartitionUuid) -> Result<GuestStatistics, EngineError> {
+        self.engine(partition).statistics(partition)
+    }
+}
