@@ -171,6 +171,10 @@ messages! {
     NotEnoughMemory: "HSCL03EC", "There is not enough memory: Obtained: {0}, Required: {1}. Check that there is enough memory available to activate the partition.", Unverified, "Free memory, or lower min_mem.";
     /// Not enough processors at activation.
     NotEnoughProcessors: "HSCL03F4", "There are not enough processors: Obtained: {0}, Required: {1}. Check that there are enough processors available to activate the partition.", Unverified, "Free processors, or lower the minimum.";
+    /// Shared memory with something that it excludes.
+    SharedMemoryInvalid: "", "A partition that uses shared memory {0}.", Unverified, "Change the profile, or use mem_mode=ded.";
+    /// Shared memory without a pool.
+    NoSharedMemoryPool: "", "The partition cannot be activated because its profile uses shared memory and the managed system does not have a shared memory pool.", Unverified, "Use mem_mode=ded.";
     /// A required I/O slot is in use.
     PhysicalSlotInUse: "HSCL03F6", "The required I/O slot with DRC index {0} is in use by partition {1}.", Unverified, "Shut that partition down or make the slot not required.";
     /// A MAC address of a running partition, at activation.

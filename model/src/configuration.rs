@@ -110,6 +110,37 @@ words! {
     }
 }
 
+/// What a partition asks of the shared memory pool (`mem_mode=shared`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedMemory {
+    /// Memory in MB that I/O is entitled to; `None` lets the hypervisor choose (`auto`).
+    pub io_entitled_memory: Option<u64>,
+    /// Share of the pool, 0 to 255.
+    pub weight: u8,
+    /// Virtual I/O Server that pages for the partition.
+    pub primary_paging_server: Option<PartitionId>,
+    /// Virtual I/O Server that does so when the first cannot.
+    pub secondary_paging_server: Option<PartitionId>,
+}
+
+impl SharedMemory {
+    /// The servers that page for the partition.
+    pub fn paging_servers(&self) -> impl Iterator<Item = PartitionId> {
+        [self.primary_paging_server, self.secondary_paging_server].into_iter().flatten()
+    }
+}
+
+impl Default for SharedMemory {
+    fn default() -> Self {
+        Self {
+            io_entitled_memory: None,
+            weight: 128,
+            primary_paging_server: None,
+            secondary_paging_server: None,
+        }
+    }
+}
+
 /// The content of a profile or of a current configuration. Field names follow the attributes of `lssyscfg -r prof`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Configuration {
@@ -129,6 +160,9 @@ pub struct Configuration {
     pub maximum_huge_pages: u32,
     /// Memory mode.
     pub memory_mode: MemoryMode,
+    /// What it asks of the shared memory pool; `Some` where the memory mode is shared, and only there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_memory: Option<Box<SharedMemory>>,
     /// Active memory expansion factor in hundredths; 0 is off, else 100 to 1000.
     pub memory_expansion: u32,
     /// Hardware page table ratio: the n of `1:n`.
@@ -217,6 +251,7 @@ impl Default for Configuration {
             desired_huge_pages: 0,
             maximum_huge_pages: 0,
             memory_mode: MemoryMode::Dedicated,
+            shared_memory: None,
             memory_expansion: 0,
             hpt_ratio: 128,
             ppt_ratio: 4_096,
@@ -272,7 +307,7 @@ impl Configuration {
         slots
     }
 
-    /// Every partition number that an adapter or the power control list names.
+    /// Every partition number that an adapter, the power control list or the paging names.
     #[must_use]
     pub fn remote_partitions(&self) -> Vec<PartitionId> {
         fn ids<E: Element>(elements: &[E]) -> impl Iterator<Item = PartitionId> {
@@ -285,6 +320,8 @@ impl Configuration {
         found.extend(ids(&self.scsi_adapters));
         found.extend(ids(&self.fibre_channel_adapters));
         found.extend(&self.power_control);
+        let paging = self.shared_memory.iter().flat_map(|shared| shared.paging_servers());
+        found.extend(paging);
         found.sort_unstable();
         found.dedup();
         found

@@ -43,6 +43,7 @@ fn each_table(mut visit: impl FnMut(&str, &str, &str, Evidence)) {
     walk(&attributes::profile::PROFILE, &mut visit);
     walk(&attributes::memory::SYSTEM_MEMORY, &mut visit);
     walk(&attributes::memory::PARTITION_MEMORY, &mut visit);
+    walk(&attributes::memory::MEMORY_POOLS, &mut visit);
     walk(&attributes::processor::SYSTEM_PROCESSORS, &mut visit);
     walk(&attributes::processor::PARTITION_PROCESSORS, &mut visit);
     walk(&attributes::processor::POOL_PROCESSORS, &mut visit);

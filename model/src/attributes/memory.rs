@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::partition::PartitionRow;
 use super::{Attribute, Change, Table, Value};
-use crate::configuration::{Configuration, PartitionEnvironment};
+use crate::configuration::{Configuration, PartitionEnvironment, SharedMemory};
 use crate::hardware::ProcessorFamily;
 use crate::system::ManagedSystem;
 use crate::units::ProcessingUnits;
@@ -114,6 +114,12 @@ fn huge<T: std::fmt::Display + Default>(row: &PartitionRow, read: impl FnOnce(&C
     }
 }
 
+fn shared<T: std::fmt::Display>(row: &PartitionRow, read: impl FnOnce(&SharedMemory) -> T) -> Value {
+    let content = row.entry.partition.current.as_ref();
+    let shared = content.and_then(|content| content.shared_memory.as_deref());
+    shared.map_or(Value::NotApplicable, |shared| Value::of(read(shared)))
+}
+
 fn expansion(row: &PartitionRow) -> Value {
     if row.system.hardware.family < ProcessorFamily::Power7 {
         return Value::NotApplicable;
@@ -190,6 +196,19 @@ pub static PARTITION_MEMORY: Table<PartitionRow> = Table {
                 row.entry.partition.current.as_ref().map_or("ded", |content| content.memory_mode.word()),
             )
         }),
+        Attribute::new(
+            "curr_io_entitled_mem",
+            "Memory in MB that I/O is entitled to with shared memory.",
+            |row: &PartitionRow| shared(row, |shared| shared.io_entitled_memory.unwrap_or_default()),
+        ),
+        Attribute::new("curr_mem_weight", "Share of the shared memory pool.", |row: &PartitionRow| {
+            shared(row, |shared| shared.weight)
+        }),
+        Attribute::new(
+            "run_io_entitled_mem",
+            "Memory in MB that I/O of the running partition is entitled to.",
+            |row: &PartitionRow| shared(row, |_| 0),
+        ),
         Attribute::new("curr_mem_expansion", "Active memory expansion factor.", expansion).on_request(),
         Attribute::new(
             "pend_mem_expansion",
@@ -200,5 +219,29 @@ pub static PARTITION_MEMORY: Table<PartitionRow> = Table {
         Attribute::new("curr_hpt_ratio", "Hardware page table ratio.", |row: &PartitionRow| {
             current(row, |content| format!("1:{}", content.hpt_ratio))
         }),
+    ],
+};
+
+/// A row of `lshwres -r mempool`. No managed system has a shared memory pool yet, so there is none.
+#[derive(Clone, Copy, Debug)]
+pub enum MemoryPoolRow {}
+
+macro_rules! pool {
+    ($name:literal, $help:literal) => {
+        Attribute::new($name, $help, |row: &MemoryPoolRow| match *row {})
+    };
+}
+
+/// Attributes of `lshwres -r mempool`. Names that scanners of a console read come first.
+pub static MEMORY_POOLS: Table<MemoryPoolRow> = Table {
+    name: "mempool",
+    attributes: &[
+        pool!("curr_pool_mem", "Memory of the pool in MB."),
+        pool!("curr_max_pool_mem", "Most memory of the pool in MB."),
+        pool!("pend_pool_mem", "Memory of the pool after pending changes, in MB.").unverified(),
+        pool!("pend_max_pool_mem", "Most memory of the pool after pending changes, in MB.").unverified(),
+        pool!("sys_firmware_pool_mem", "Memory of the pool that the firmware keeps, in MB."),
+        pool!("paging_vios_names", "Virtual I/O Servers that page for the pool.").unverified(),
+        pool!("paging_vios_ids", "Numbers of these servers.").unverified(),
     ],
 };

@@ -302,6 +302,7 @@ mod tests {
         check(&profile::PROFILE);
         check(&memory::SYSTEM_MEMORY);
         check(&memory::PARTITION_MEMORY);
+        check(&memory::MEMORY_POOLS);
         check(&processor::SYSTEM_PROCESSORS);
         check(&processor::PARTITION_PROCESSORS);
         check(&processor::POOL_PROCESSORS);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Attribute, Change, Release, Table, Value};
-use crate::configuration::{Configuration, PartitionEnvironment, ProcessorMode};
+use crate::configuration::{Configuration, PartitionEnvironment, ProcessorMode, SharedMemory};
 use crate::hardware::ProcessorFamily;
 use crate::ids::PartitionId;
 use crate::partition::{Partition, Profile};
@@ -45,6 +45,10 @@ impl ProfileRow {
         if shared { self.stated(value) } else { Value::NotApplicable }
     }
 
+    fn shared_memory(&self, read: impl FnOnce(&SharedMemory) -> Value) -> Value {
+        self.content().shared_memory.as_deref().map_or(Value::NotApplicable, read)
+    }
+
     fn aix_linux(&self, value: Value) -> Value {
         if self.partition.environment == PartitionEnvironment::AixLinux {
             value
@@ -72,6 +76,21 @@ fn none() -> Value {
 
 fn expansion(content: &Configuration) -> Value {
     Value::of(crate::units::ProcessingUnits(content.memory_expansion))
+}
+
+macro_rules! paging {
+    ($attribute:literal, $field:ident, name) => {
+        Attribute::new($attribute, "Paging Virtual I/O Server of shared memory.", |row: &ProfileRow| {
+            row.shared_memory(|shared| Value::or_none(shared.$field.map(|id| row.name_of(id))))
+        })
+        .change(Change::Anytime)
+    };
+    ($attribute:literal, $field:ident, id) => {
+        Attribute::new($attribute, "Paging Virtual I/O Server of shared memory.", |row: &ProfileRow| {
+            row.shared_memory(|shared| Value::or_none(shared.$field))
+        })
+        .change(Change::Anytime)
+    };
 }
 
 macro_rules! adapters {
@@ -143,6 +162,25 @@ pub static PROFILE: Table<ProfileRow> = Table {
         })
         .change(Change::Anytime)
         .since(Release(9, 1, 0, 0)),
+        Attribute::new(
+            "desired_io_entitled_mem",
+            "Memory in MB that I/O is entitled to with shared memory, or auto.",
+            |row: &ProfileRow| {
+                row.shared_memory(|shared| match shared.io_entitled_memory {
+                    Some(megabytes) => Value::of(megabytes),
+                    None => Value::of("auto"),
+                })
+            },
+        )
+        .change(Change::Anytime),
+        Attribute::new("mem_weight", "Share of the shared memory pool, 0 to 255.", |row: &ProfileRow| {
+            row.shared_memory(|shared| Value::of(shared.weight))
+        })
+        .change(Change::Anytime),
+        paging!("primary_paging_vios_name", primary_paging_server, name),
+        paging!("primary_paging_vios_id", primary_paging_server, id),
+        paging!("secondary_paging_vios_name", secondary_paging_server, name),
+        paging!("secondary_paging_vios_id", secondary_paging_server, id),
         Attribute::new("proc_mode", "Processor mode: ded, shared.", |row: &ProfileRow| {
             row.stated(Value::of(row.content().processor_mode.word()))
         })

@@ -2,7 +2,7 @@
 
 use super::PartitionLookup;
 use crate::codes::MessageKey;
-use crate::configuration::{Configuration, ProcessorMode};
+use crate::configuration::{Configuration, MemoryMode, ProcessorMode};
 use crate::refusal::Refusal;
 use crate::system::ManagedSystem;
 use crate::units::ProcessingUnits;
@@ -11,12 +11,15 @@ use crate::units::ProcessingUnits;
 /// minimum.
 ///
 /// # Errors
-/// Not enough memory or processors, or a required slot in use.
+/// Not enough memory or processors, a required slot in use, or shared memory: no system has a shared memory pool.
 pub fn plan(
     wanted: &Configuration,
     system: &ManagedSystem,
     lookup: &dyn PartitionLookup,
 ) -> Result<Configuration, Refusal> {
+    if wanted.memory_mode == MemoryMode::Shared {
+        return Err(Refusal::new(MessageKey::NoSharedMemoryPool));
+    }
     let mut content = wanted.clone();
     if content.all_resources {
         take_everything(&mut content, system);

@@ -232,11 +232,12 @@ fn apply_settings(
     Ok(())
 }
 
-/// Rules that tie a partition's settings to a profile.
+/// Rules that tie a partition's kind and settings to a profile.
 ///
 /// # Errors
-/// [`MessageKey::RemoteRestartPhysicalIo`].
+/// [`MessageKey::RemoteRestartPhysicalIo`], [`MessageKey::SharedMemoryInvalid`].
 pub fn check_partition(partition: &Partition, content: &Configuration) -> Result<(), Refusal> {
+    super::shared_memory::check(content, partition.environment)?;
     let restartable =
         partition.settings.remote_restart_capable || partition.settings.simplified_remote_restart_capable;
     if restartable && !content.physical_slots.is_empty() {

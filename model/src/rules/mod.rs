@@ -8,6 +8,7 @@ pub mod edit;
 pub mod partition;
 pub mod processor_pool;
 pub mod profile;
+pub mod shared_memory;
 pub mod validity;
 pub mod virtual_io;
 

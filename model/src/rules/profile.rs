@@ -1,15 +1,13 @@
 //! Setting the attributes of a profile.
 
-use super::PartitionLookup;
 use super::edit::{
     capital, edit_list, elements, flag, number, only_set, optional, quantity, small_quantity, value_invalid,
     word,
 };
+use super::{PartitionLookup, shared_memory};
 use crate::adapters::{Element, Remote};
 use crate::codes::MessageKey;
-use crate::configuration::{
-    BootMode, Configuration, MemoryMode, ProcessorMode, SharingMode, console_serial_adapters,
-};
+use crate::configuration::{BootMode, Configuration, ProcessorMode, SharingMode, console_serial_adapters};
 use crate::ids::PartitionId;
 use crate::record::{Assignment, Operation};
 use crate::refusal::Refusal;
@@ -56,13 +54,13 @@ pub static SETTERS: &[(&str, Setter)] = &[
         content.maximum_huge_pages = small_quantity(content.maximum_huge_pages, assignment)?;
         Ok(())
     }),
-    ("mem_mode", |content, assignment, _| {
-        content.memory_mode = word(assignment, MemoryMode::ALL, MemoryMode::word)?;
-        if content.memory_mode == MemoryMode::Shared {
-            return Err(Refusal::new(MessageKey::NotSupportedAtThisLevel).with("mem_mode=shared"));
-        }
-        Ok(())
-    }),
+    ("mem_mode", shared_memory::set_mode),
+    ("desired_io_entitled_mem", shared_memory::set_io_entitled),
+    ("mem_weight", shared_memory::set_weight),
+    ("primary_paging_vios_name", shared_memory::set_paging_server),
+    ("primary_paging_vios_id", shared_memory::set_paging_server),
+    ("secondary_paging_vios_name", shared_memory::set_paging_server),
+    ("secondary_paging_vios_id", shared_memory::set_paging_server),
     ("mem_expansion", set_expansion),
     ("hpt_ratio", |content, assignment, _| {
         content.hpt_ratio = ratio(assignment, &[32, 64, 128, 256, 512])?;
@@ -515,7 +513,7 @@ mod tests {
             "virtual_eth_adapters=2/0/1//0/0/NOSUCH",
             "io_slots=DEADBEEF/none/1",
             "vnic_adapters=x",
-            "mem_mode=shared",
+            "mem_mode=other",
             "boot_mode+=norm",
             "mem_expansion=0.5",
         ] {

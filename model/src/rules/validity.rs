@@ -4,7 +4,7 @@
 use super::PartitionLookup;
 use crate::adapters::Element;
 use crate::codes::MessageKey;
-use crate::configuration::{Configuration, MemoryMode, ProcessorMode};
+use crate::configuration::{Configuration, ProcessorMode};
 use crate::ids::{MacAddress, PartitionUuid, WorldWidePortName};
 use crate::refusal::Refusal;
 use crate::system::ManagedSystem;
@@ -52,7 +52,6 @@ fn check_memory(content: &Configuration, system: &ManagedSystem) -> Result<(), R
     }
     let huge = (content.minimum_huge_pages, content.desired_huge_pages, content.maximum_huge_pages);
     in_order("min_num_huge_pages, desired_num_huge_pages, max_num_huge_pages", huge.0, huge.1, huge.2)?;
-    debug_assert_eq!(content.memory_mode, MemoryMode::Dedicated, "shared memory is refused where it is set");
     Ok(())
 }
 

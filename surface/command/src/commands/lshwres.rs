@@ -9,7 +9,7 @@ use std::sync::Arc;
 use varan_console::Task;
 use varan_contract::system::PartitionFilter;
 use varan_model::attributes::io::{IO_BUSES, IO_SLOTS, IO_UNITS};
-use varan_model::attributes::memory::{PARTITION_MEMORY, SYSTEM_MEMORY, SystemResourceRow};
+use varan_model::attributes::memory::{MEMORY_POOLS, PARTITION_MEMORY, SYSTEM_MEMORY, SystemResourceRow};
 use varan_model::attributes::partition::PartitionRow;
 use varan_model::attributes::processor::{
     PARTITION_PROCESSORS, POOL_PROCESSORS, PROCESSOR_POOLS, SYSTEM_PROCESSORS,
@@ -125,6 +125,7 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
             attributes: |release| attributes(&POOL_PROCESSORS, release),
         },
         AttributeGroup { title: "-r procpool", attributes: |release| attributes(&PROCESSOR_POOLS, release) },
+        AttributeGroup { title: "-r mempool", attributes: |release| attributes(&MEMORY_POOLS, release) },
         AttributeGroup {
             title: "-r io --rsubtype slot",
             attributes: |release| attributes(&IO_SLOTS, release),
@@ -217,6 +218,7 @@ fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, C
         ("proc", Some("pool")) => system_level(invocation, options, &POOL_PROCESSORS),
         ("proc", _) => partition_level(invocation, options, &PARTITION_PROCESSORS),
         ("procpool", _) => io::pools(invocation, options),
+        ("mempool", _) => memory_pools(invocation, options),
         ("io", _) => io::run(invocation, options),
         ("virtualio", level) => virtual_io::run(invocation, options, level),
         (resource, _) => {
@@ -240,6 +242,17 @@ pub(super) fn missing_resource(
         "rspool" if !hardware.capable("lpar_suspend_capable") => Refusal::new(MessageKey::SuspendUnsupported),
         _ => not_supported(format_args!("{command} -r {resource}")),
     }
+}
+
+/// A managed system that can share memory has no pool yet; the others say that they cannot.
+fn memory_pools(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+    let layout = Layout::new(&MEMORY_POOLS, options, invocation.console.release())?;
+    Filters::parse(options, &[])?;
+    let system = reachable(invocation, options)?;
+    if !system.hardware.capable("active_mem_sharing_capable") {
+        return Err(missing_resource("lshwres", "mempool", &system.hardware).into());
+    }
+    layout.print(Vec::new(), invocation.output)
 }
 
 fn reachable(invocation: &Invocation<'_>, options: &ParsedOptions) -> Result<Arc<ManagedSystem>, Refusal> {
