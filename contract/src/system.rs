@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use varan_model::attributes::profile::RemoteNames;
 use varan_model::configuration::BootMode;
-use varan_model::ids::{PartitionId, VirtualSlot};
+use varan_model::ids::{PartitionId, PartitionUuid, VirtualSlot};
 use varan_model::partition::{Keylock, Partition, PartitionEntry, Profile};
 use varan_model::record::Assignment;
 use varan_model::refusal::Refusal;
@@ -30,6 +30,8 @@ pub enum Selector {
     Name(String),
     /// By number.
     Id(PartitionId),
+    /// By UUID.
+    Uuid(PartitionUuid),
 }
 
 /// Which partitions a listing is about.

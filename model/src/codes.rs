@@ -283,6 +283,38 @@ messages! {
     KeyInvalid: "", "The key is not valid.  A public key is written as: algorithm key [comment].", Unverified, "Give the line of the .pub file in quotes.";
     /// A key that the user does not have.
     KeyNotFound: "", "No authorized key of user {0} matches.", Unverified, "Give the whole key or the comment at its end.";
+    /// A REST object that does not exist.
+    RestObjectNotFound: "REST029B", "The object {0} does not exist.", Unverified, "List the objects with GET on their type.";
+    /// A REST type without this quick property.
+    RestQuickUnsupported: "REST0003", "Type {0} does not support Quick Property {1}", Captured, "Ask for quick/All, or for one of its names.";
+    /// A REST type that does not exist, or not here.
+    RestTypeUnknown: "REST000B", "Type {0} is not a valid REST type at this place.", Unverified, "The types are listed in the documentation.";
+    /// A REST path that is not of the grammar.
+    RestPathInvalid: "REST000E", "The path {0} is not valid.", Unverified, "Paths begin with /rest/api/uom or /rest/api/web.";
+    /// A group of attributes that does not exist.
+    RestGroupInvalid: "REST000D", "The extended attribute group {0} is not valid.", Unverified, "Use None, All or one of the documented groups.";
+    /// A search that is not of the grammar.
+    RestSearchInvalid: "", "Unable to parse expression.", Captured, "A search is (Name==value) or (Name!=value).";
+    /// A document that is not well-formed or not of its type.
+    RestDocumentInvalid: "REST0001", "Failed to unmarshal input payload. {0}", Unverified, "Send a document of the type, as it was read.";
+    /// A REST job that does not exist.
+    RestNoSuchJob: "REST0005", "No such Job {0}", Unverified, "This level has no jobs.";
+    /// Too many requests for events at once.
+    RestTooManyEventRequests: "REST026C", "Maximum number of event requests exceeded", Captured, "Wait for the answer to the first.";
+    /// No session, or one that is over.
+    RestSessionInvalid: "", "The session is missing, not valid or expired. Log on again.", Own, "PUT /rest/api/web/Logon.";
+    /// Too many sessions.
+    RestTooManySessions: "", "The maximum number of sessions is reached.", Own, "Log off sessions that are not used.";
+    /// The log-on is refused.
+    RestLogonRefused: "", "The user or the password is not valid, or the user may not use the API.", Own, "Check the user with lshmcusr.";
+    /// The account is locked.
+    RestLogonLocked: "", "{0}", Own, "Wait until the account is open again.";
+    /// A method that this object does not have.
+    RestMethodUnsupported: "", "The method {0} is not supported for {1} at this level.", Own, "This level reads; it does not create or change.";
+    /// A representation that cannot be given.
+    RestNotAcceptable: "", "No representation of {0} is acceptable: {1}.", Own, "Ask for application/atom+xml or */*.";
+    /// A request that is too large.
+    RestTooLarge: "", "The request is larger than {0} bytes.", Own, "Send less.";
 }
 
 impl Message {

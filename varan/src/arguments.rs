@@ -7,7 +7,8 @@ use std::path::PathBuf;
 pub const USAGE: &str = "\
 varan: an open, PowerVM-compatible virtualization platform
 
-  varan up [--site NAME|FILE] [--data DIR] [--ssh-port N] [--listen ADDRESS] [--split] [--guest-memory MB]
+  varan up [--site NAME|FILE] [--data DIR] [--ssh-port N] [--rest-port N] [--listen ADDRESS] [--split]
+           [--guest-memory MB] [--novalink SYSTEM [--novalink-port N]]
       starts a site in the foreground; prints how to connect, then a line that begins with `ready:`
   varan hmc [--data DIR] [--user NAME] 'COMMAND LINE'
       runs a command line on the console of a site that is up
@@ -68,6 +69,12 @@ pub struct Up {
     pub data: PathBuf,
     /// Port of the first console; 0 takes a free one.
     pub ssh_port: u16,
+    /// Port of the first console's REST API; 0 takes a free one. `None` is 12443, or a free one when the SSH port is.
+    pub rest_port: Option<u16>,
+    /// System whose management partition (NovaLink) serves the REST API over plain HTTP.
+    pub novalink: Option<String>,
+    /// Port of that API; 0 takes a free one.
+    pub novalink_port: u16,
     /// Address to listen on.
     pub listen: IpAddr,
     /// One process for each role.
@@ -82,6 +89,9 @@ impl Default for Up {
             site: "demo".to_owned(),
             data: PathBuf::from("data"),
             ssh_port: 2_222,
+            rest_port: None,
+            novalink: None,
+            novalink_port: crate::rest::NOVALINK_PORT,
             listen: IpAddr::from([127, 0, 0, 1]),
             split: false,
             guest_memory: crate::frame::GUEST_MEMORY_DEFAULT,
@@ -140,6 +150,9 @@ fn parse_up(mut rest: impl Iterator<Item = String>) -> Result<(Up, Option<String
             "--site" => up.site = value(&option, &mut rest)?,
             "--data" => up.data = value(&option, &mut rest)?,
             "--ssh-port" => up.ssh_port = value(&option, &mut rest)?,
+            "--rest-port" => up.rest_port = Some(value(&option, &mut rest)?),
+            "--novalink" => up.novalink = Some(value(&option, &mut rest)?),
+            "--novalink-port" => up.novalink_port = value(&option, &mut rest)?,
             "--listen" => up.listen = value(&option, &mut rest)?,
             "--split" => up.split = true,
             "--guest-memory" => {

@@ -99,6 +99,12 @@ impl PartitionEngine for RoutedEngine {
         self.engine(partition).close_terminal(partition)
     }
 
+    fn forget(&self, partition: PartitionUuid) {
+        self.embedded.forget(partition);
+        self.qemu.forget(partition);
+        self.on_qemu().remove(&partition);
+    }
+
     fn statistics(&self, partition: PartitionUuid) -> Result<GuestStatistics, EngineError> {
         self.engine(partition).statistics(partition)
     }

@@ -8,6 +8,7 @@ pub mod frame;
 pub mod home;
 pub mod inspect;
 pub mod remote;
+pub mod rest;
 pub mod simulation;
 pub mod site;
 pub mod sites;

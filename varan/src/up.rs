@@ -20,6 +20,7 @@ use varan_console::Console;
 use varan_contract::system::SystemLink;
 use varan_environment::{Environment, RealEnvironment};
 use varan_model::site::Site;
+use varan_rest::RestServer;
 use varan_ssh::{ServerOptions, SshServer};
 
 use crate::arguments::Up;
@@ -27,7 +28,7 @@ use crate::frame::Layout;
 use crate::remote::{self, RemoteSystem};
 use crate::site::{make_home_directories, open_console, start_frames};
 use crate::ssh_host::ConsoleSsh;
-use crate::{control, sites};
+use crate::{control, rest, sites};
 
 /// Pause before a process that died is started again, so that a defect does not spin.
 const RESTART_PAUSE: Duration = Duration::from_millis(500);
@@ -108,6 +109,8 @@ struct Served {
     password: Option<String>,
     address: SocketAddr,
     host_key: String,
+    /// The REST API, the first on the console's port.
+    rest: Vec<RestServer>,
     _console: Arc<Console>,
     _server: SshServer,
 }
@@ -135,6 +138,11 @@ fn start_consoles(
         };
         let mut addresses = vec![SocketAddr::new(options.listen, port)];
         addresses.extend(described.listen_address.map(SocketAddr::from));
+        let own = described.listen_address.map(|address| (*address.ip()).into());
+        let mut rest = rest::serve_console(options, &console, index, &directory, own, runtime)?;
+        if index == 0 {
+            rest.extend(rest::serve_novalink(options, &console, &directory, runtime)?);
+        }
         let host = Arc::new(ConsoleSsh { console: console.clone(), homes });
         let bound = runtime.block_on(SshServer::bind(&addresses, ServerOptions::new(directory), host));
         let server = bound.map_err(|error| format!("console {}: {error}", described.name))?;
@@ -148,6 +156,7 @@ fn start_consoles(
             }),
             address: server.local_addresses()[0],
             host_key: server.host_key().public_line().map_err(|error| error.to_string())?,
+            rest,
             _console: console,
             _server: server,
         });
@@ -180,6 +189,9 @@ fn introduce(options: &Up, site: &Site, layout: &Layout, served: &[Served]) -> R
         println!("varan: console {}: ssh -p {port} {}@{ip}", console.name, console.user);
         if let Some(password) = &console.password {
             println!("varan:   password {password} (a demonstration site; a site for real use sets its own)");
+        }
+        for address in console.rest.iter().flat_map(|server| server.local_addresses()).take(1) {
+            println!("varan:   REST: https://{address}/rest/api (certificate: its own)");
         }
         println!("varan:   or by name: ssh -F {} {}", ssh_config.display(), console.name);
     }
@@ -359,9 +371,17 @@ fn child_arguments(role: &str, options: &Up) -> Vec<String> {
         options.data.display().to_string(),
         "--ssh-port".to_owned(),
         options.ssh_port.to_string(),
+        "--novalink-port".to_owned(),
+        options.novalink_port.to_string(),
         "--listen".to_owned(),
         options.listen.to_string(),
     ];
+    if let Some(port) = options.rest_port {
+        arguments.extend(["--rest-port".to_owned(), port.to_string()]);
+    }
+    if let Some(system) = &options.novalink {
+        arguments.extend(["--novalink".to_owned(), system.clone()]);
+    }
     arguments.extend(["--guest-memory".to_owned(), (options.guest_memory >> 20).to_string()]);
     arguments
 }

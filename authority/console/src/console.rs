@@ -20,7 +20,7 @@ use crate::password::{self, PasswordError};
 use crate::resource_roles::ResourceRoles;
 use crate::role::TaskRole;
 use crate::sessions::{LoginSession, SessionGuard, Sessions};
-use crate::settings::UserSettings;
+use crate::settings::{Setting, UserSettings};
 use crate::store::{Change, Store, StoreError};
 use crate::systems::{SystemConnection, Systems};
 use crate::task_roles::TaskRoles;
@@ -205,8 +205,24 @@ impl Console {
     /// Decides on a password. Takes the time of one Argon2 hash.
     #[must_use]
     pub fn check_password(&self, user: &str, password: &str, peer: &str) -> LoginOutcome {
+        self.checked(user, password, peer, User::may_log_in)
+    }
+
+    /// Decides on a password for the web interface and the REST API.
+    #[must_use]
+    pub fn check_web_password(&self, user: &str, password: &str, peer: &str) -> LoginOutcome {
+        self.checked(user, password, peer, User::may_use_web)
+    }
+
+    fn checked(
+        &self,
+        user: &str,
+        password: &str,
+        peer: &str,
+        may: impl Fn(&User, i64) -> bool,
+    ) -> LoginOutcome {
         let outcome = self.users.check_password(user, password, || self.environment.monotonic());
-        let outcome = self.admitted(outcome, true);
+        let outcome = self.admitted(outcome, true, may);
         self.note_login(&outcome, peer);
         outcome
     }
@@ -215,18 +231,23 @@ impl Console {
     #[must_use]
     pub fn check_key(&self, user: &str, key: OfferedKey<'_>, peer: &str) -> LoginOutcome {
         let outcome = self.users.check_key(user, key.line, self.environment.monotonic());
-        let outcome = self.admitted(outcome, false);
+        let outcome = self.admitted(outcome, false, User::may_log_in);
         if key.proven {
             self.note_login(&outcome, peer);
         }
         outcome
     }
 
-    /// A user who is who it claims to be may still be disabled, kept from SSH, or have a password that is too old.
-    fn admitted(&self, outcome: LoginOutcome, by_password: bool) -> LoginOutcome {
+    /// A user who is who it claims to be may still be disabled, kept from this way in, or have a password that is too old.
+    fn admitted(
+        &self,
+        outcome: LoginOutcome,
+        by_password: bool,
+        may: impl Fn(&User, i64) -> bool,
+    ) -> LoginOutcome {
         let LoginOutcome::Accepted(user) = &outcome else { return outcome };
         let now = self.environment.wall_clock().seconds();
-        let admitted = user.may_log_in(now) && !(by_password && user.password_expired(now));
+        let admitted = may(user, now) && !(by_password && user.password_expired(now));
         if admitted { outcome } else { LoginOutcome::Rejected }
     }
 
@@ -337,6 +358,13 @@ fn call_refusal(error: CallError, system: &SystemConnection) -> Refusal {
     }
 }
 
+/// Users of the site file may use the REST API: they are the console's own, as hscroot is on the real one.
+fn web_access() -> UserSettings {
+    let mut settings = UserSettings::default();
+    settings.set(Setting::RemoteWebAccess, 1);
+    settings
+}
+
 fn first_user(user: &UserDescription, environment: &dyn Environment) -> Result<User, ConsoleError> {
     let wrong = |reason: String| ConsoleError::User { user: user.name.clone(), reason };
     if TaskRole::from_word(&user.task_role).is_none() {
@@ -362,7 +390,7 @@ fn first_user(user: &UserDescription, environment: &dyn Environment) -> Result<U
         description: user.description.clone(),
         password_hash,
         authorized_keys: user.authorized_keys.clone(),
-        settings: UserSettings::default(),
+        settings: web_access(),
         password_set_seconds: None,
         active_since_seconds: None,
         last_login_seconds: None,

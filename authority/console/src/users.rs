@@ -74,6 +74,12 @@ impl User {
     pub fn may_log_in(&self, now_seconds: i64) -> bool {
         self.settings.get(Setting::RemoteShellAccess) == 1 && !self.disabled(now_seconds)
     }
+
+    /// Whether the user may use the web interface and the REST API from elsewhere.
+    #[must_use]
+    pub fn may_use_web(&self, now_seconds: i64) -> bool {
+        self.settings.get(Setting::RemoteWebAccess) == 1 && !self.disabled(now_seconds)
+    }
 }
 
 fn older(then: i64, days: u32, now: i64) -> bool {

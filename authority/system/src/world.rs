@@ -22,6 +22,8 @@ pub struct Snapshot {
     pub partitions: Table<PartitionEntry>,
     /// Numbers by name.
     pub names: NameTable,
+    /// Numbers by UUID as text.
+    pub uuids: NameTable,
 }
 
 impl Snapshot {
@@ -39,6 +41,11 @@ impl Snapshot {
                 .partitions
                 .get(id.0)
                 .ok_or_else(|| Refusal::new(MessageKey::PartitionIdNotFound).with(id)),
+            Selector::Uuid(uuid) => {
+                let uuid = uuid.to_string();
+                let entry = self.uuids.get(&uuid).and_then(|id| self.partitions.get(id));
+                entry.ok_or_else(|| Refusal::new(MessageKey::PartitionNotFound).with(uuid))
+            }
         }
     }
 }
@@ -114,8 +121,12 @@ impl World {
     /// A world without partitions.
     #[must_use]
     pub fn new(system: ManagedSystem) -> Self {
-        let snapshot =
-            Snapshot { system: Arc::new(system), partitions: Table::default(), names: NameTable::default() };
+        let snapshot = Snapshot {
+            system: Arc::new(system),
+            partitions: Table::default(),
+            names: NameTable::default(),
+            uuids: NameTable::default(),
+        };
         Self { snapshot, indexes: Indexes::default() }
     }
 
@@ -213,12 +224,18 @@ impl World {
                 validity::port_names(content).for_each(|one| uncount(&mut self.indexes.port_names, one));
             }
             self.indexes.uuids.remove(&entry.partition.uuid);
+            if after.is_none_or(|after| after.partition.uuid != entry.partition.uuid) {
+                self.snapshot.uuids.remove(&entry.partition.uuid.to_string());
+            }
             if after.is_none_or(|after| after.partition.name != entry.partition.name) {
                 self.snapshot.names.remove(&entry.partition.name);
             }
         }
         if let Some(entry) = after {
             self.index_definition(&entry.partition);
+            if before.is_none_or(|before| before.partition.uuid != entry.partition.uuid) {
+                self.snapshot.uuids.put(&entry.partition.uuid.to_string(), entry.partition.id.0);
+            }
             if before.is_none_or(|before| before.partition.name != entry.partition.name) {
                 self.snapshot.names.put(&entry.partition.name, entry.partition.id.0);
             }

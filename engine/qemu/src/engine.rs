@@ -286,14 +286,22 @@ impl PartitionEngine for QemuEngine {
     }
 
     fn open_terminal(&self, partition: PartitionUuid) -> Result<Box<dyn GuestTerminal>, EngineError> {
-        let guest = self.shared.guest(partition)?;
-        let link = guest.terminal.attach().ok_or(EngineError::TerminalBusy(partition))?;
+        let terminal = Arc::clone(&lock(&self.shared.slots).entry(partition).or_default().terminal);
+        let link = terminal.attach().ok_or(EngineError::TerminalBusy(partition))?;
         Ok(Box::new(AttachedTerminal { shared: Arc::downgrade(&self.shared), partition, link }))
     }
 
     fn close_terminal(&self, partition: PartitionUuid) -> bool {
         let terminal = lock(&self.shared.slots).get(&partition).map(|slot| Arc::clone(&slot.terminal));
         terminal.is_some_and(|terminal| terminal.close())
+    }
+
+    fn forget(&self, partition: PartitionUuid) {
+        self.close_terminal(partition);
+        let mut slots = lock(&self.shared.slots);
+        if slots.get(&partition).is_some_and(|slot| slot.guest.is_none()) {
+            slots.remove(&partition);
+        }
     }
 
     fn statistics(&self, partition: PartitionUuid) -> Result<GuestStatistics, EngineError> {
@@ -334,6 +342,10 @@ impl GuestTerminal for AttachedTerminal {
         {
             guest.write(bytes);
         }
+    }
+
+    fn resize(&self, _: u16, _: u16) {
+        // The machine's serial line does not carry the size of a window; the guest's `stty` sets it.
     }
 
     fn closer(&self) -> Box<dyn Fn() + Send + Sync> {

@@ -33,7 +33,8 @@ impl PartitionRow {
     }
 
     /// A digit or letter of the partition number, as the logical serial number ends with it.
-    fn logical_serial_number(&self) -> String {
+    #[must_use]
+    pub fn logical_serial_number(&self) -> String {
         // The real algorithm is not public: the machine's serial number and one character per partition number.
         const DIGITS: &[u8] = b"0123456789ABCDEFGHJKLMNPQRTUVWXYZ";
         let mut number = usize::from(self.entry.partition.id.0);
@@ -45,7 +46,9 @@ impl PartitionRow {
         format!("{}{suffix}", self.system.hardware.identity.serial_number)
     }
 
-    fn current_mode(&self) -> &str {
+    /// Processor compatibility mode in force.
+    #[must_use]
+    pub fn current_mode(&self) -> &str {
         match self.entry.partition.settings.compatibility_mode.as_str() {
             "default" => self.system.hardware.family.native_mode(),
             mode => mode,

@@ -172,6 +172,10 @@ impl FakeSystem {
                 let found = entries.values().find(|entry| entry.partition.name == *name).cloned();
                 found.ok_or_else(|| Refusal::new(MessageKey::PartitionNotFound).with(name))
             }
+            Selector::Uuid(uuid) => {
+                let found = entries.values().find(|entry| entry.partition.uuid == *uuid).cloned();
+                found.ok_or_else(|| Refusal::new(MessageKey::PartitionNotFound).with(uuid))
+            }
         }
     }
 

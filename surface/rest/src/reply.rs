@@ -1,0 +1,97 @@
+//! An answer: status, headers, and a body that is there or is written while it is sent.
+
+use hyper::body::Bytes;
+use tokio::sync::mpsc;
+
+use crate::limits::{CHUNK_BYTES, CHUNKS};
+
+/// Content type of feeds and entries.
+pub const ATOM_XML: &str = "application/atom+xml";
+
+/// Takes a long body piece by piece; waits while the client is slow.
+pub struct Sink {
+    sender: mpsc::Sender<Bytes>,
+    waiting: Vec<u8>,
+}
+
+/// The client is gone.
+pub struct Gone;
+
+impl Sink {
+    /// A sink and where its pieces come out.
+    pub fn new() -> (Self, mpsc::Receiver<Bytes>) {
+        let (sender, receiver) = mpsc::channel(CHUNKS);
+        (Self { sender, waiting: Vec::with_capacity(CHUNK_BYTES) }, receiver)
+    }
+
+    /// Takes a piece.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub fn write(&mut self, piece: Vec<u8>) -> Result<(), Gone> {
+        self.waiting.extend(piece);
+        if self.waiting.len() >= CHUNK_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// Sends what waits.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub fn flush(&mut self) -> Result<(), Gone> {
+        let piece = std::mem::take(&mut self.waiting);
+        if piece.is_empty() {
+            return Ok(());
+        }
+        self.sender.blocking_send(piece.into()).map_err(|_| Gone)
+    }
+}
+
+/// Writes a body.
+pub type BodyWriter = Box<dyn FnOnce(&mut Sink) -> Result<(), Gone> + Send>;
+
+/// What is sent after the headers.
+pub enum Body {
+    /// Nothing.
+    Empty,
+    /// This.
+    Whole(Vec<u8>),
+    /// What the writer writes.
+    Written(BodyWriter),
+}
+
+/// An answer.
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Content type; empty for none.
+    pub content_type: String,
+    /// Further headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// Body.
+    pub body: Body,
+}
+
+impl Reply {
+    /// An answer with a body.
+    pub fn whole(status: u16, content_type: &str, body: Vec<u8>) -> Self {
+        Self { status, content_type: content_type.to_owned(), headers: Vec::new(), body: Body::Whole(body) }
+    }
+
+    /// A feed that is written entry by entry.
+    pub fn written(content_type: &str, writer: BodyWriter) -> Self {
+        let body = Body::Written(writer);
+        Self { status: 200, content_type: content_type.to_owned(), headers: Vec::new(), body }
+    }
+
+    /// An answer without a body.
+    pub fn empty(status: u16) -> Self {
+        let content_type = if status == 204 { "text/plain" } else { "" };
+        Self { status, content_type: content_type.to_owned(), headers: Vec::new(), body: Body::Empty }
+    }
+
+    /// Adds a header.
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}

@@ -1,0 +1,90 @@
+//! `SharedProcessorPool`.
+
+use std::sync::Arc;
+
+use varan_model::configuration::ProcessorMode;
+use varan_model::partition::PartitionEntry;
+use varan_model::system::{ManagedSystem, SharedProcessorPool};
+use varan_model::units::ProcessingUnits;
+
+use super::{Links, Object, PartitionKey, partition_path, pool_id, some, system_path};
+use crate::element::{Element, links, text, write};
+use crate::query::Groups;
+use crate::xml::XmlWriter;
+
+/// A shared processor pool.
+pub struct PoolView {
+    /// Links.
+    pub links: Arc<Links>,
+    /// System.
+    pub system: Arc<ManagedSystem>,
+    /// Pool.
+    pub pool: SharedProcessorPool,
+    /// Its partitions.
+    pub partitions: Vec<PartitionKey>,
+    /// Units that its partitions have now.
+    pub used: ProcessingUnits,
+}
+
+/// Partitions of each pool, and the units that they hold.
+pub fn members(entries: &[PartitionEntry], pool: u16) -> (Vec<PartitionKey>, ProcessingUnits) {
+    let mut used = ProcessingUnits(0);
+    let mut found = Vec::new();
+    for entry in entries {
+        let Some(content) = &entry.partition.current else { continue };
+        if content.processor_mode == ProcessorMode::Shared && content.processor_pool == pool {
+            let partition = &entry.partition;
+            found.push((partition.id, partition.uuid, partition.environment));
+            if entry.runtime.state.holds_resources() {
+                used = used.plus(entry.runtime.units);
+            }
+        }
+    }
+    (found, used)
+}
+
+fn two_decimals(units: ProcessingUnits) -> Option<String> {
+    Some(if units.0 == 0 { "0.00".to_owned() } else { units.to_string() })
+}
+
+/// Elements of a shared processor pool in the order of recorded answers.
+pub static POOL: &[Element<PoolView>] = &[
+    text("CurrentReservedProcessingUnits", "ROR", |view| two_decimals(view.pool.reserved_units)),
+    text("MaximumProcessingUnits", "CUD", |view| two_decimals(view.pool.maximum_units.unwrap_or_default())),
+    text("PendingReservedProcessingUnits", "CUD", |view| two_decimals(view.pool.reserved_units)),
+    links("AssignedPartitions", "CUD", |view| {
+        let path = |(_, uuid, environment): &PartitionKey| partition_path(*environment, *uuid);
+        view.partitions.iter().map(|key| view.links.to(&path(key))).collect()
+    }),
+    text("PoolID", "ROR", |view| some(view.pool.id)),
+    text("AvailableProcUnits", "CUD", |view| {
+        // The default pool has what the system has; another has what its partitions leave of its maximum.
+        match view.pool.maximum_units {
+            Some(maximum) => two_decimals(maximum.minus(view.used)),
+            None => two_decimals(view.system.available_units()),
+        }
+    }),
+    text("PoolName", "CUR", |view| some(&view.pool.name)),
+];
+
+impl Object for PoolView {
+    fn kind(&self) -> &'static str {
+        "SharedProcessorPool"
+    }
+
+    fn id(&self) -> String {
+        pool_id(&self.system, self.pool.id)
+    }
+
+    fn path(&self) -> String {
+        format!("{}/SharedProcessorPool/{}", system_path(&self.system), self.id())
+    }
+
+    fn version(&self) -> String {
+        format!("{:?} {:?} {} {}", self.pool, self.partitions, self.used, self.system.available_units())
+    }
+
+    fn write(&self, writer: &mut XmlWriter, groups: Groups) {
+        write(POOL, self, groups, writer);
+    }
+}

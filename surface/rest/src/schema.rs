@@ -1,0 +1,67 @@
+//! Versions of the object model, and the schema documents that describe the types.
+
+use varan_model::attributes::Release;
+
+use crate::resource::outline;
+use crate::xml::{SchemaVersion, UOM, XmlWriter};
+
+/// The version of the object model that a console's release speaks: 8.5.0 has V1_3_0 and vNIC failover (8.6.0) came with
+/// V1_4_0, as recorded answers show; those between and after are unverified.
+pub fn version_of(release: Release) -> SchemaVersion {
+    let minor = match (release.0, release.1, release.2) {
+        (..8, ..) => 0,
+        (8, _, ..=2) => 1,
+        (8, _, 3..=4) => 2,
+        (8, _, 5) => 3,
+        (8, _, 6) => 4,
+        (8, _, 7) => 5,
+        (8, ..) => 6,
+        (9, ..) => 8,
+        (10, 1, _) => 9,
+        _ => 11,
+    };
+    SchemaVersion(1, minor, 0)
+}
+
+/// The schema of a type, made from its table; `None` for a type that there is not.
+pub fn document(kind: &str, version: SchemaVersion) -> Option<Vec<u8>> {
+    let (_, names) = outline().into_iter().find(|(name, _)| *name == kind)?;
+    let mut writer = XmlWriter::new(version);
+    let text = version.to_string();
+    writer.open(
+        "xs:schema",
+        &[
+            ("xmlns:xs", "http://www.w3.org/2001/XMLSchema"),
+            ("targetNamespace", UOM),
+            ("elementFormDefault", "qualified"),
+            ("version", &text),
+        ],
+    );
+    writer.empty("xs:element", &[("name", kind), ("type", &format!("{kind}.Type"))]);
+    writer.open("xs:complexType", &[("name", &format!("{kind}.Type"))]);
+    writer.open("xs:sequence", &[]);
+    let top = names.iter().filter(|(path, _)| !path.contains('/'));
+    for (name, behaviour) in top {
+        let attributes =
+            [("name", name.as_str()), ("minOccurs", "0"), ("maxOccurs", "unbounded"), ("kb", *behaviour)];
+        writer.empty("xs:element", &attributes);
+    }
+    writer.close("xs:sequence");
+    writer.close("xs:complexType");
+    writer.close("xs:schema");
+    Some(writer.take())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_follow_the_release() {
+        assert_eq!(version_of(Release(8, 8, 5, 0)).to_string(), "V1_3_0");
+        assert_eq!(version_of(Release(8, 8, 6, 0)).to_string(), "V1_4_0");
+        assert!(version_of(Release(10, 3, 10, 60)) > version_of(Release(9, 1, 0, 0)));
+        assert!(document("ManagedSystem", SchemaVersion(1, 4, 0)).is_some());
+        assert!(document("Nothing", SchemaVersion(1, 4, 0)).is_none());
+    }
+}
