@@ -10,7 +10,8 @@ use varan_contract::engine::{
 use varan_model::ids::PartitionUuid;
 use varan_model::partition::GuestEngine;
 
-/// Two engines behind one. What a partition's last admission or its adoption said decides where requests go.
+/// Two engines behind one. What a partition's definition said at the start or its last admission decides where requests
+/// go.
 pub struct RoutedEngine {
     embedded: Arc<dyn PartitionEngine>,
     qemu: Arc<dyn PartitionEngine>,
@@ -19,10 +20,14 @@ pub struct RoutedEngine {
 }
 
 impl RoutedEngine {
-    /// Puts two engines together.
+    /// Puts two engines together; `on_qemu` are the partitions that are defined to run on QEMU now.
     #[must_use]
-    pub fn new(embedded: Arc<dyn PartitionEngine>, qemu: Arc<dyn PartitionEngine>) -> Self {
-        Self { embedded, qemu, on_qemu: Mutex::default() }
+    pub fn new(
+        embedded: Arc<dyn PartitionEngine>,
+        qemu: Arc<dyn PartitionEngine>,
+        on_qemu: HashSet<PartitionUuid>,
+    ) -> Self {
+        Self { embedded, qemu, on_qemu: Mutex::new(on_qemu) }
     }
 
     fn on_qemu(&self) -> MutexGuard<'_, HashSet<PartitionUuid>> {
@@ -100,8 +105,7 @@ impl PartitionEngine for RoutedEngine {
     }
 
     fn forget(&self, partition: PartitionUuid) {
-        self.embedded.forget(partition);
-        self.qemu.forget(partition);
+        self.engine(partition).forget(partition);
         self.on_qemu().remove(&partition);
     }
 

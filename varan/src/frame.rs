@@ -1,5 +1,6 @@
 //! One managed system of a site: its database, its engine, its authority.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -149,19 +150,22 @@ fn with_absolute_paths(mut installation: GuestInstallation) -> GuestInstallation
     installation
 }
 
-/// Says at the start what would otherwise be said when the first partition on QEMU is activated.
-fn warn_without_qemu(opened: &Opened, options: &QemuOptions) {
+/// The partitions that are defined to run on QEMU. Says at the start what would otherwise be said when the first of them is
+/// activated.
+fn partitions_on_qemu(opened: &Opened, options: &QemuOptions) -> HashSet<PartitionUuid> {
     let snapshot = &opened.world.snapshot;
-    let real = snapshot
-        .partitions
-        .iter()
-        .find(|(_, entry)| matches!(entry.partition.installation.engine, GuestEngine::Qemu(_)));
-    if let Some((_, entry)) = real
+    let partitions = snapshot.partitions.iter().map(|(_, entry)| &entry.partition);
+    let real: Vec<_> =
+        partitions.filter(|one| matches!(one.installation.engine, GuestEngine::Qemu(_))).collect();
+    if let Some(first) = real.first()
         && let Err(reason) = varan_qemu_engine::find(&options.program)
     {
-        let system = &snapshot.system.hardware.site_name;
-        eprintln!("varan: {system}: partition {} needs QEMU: {reason}", entry.partition.name);
+        eprintln!(
+            "varan: {}: partition {} needs QEMU: {reason}",
+            snapshot.system.hardware.site_name, first.name
+        );
     }
+    real.into_iter().map(|partition| partition.uuid).collect()
 }
 
 /// Real memory for guests: `bytes` for all engines of this process together.
@@ -205,7 +209,7 @@ pub fn start(
     };
     let opened = varan_system::open(opening).map_err(|error| error.to_string())?;
     let qemu = QemuOptions { directory: directory.join("qemu"), program: qemu_program() };
-    warn_without_qemu(&opened, &qemu);
+    let on_qemu = partitions_on_qemu(&opened, &qemu);
     let guests = GuestSettings {
         boot_disks: Arc::new(FileBootDisks { directory: directory.join("disks") }),
         network: Some(ManagementNetwork {
@@ -223,7 +227,7 @@ pub fn start(
         let embedded = EmbeddedEngine::new(options, guest_memory.clone(), environment.clone(), inbox.clone())
             .map_err(std::io::Error::other)?;
         let qemu = QemuEngine::new(qemu, environment.clone(), inbox);
-        Ok(Arc::new(RoutedEngine::new(Arc::new(embedded), Arc::new(qemu))))
+        Ok(Arc::new(RoutedEngine::new(Arc::new(embedded), Arc::new(qemu), on_qemu)))
     };
     let handle = varan_system::start(opened, make_engine, guests, environment.clone(), site.time_scale);
     handle.map(Arc::new).map_err(|error| format!("managed system {}: {error}", system.name))

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use support_process::{ProcessSite, SYSTEMS, Scratch, Start, Terminal, Watchdog, until};
+use support_process::{ProcessSite, SYSTEMS, Scratch, Start, Terminal, Watchdog, run, seed, until};
+use varan_simulator::Randomness;
 
 /// Longest time of the test: two boots under emulation on a machine that does other things too.
 const TEST_MAX: Duration = Duration::from_secs(1_200);
@@ -151,6 +152,47 @@ fn linux_boots_outlives_varan_restarts_and_ends() {
     power(&site, "shutdown --immed");
     site.until(&state_command(), "Not Activated");
     assert_eq!(guests.processes(), []);
+}
+
+#[test]
+fn no_instant_of_a_kill_leaves_two_processes_or_a_lost_one() {
+    const ROUNDS: u64 = 8;
+    const KILL_WITHIN_MICROSECONDS: u64 = 500_000;
+    let test = "no_instant_of_a_kill_leaves_two_processes_or_a_lost_one";
+    if let Err(reason) = varan_qemu_engine::find(Path::new("qemu-system-ppc64")) {
+        println!("SKIP: partitions on QEMU: {reason}");
+        return;
+    }
+    let mut random = Randomness::new(seed(test));
+    let scratch = Scratch::new("qemu-kill");
+    let is_boot = |line: &&str| !line.starts_with("kernel") && !line.starts_with("initial_ramdisk");
+    let partition: String = PARTITION.lines().filter(is_boot).map(|line| format!("{line}\n")).collect();
+    let start =
+        Start { site: scratch.site_file(&partition), data: scratch.path().join("data"), split: false };
+    let scratch_path = std::fs::canonicalize(scratch.path()).expect("path");
+    let (guests, watchdog) = (Guests(&scratch_path), Watchdog::new(TEST_MAX));
+    for round in 0..ROUNDS {
+        let mut site = start.up(&watchdog);
+        let sockets = site.sockets();
+        let on = format!("chsysstate -r lpar -m '{}' -n linux1 -o on -f default_profile", SYSTEMS[1]);
+        let asked = std::thread::spawn(move || run(&sockets, &on));
+        std::thread::sleep(Duration::from_micros(random.below(KILL_WITHIN_MICROSECONDS)));
+        site.kill();
+        let acknowledged = asked.join().expect("no panic").status() == Some(0);
+        let site = start.up(&watchdog);
+        let state = site.done(&state_command());
+        // A process that only just began may not have come as far as its directory.
+        let is_on = state == "Starting\n" || state == "Open Firmware\n";
+        println!("{test}: round {round}: acknowledged {acknowledged}, found {}", state.trim_end());
+        if is_on {
+            until("its one process", || (guests.processes().len() == 1).then_some(()));
+            power(&site, "shutdown --immed");
+        } else {
+            assert_eq!(state, "Not Activated\n");
+        }
+        site.until(&state_command(), "Not Activated");
+        assert_eq!(guests.processes(), []);
+    }
 }
 
 #[test]

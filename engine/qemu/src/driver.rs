@@ -61,7 +61,7 @@ pub(crate) fn run(
     let process = match began {
         Ok(process) => process,
         Err(Nothing::Unwanted(state)) => {
-            shared.forget(guest, state == Some(GuestState::Stopped { restart: true }));
+            shared.remove(guest);
             if let Some(state) = state {
                 shared.report(guest, state);
             }
@@ -69,7 +69,7 @@ pub(crate) fn run(
         }
         Err(Nothing::Failed(reason)) => {
             eprintln!("varan: partition {}: {reason}", guest.record.partition);
-            shared.forget(guest, false);
+            shared.remove(guest);
             shared.report(guest, GuestState::Failed);
             return;
         }
@@ -357,6 +357,7 @@ impl Driver<'_> {
         for action in self.machine.apply(input) {
             match action {
                 Action::Report(state) => self.report(state),
+                Action::NotHeard(request) => self.shared.not_heard(self.guest, request),
                 Action::Continue => self.execute("cont", Value::Null, Asked::Nothing),
                 Action::PowerButton => self.execute("system_powerdown", Value::Null, Asked::Nothing),
                 Action::StartGrace => {
@@ -388,7 +389,6 @@ impl Driver<'_> {
     }
 
     fn end(&self, state: GuestState) {
-        let restart = state == GuestState::Stopped { restart: true };
         if state == GuestState::Failed && !self.quiet {
             let words = self.directory.last_words();
             eprintln!("varan: partition {}: its QEMU ended: {words}", self.guest.record.partition);
@@ -399,7 +399,7 @@ impl Driver<'_> {
         }
         self.guest.set_pid(None);
         // Before it is told: the authority may start the next activation at once.
-        self.shared.forget(self.guest, restart);
+        self.shared.remove(self.guest);
         if !self.quiet {
             self.shared.report(self.guest, state);
         }

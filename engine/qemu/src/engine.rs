@@ -82,15 +82,16 @@ impl Shared {
         self.events.engine_event(EngineEvent { partition, generation, kind });
     }
 
-    /// The guest is gone. Its terminal stays for the next activation where the guest only restarts.
-    pub(crate) fn forget(&self, guest: &Arc<Guest>, restart: bool) {
+    pub(crate) fn not_heard(&self, guest: &Guest, request: StopRequest) {
+        self.send(guest, EngineEventKind::StopNotHeard(request));
+    }
+
+    /// The guest is gone. Its partition keeps the terminal.
+    pub(crate) fn remove(&self, guest: &Arc<Guest>) {
         let mut slots = lock(&self.slots);
         let Some(slot) = slots.get_mut(&guest.record.partition) else { return };
         if slot.guest.as_ref().is_some_and(|present| Arc::ptr_eq(present, guest)) {
             slot.guest = None;
-            if !restart {
-                slot.terminal.retire();
-            }
         }
     }
 
@@ -145,6 +146,7 @@ impl QemuEngine {
         slot.threads.retain(|thread| !thread.is_finished());
         slot.threads.push(thread);
         slot.latest = Some(generation);
+        slot.terminal.begin();
         if let Some(before) = slot.guest.replace(guest) {
             before.request(Request::Replace)?;
         }
@@ -165,11 +167,9 @@ impl QemuEngine {
             // A driver that panicked has ended already.
             let _ = thread.join();
         }
-        if request == Request::PowerLoss {
-            for slot in lock(&self.shared.slots).values_mut() {
-                slot.admitted = None;
-                slot.terminal.retire();
-            }
+        for slot in lock(&self.shared.slots).values_mut() {
+            slot.admitted = None;
+            slot.terminal.retire();
         }
     }
 }
@@ -297,9 +297,12 @@ impl PartitionEngine for QemuEngine {
     }
 
     fn forget(&self, partition: PartitionUuid) {
-        self.close_terminal(partition);
         let mut slots = lock(&self.shared.slots);
-        if slots.get(&partition).is_some_and(|slot| slot.guest.is_none()) {
+        let Some(slot) = slots.get_mut(&partition) else { return };
+        slot.terminal.retire();
+        slot.admitted = None;
+        slot.threads.retain(|thread| !thread.is_finished());
+        if slot.guest.is_none() && slot.threads.is_empty() {
             slots.remove(&partition);
         }
     }
@@ -344,9 +347,8 @@ impl GuestTerminal for AttachedTerminal {
         }
     }
 
-    fn resize(&self, _: u16, _: u16) {
-        // The machine's serial line does not carry the size of a window; the guest's `stty` sets it.
-    }
+    /// The console is a serial line, which has no size: a user sets it in the guest (`stty`).
+    fn resize(&self, _: u16, _: u16) {}
 
     fn closer(&self) -> Box<dyn Fn() + Send + Sync> {
         let link = Arc::clone(&self.link);

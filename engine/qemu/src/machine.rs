@@ -56,6 +56,8 @@ pub(crate) enum Input<'a> {
 pub(crate) enum Action {
     /// Tell the authority.
     Report(GuestState),
+    /// Tell the authority that no operating system heard the request.
+    NotHeard(StopRequest),
     /// Let the guest go on.
     Continue,
     /// Press the power button.
@@ -178,8 +180,9 @@ impl Machine {
                 self.stopping = Some(restart);
                 return vec![Action::PowerButton];
             }
-            // No operating system is there to hear it.
-            StopRequest::OperatingSystem | StopRequest::OperatingSystemImmediate => return Vec::new(),
+            StopRequest::OperatingSystem | StopRequest::OperatingSystemImmediate => {
+                return vec![Action::NotHeard(request)];
+            }
         }
         self.stopping = Some(restart);
         self.ends(GuestState::Stopped { restart })
@@ -263,8 +266,11 @@ mod tests {
         for (request, actions) in [
             (StopRequest::Immediate, vec![Action::Kill]),
             (StopRequest::Delayed, vec![Action::Kill]),
-            (StopRequest::OperatingSystem, vec![]),
-            (StopRequest::OperatingSystemImmediate, vec![]),
+            (StopRequest::OperatingSystem, vec![Action::NotHeard(StopRequest::OperatingSystem)]),
+            (
+                StopRequest::OperatingSystemImmediate,
+                vec![Action::NotHeard(StopRequest::OperatingSystemImmediate)],
+            ),
         ] {
             let mut machine = Machine::new(&GuestState::Starting);
             assert_eq!(machine.apply(&Input::Stop { request, restart: true }), actions, "{request:?}");

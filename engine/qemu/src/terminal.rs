@@ -1,13 +1,13 @@
-//! The virtual terminal of a partition: scrollback, and at most one attached reader. It outlives both: a reader that
-//! leaves, and a guest that restarts.
+//! The virtual terminal of a partition: at most one attached reader, and a little of what nobody saw. It belongs to the
+//! partition: it outlives readers and guests.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crate::lock;
 
-/// Output that is kept for whoever attaches next.
-const SCROLLBACK_BYTES: usize = 64 << 10;
+/// Output that nobody saw and that is kept for whoever attaches next. Nothing is shown twice, as on the real thing.
+const UNSEEN_BYTES: usize = 64 << 10;
 /// Output that waits for a slow reader; the oldest goes first, as on a terminal nobody looks at.
 const UNREAD_BYTES: usize = 256 << 10;
 
@@ -57,7 +57,7 @@ impl Link {
 
 #[derive(Default)]
 struct TerminalState {
-    scrollback: VecDeque<u8>,
+    unseen: VecDeque<u8>,
     link: Option<Arc<Link>>,
 }
 
@@ -66,23 +66,35 @@ pub(crate) struct Terminal {
     state: Mutex<TerminalState>,
 }
 
+impl TerminalState {
+    fn open_link(&self) -> Option<&Arc<Link>> {
+        self.link.as_ref().filter(|link| !link.is_closed())
+    }
+}
+
 impl Terminal {
     pub(crate) fn show(&self, bytes: &[u8]) {
         let mut state = lock(&self.state);
-        push_bounded(&mut state.scrollback, bytes, SCROLLBACK_BYTES);
-        if let Some(link) = &state.link {
-            link.push(bytes);
+        match state.open_link() {
+            Some(link) => link.push(bytes),
+            None => push_bounded(&mut state.unseen, bytes, UNSEEN_BYTES),
         }
     }
 
-    /// Attaches a reader, who first gets the scrollback; `None` if somebody has the terminal.
+    /// An activation begins: what its predecessor wrote for nobody would only confuse.
+    pub(crate) fn begin(&self) {
+        lock(&self.state).unseen = VecDeque::new();
+    }
+
+    /// Attaches a reader, who first gets what nobody saw; `None` if somebody has the terminal.
     pub(crate) fn attach(&self) -> Option<Arc<Link>> {
         let mut state = lock(&self.state);
-        if state.link.as_ref().is_some_and(|link| !link.is_closed()) {
+        if state.open_link().is_some() {
             return None;
         }
         let link = Arc::new(Link::default());
-        let (first, second) = state.scrollback.as_slices();
+        let unseen = std::mem::take(&mut state.unseen);
+        let (first, second) = unseen.as_slices();
         link.push(first);
         link.push(second);
         state.link = Some(Arc::clone(&link));
@@ -99,10 +111,10 @@ impl Terminal {
         })
     }
 
-    /// The partition is off: closes what is attached and frees the scrollback.
+    /// The partition is gone, or the frame's power: closes what is attached and frees what is kept.
     pub(crate) fn retire(&self) {
         self.close();
-        lock(&self.state).scrollback = VecDeque::new();
+        self.begin();
     }
 }
 
@@ -118,24 +130,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_scrollback_outlives_readers_and_keeps_the_latest_bytes() {
+    fn what_nobody_saw_is_kept_and_nothing_is_shown_twice() {
         let terminal = Terminal::default();
         (0..20_000).for_each(|number| terminal.show(format!("line {number}\n").as_bytes()));
-        for _ in 0..2 {
-            let link = terminal.attach().expect("free");
-            assert!(terminal.attach().is_none());
-            let mut text = Vec::new();
-            assert!(link.read(&mut text));
-            assert_eq!(text.len(), SCROLLBACK_BYTES);
-            assert!(text.ends_with(b"line 19999\n"));
-            assert!(terminal.close() && !terminal.close());
-            assert!(!link.read(&mut text));
-        }
-        terminal.retire();
         let link = terminal.attach().expect("free");
-        terminal.show(b"new");
+        assert!(terminal.attach().is_none());
         let mut text = Vec::new();
         assert!(link.read(&mut text));
+        assert_eq!(text.len(), UNSEEN_BYTES);
+        assert!(text.ends_with(b"line 19999\n"));
+        terminal.show(b"seen");
+        assert!(terminal.close() && !terminal.close());
+        let mut text = Vec::new();
+        assert!(link.read(&mut text) && !link.read(&mut text));
+        assert_eq!(text, b"seen");
+        terminal.show(b"old");
+        terminal.begin();
+        terminal.show(b"new");
+        let mut text = Vec::new();
+        assert!(terminal.attach().expect("free").read(&mut text));
         assert_eq!(text, b"new");
     }
 }
