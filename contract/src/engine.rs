@@ -304,6 +304,17 @@ pub struct AdoptedGuest {
     pub state: GuestState,
 }
 
+/// What a test does to a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GuestFault {
+    /// The operating system ends abnormally: the guest fails at once.
+    Crash,
+    /// The guest stands still: it answers nothing and nothing of its own goes on. Only its power can be cut.
+    Hang,
+    /// A guest that stands still goes on.
+    Resume,
+}
+
 /// An engine that runs partitions.
 pub trait PartitionEngine: Send + Sync {
     /// Takes over the guests that outlived the program before this one. Called once, before anything is started; a guest
@@ -377,4 +388,12 @@ pub trait PartitionEngine: Send + Sync {
     /// # Errors
     /// [`EngineError::NotRunning`].
     fn statistics(&self, partition: PartitionUuid) -> Result<GuestStatistics, EngineError>;
+    /// Breaks a guest on purpose, or mends it.
+    ///
+    /// # Errors
+    /// [`EngineError::NotRunning`], [`EngineError::Unsupported`].
+    fn fault(&self, partition: PartitionUuid, fault: GuestFault) -> Result<(), EngineError> {
+        let _ = partition;
+        Err(EngineError::Unsupported(format!("a guest's fault {fault:?}")))
+    }
 }

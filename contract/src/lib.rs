@@ -1,4 +1,5 @@
 //! What authorities and engines say to each other. Types only.
 
 pub mod engine;
+pub mod fault;
 pub mod system;

@@ -18,6 +18,7 @@ use varan_model::system::{ManagedSystem, SystemState};
 use varan_model::units::ProcessingUnits;
 
 use crate::engine::{GuestTerminal, StopRequest};
+use crate::fault::SystemFault;
 
 /// Identity of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -285,6 +286,8 @@ pub enum SystemRequest {
         /// Partition.
         partition: Selector,
     },
+    /// A fault on purpose, or its end.
+    Fault(SystemFault),
 }
 
 impl SystemRequest {
@@ -324,7 +327,8 @@ impl SystemRequest {
             | Self::PowerSystem(_)
             | Self::SetSystemMemory { .. }
             | Self::ChangeVirtualSwitch { .. }
-            | Self::ChangeProcessorPool { .. } => RequestSubject::System,
+            | Self::ChangeProcessorPool { .. }
+            | Self::Fault(_) => RequestSubject::System,
             Self::ChangeResource { partition, operation: DynamicOperation::Move(target), .. } => {
                 RequestSubject::Change(vec![partition, target])
             }

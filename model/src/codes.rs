@@ -177,7 +177,9 @@ messages! {
     NoSharedMemoryPool: "", "The partition cannot be activated because its profile uses shared memory and the managed system does not have a shared memory pool.", Unverified, "Use mem_mode=ded.";
     /// A required I/O slot is in use.
     PhysicalSlotInUse: "HSCL03F6", "The required I/O slot with DRC index {0} is in use by partition {1}.", Unverified, "Shut that partition down or make the slot not required.";
-    /// A MAC address of a running partition, at activation.
+    /// A fault on purpose that is not possible.
+    FaultRefused: "", "The fault was not injected: {0}.", Own, "See the reason given.";
+    /// The host cannot start a partition.
     HostRefused: "HSCL03F9", "The partition cannot be started on this host: {0}.", Own, "See the reason given.";
     /// DLPAR without RMC: memory and processors.
     DlparNoRmc: "HSCL2957", "Either there is currently no RMC connection between the management console and the partition {0} or the partition does not support dynamic partitioning operations. Verify the network setup on the management console and the partition, and ensure that any firewall authentication between the management console and the partition has occurred.", Captured, "Check rmc_state; --force does not help here.";

@@ -70,6 +70,17 @@ pub struct SharedProcessorPool {
     pub reserved_units: ProcessingUnits,
 }
 
+/// Hardware that failed and is out of use until it is repaired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedHardware {
+    /// Number of the fault.
+    pub fault: u32,
+    /// Processing units.
+    pub units: ProcessingUnits,
+    /// Megabytes.
+    pub memory: u64,
+}
+
 /// Settings of a managed system: recorded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SystemSettings {
@@ -102,6 +113,9 @@ pub struct SystemSettings {
     pub virtual_switches: Vec<String>,
     /// Shared processor pools that differ from their factory state; pool 0 is always there.
     pub processor_pools: Vec<SharedProcessorPool>,
+    /// Hardware that is out of use. The service processor remembers it over a loss of power.
+    #[serde(default)]
+    pub failed_hardware: Vec<FailedHardware>,
 }
 
 impl SystemSettings {
@@ -128,6 +142,7 @@ impl SystemSettings {
                 maximum_units: None,
                 reserved_units: ProcessingUnits(0),
             }],
+            failed_hardware: Vec::new(),
         }
     }
 }
@@ -157,20 +172,41 @@ impl ManagedSystem {
         self.hardware.hypervisor_base_memory() + self.usage.overhead.next_multiple_of(block)
     }
 
+    /// Memory in MB that failed.
+    #[must_use]
+    pub fn failed_memory(&self) -> u64 {
+        self.settings.failed_hardware.iter().map(|failed| failed.memory).sum()
+    }
+
+    /// Memory in MB that can be used: what is installed without what failed.
+    #[must_use]
+    pub fn configurable_memory(&self) -> u64 {
+        self.hardware.installed_memory.saturating_sub(self.failed_memory())
+    }
+
+    /// Processing units that failed.
+    #[must_use]
+    pub fn failed_units(&self) -> ProcessingUnits {
+        ProcessingUnits(self.settings.failed_hardware.iter().map(|failed| failed.units.0).sum())
+    }
+
+    /// Processing units that can be used: what is configurable without what failed.
+    #[must_use]
+    pub fn configurable_units(&self) -> ProcessingUnits {
+        self.hardware.configurable_processors.minus(self.failed_units())
+    }
+
     /// Memory in MB that is free for partitions.
     #[must_use]
     pub fn available_memory(&self) -> u64 {
-        self.hardware
-            .installed_memory
-            .saturating_sub(self.firmware_memory())
-            .saturating_sub(self.usage.memory)
+        self.configurable_memory().saturating_sub(self.firmware_memory()).saturating_sub(self.usage.memory)
     }
 
     /// Processing units that are free: neither a partition's nor reserved for a shared processor pool.
     #[must_use]
     pub fn available_units(&self) -> ProcessingUnits {
         let reserved: u32 = self.settings.processor_pools.iter().map(|pool| pool.reserved_units.0).sum();
-        self.hardware.configurable_processors.minus(self.usage.units).minus(ProcessingUnits(reserved))
+        self.configurable_units().minus(self.usage.units).minus(ProcessingUnits(reserved))
     }
 
     /// Names of the virtual switches: those of the site file, the default one first, then those that were added.

@@ -3,8 +3,15 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::fault::{self, command::FaultCommand};
+
 /// Usage text.
-pub const USAGE: &str = "\
+#[must_use]
+pub fn usage() -> String {
+    USAGE.replace("{fault}", fault::command::USAGE)
+}
+
+const USAGE: &str = "\
 varan: an open, PowerVM-compatible virtualization platform
 
   varan up [--site NAME|FILE] [--data DIR] [--ssh-port N] [--rest-port N] [--listen ADDRESS] [--split]
@@ -12,6 +19,12 @@ varan: an open, PowerVM-compatible virtualization platform
       starts a site in the foreground; prints how to connect, then a line that begins with `ready:`
   varan hmc [--data DIR] [--user NAME] 'COMMAND LINE'
       runs a command line on the console of a site that is up
+  varan fault [--data DIR] WHAT...
+      breaks something of a site that is up and prints the number by which it is cleared:
+{fault}  varan scenario run DIR [--data DIR]
+      plays a directory of timed commands on a site that is up, and compares what they print
+  varan scenario simulate DIR [--seed N]
+      plays it under virtual time on a simulated site of its own
   varan tour [--plain]
       plays a few minutes of an administrator's day on this terminal
   varan simulate [--seed N] [--steps N]
@@ -41,6 +54,27 @@ pub enum Action {
         user: String,
         /// Command line.
         command: String,
+    },
+    /// Break something of a running site.
+    Fault {
+        /// Data directory of the site.
+        data: PathBuf,
+        /// What.
+        command: FaultCommand,
+    },
+    /// Play a scenario on a running site.
+    RunScenario {
+        /// Data directory of the site.
+        data: PathBuf,
+        /// Directory of the scenario.
+        directory: PathBuf,
+    },
+    /// Play a scenario on a simulated site.
+    SimulateScenario {
+        /// Directory of the scenario.
+        directory: PathBuf,
+        /// Seed.
+        seed: u64,
     },
     /// Play the tour.
     Tour {
@@ -121,6 +155,8 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Action, Stri
         }
         Some("console-process") => parse_up(rest).map(|(up, _)| Action::ConsoleProcess(up)),
         Some("hmc") => parse_hmc(rest),
+        Some("fault") => parse_fault(rest),
+        Some("scenario") => parse_scenario(rest),
         Some("tour") => match rest.next().as_deref() {
             None => Ok(Action::Tour { plain: false }),
             Some("--plain") => Ok(Action::Tour { plain: true }),
@@ -183,6 +219,38 @@ fn parse_hmc(mut rest: impl Iterator<Item = String>) -> Result<Action, String> {
     Ok(Action::Hmc { data, user, command })
 }
 
+fn parse_fault(rest: impl Iterator<Item = String>) -> Result<Action, String> {
+    let mut data = Up::default().data;
+    let mut rest = rest.peekable();
+    if rest.next_if(|word| word == "--data").is_some() {
+        data = value("--data", &mut rest)?;
+    }
+    let words: Vec<String> = rest.collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    fault::command::parse(&words).map(|command| Action::Fault { data, command })
+}
+
+fn parse_scenario(mut rest: impl Iterator<Item = String>) -> Result<Action, String> {
+    let kind = rest.next().ok_or("scenario needs `run` or `simulate`")?;
+    if kind != "run" && kind != "simulate" {
+        return Err(format!("unknown word {kind} after scenario"));
+    }
+    let (mut data, mut seed, mut directory) = (Up::default().data, 1, None);
+    while let Some(option) = rest.next() {
+        match option.as_str() {
+            "--data" if kind == "run" => data = value(&option, &mut rest)?,
+            "--seed" if kind == "simulate" => seed = value(&option, &mut rest)?,
+            _ if directory.is_none() && !option.starts_with('-') => directory = Some(PathBuf::from(option)),
+            other => return Err(format!("unknown option {other}")),
+        }
+    }
+    let directory = directory.ok_or_else(|| format!("scenario {kind} needs the scenario's directory"))?;
+    Ok(match kind.as_str() {
+        "run" => Action::RunScenario { data, directory },
+        _ => Action::SimulateScenario { directory, seed },
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,5 +269,14 @@ mod tests {
         assert_eq!(read("upp"), Err("unknown command upp".to_owned()));
         assert_eq!(read("hmc lshmc -V"), Err("unknown option -V; put the command line in quotes".to_owned()));
         assert_eq!(read(""), Ok(Action::Help));
+        let directory = PathBuf::from("scenarios/x");
+        assert_eq!(
+            read("scenario simulate scenarios/x --seed 9"),
+            Ok(Action::SimulateScenario { directory, seed: 9 })
+        );
+        assert_eq!(read("scenario run --seed 9 x"), Err("unknown option --seed".to_owned()));
+        assert_eq!(read("scenario run"), Err("scenario run needs the scenario's directory".to_owned()));
+        let command = FaultCommand::List;
+        assert_eq!(read("fault --data d list"), Ok(Action::Fault { data: PathBuf::from("d"), command }));
     }
 }

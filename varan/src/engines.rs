@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use varan_contract::engine::{
-    AdoptedGuest, EngineError, Generation, GuestSpecification, GuestStatistics, GuestTerminal,
+    AdoptedGuest, EngineError, Generation, GuestFault, GuestSpecification, GuestStatistics, GuestTerminal,
     PartitionEngine, ProcessorAllocation, StopRequest,
 };
 use varan_model::ids::PartitionUuid;
@@ -107,6 +107,10 @@ impl PartitionEngine for RoutedEngine {
     fn forget(&self, partition: PartitionUuid) {
         self.engine(partition).forget(partition);
         self.on_qemu().remove(&partition);
+    }
+
+    fn fault(&self, partition: PartitionUuid, fault: GuestFault) -> Result<(), EngineError> {
+        self.engine(partition).fault(partition, fault)
     }
 
     fn statistics(&self, partition: PartitionUuid) -> Result<GuestStatistics, EngineError> {

@@ -123,7 +123,8 @@ pub fn check_site(site: &Site) -> Result<(), String> {
     Ok(())
 }
 
-fn first_settings(system: &ManagedSystemDescription, hardware: &Hardware) -> SystemSettings {
+/// Settings of a system that is opened for the first time.
+pub(crate) fn first_settings(system: &ManagedSystemDescription, hardware: &Hardware) -> SystemSettings {
     let on = !matches!(system.initial_state, SystemState::PowerOff);
     let mut settings = SystemSettings::new(hardware, on);
     settings.power_off_policy = system.power_off_policy;
@@ -176,6 +177,27 @@ pub fn guest_memory(bytes: u64) -> Result<FrameArena, String> {
     FrameArena::new(bytes).map_err(|error| format!("{error}; give less with --guest-memory"))
 }
 
+/// The partitions that a system begins with.
+pub(crate) fn initial_partitions(system: &ManagedSystemDescription) -> Vec<InitialPartition> {
+    let network = system.management.network;
+    let initial = |partition: &varan_model::site::InitialPartition| InitialPartition {
+        record: system.creation_record(partition),
+        installation: with_absolute_paths(partition.installation(network)),
+        start: partition.start,
+    };
+    system.partitions.iter().map(initial).collect()
+}
+
+/// The network on which the guests of a system get addresses; `index` is its place in the site.
+pub(crate) fn management_network(system: &ManagedSystemDescription, index: usize) -> ManagementNetwork {
+    let network = system.management.network;
+    ManagementNetwork {
+        network: network.address,
+        prefix: network.prefix_length,
+        system_index: u16::try_from(index).unwrap_or(u16::MAX),
+    }
+}
+
 /// Opens one system and starts its authority and engine, whose guests take their memory from `guest_memory`.
 ///
 /// # Errors
@@ -190,16 +212,7 @@ pub fn start(
     let system = &site.managed_systems[index];
     let hardware = Arc::new(hardware(system));
     let directory = layout.frame(&system.name);
-    let network = system.management.network;
-    let partitions: Vec<InitialPartition> = system
-        .partitions
-        .iter()
-        .map(|partition| InitialPartition {
-            record: system.creation_record(partition),
-            installation: with_absolute_paths(partition.installation(network)),
-            start: partition.start,
-        })
-        .collect();
+    let partitions = initial_partitions(system);
     let opening = Opening {
         directory: &directory,
         settings: first_settings(system, &hardware),
@@ -212,11 +225,7 @@ pub fn start(
     let on_qemu = partitions_on_qemu(&opened, &qemu);
     let guests = GuestSettings {
         boot_disks: Arc::new(FileBootDisks { directory: directory.join("disks") }),
-        network: Some(ManagementNetwork {
-            network: network.address,
-            prefix: network.prefix_length,
-            system_index: u16::try_from(index).unwrap_or(u16::MAX),
-        }),
+        network: Some(management_network(system, index)),
     };
     let options = EngineOptions {
         time_scale: site.time_scale,

@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use varan::arguments::{Action, USAGE, parse};
+use varan::arguments::{Action, parse, usage};
 use varan::frame::Layout;
-use varan::{control, inspect, tour, up};
+use varan::scenario::{self, Scenario};
+use varan::{control, fault, inspect, tour, up};
 
 fn main() -> ExitCode {
     let result = match parse(std::env::args().skip(1)) {
@@ -17,11 +18,22 @@ fn main() -> ExitCode {
                 Err(error) => Err(error),
             }
         }
+        Ok(Action::Fault { data, command }) => {
+            fault::command::run(&Layout::new(&data).sockets(), &command).map(|text| print!("{text}"))
+        }
+        Ok(Action::RunScenario { data, directory }) => Scenario::load(&directory).and_then(|scenario| {
+            let sockets = Layout::new(&data).sockets();
+            scenario::run(&scenario, &sockets, &mut |part| print!("{part}"))
+        }),
+        Ok(Action::SimulateScenario { directory, seed }) => Scenario::load(&directory).and_then(|scenario| {
+            let log = scenario::simulate(&scenario, seed, &mut |part| print!("{part}"))?;
+            scenario.compare(&log)
+        }),
         Ok(Action::Tour { plain }) => tour::play(plain),
         Ok(Action::Simulate { seed, steps }) => simulate(seed, steps),
         Ok(Action::Inspect(topic)) => inspect::inspect(&topic),
         Ok(Action::Help) => {
-            print!("{USAGE}");
+            print!("{}", usage());
             Ok(())
         }
         Err(error) => Err(format!("{error}; `varan help` shows the usage")),

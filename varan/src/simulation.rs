@@ -7,16 +7,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use varan_contract::engine::{BootDisk, PartitionEngine, StopRequest};
 use varan_contract::system::{
-    CallError, DynamicOperation, PowerOnOptions, RequestId, Resource, Selector, SystemPower, SystemRequest,
+    CallError, DynamicOperation, PowerOnOptions, RequestId, Resource, Selector, SystemEvents, SystemPower,
+    SystemRequest,
 };
 use varan_environment::{Environment, Monotonic, WallClock};
+use varan_model::hardware::Hardware;
 use varan_model::ids::PartitionUuid;
 use varan_model::partition::Partition;
 use varan_model::record::parse_record;
@@ -27,7 +29,9 @@ use varan_simulator::{Randomness, VirtualClock};
 use varan_system::authority::{Authority, Parts};
 use varan_system::guest::{BootDisks, GuestSettings, ManagementNetwork};
 use varan_system::inbox::Inbox;
-use varan_system::{Opening, open};
+use varan_system::{InitialPartition, Opening, open};
+
+use crate::frame::{self, Layout};
 
 /// Real memory of simulated guests, in bytes.
 const GUEST_MEMORY: u64 = 256 << 20;
@@ -35,9 +39,15 @@ const GUEST_MEMORY: u64 = 256 << 20;
 const BOOT_DISK_BYTES: usize = 1 << 20;
 
 /// Virtual clock and seeded randomness as an environment.
-struct SimulatedEnvironment {
-    clock: VirtualClock,
+pub(crate) struct SimulatedEnvironment {
+    pub(crate) clock: VirtualClock,
     randomness: Mutex<Randomness>,
+}
+
+impl SimulatedEnvironment {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { clock: VirtualClock::default(), randomness: Mutex::new(Randomness::new(seed)) }
+    }
 }
 
 impl Environment for SimulatedEnvironment {
@@ -56,7 +66,7 @@ impl Environment for SimulatedEnvironment {
 
 /// Boot disks that outlive a loss of power.
 #[derive(Default)]
-struct Disks(Mutex<BTreeMap<PartitionUuid, Arc<MemoryBootDisk>>>);
+pub(crate) struct Disks(Mutex<BTreeMap<PartitionUuid, Arc<MemoryBootDisk>>>);
 
 impl BootDisks for Disks {
     fn open(&self, partition: PartitionUuid) -> std::io::Result<Arc<dyn BootDisk>> {
@@ -70,27 +80,53 @@ impl BootDisks for Disks {
     }
 }
 
-struct Machine {
+/// A machine that whoever holds it steps.
+pub(crate) struct Machine {
     authority: Authority,
     engine: Arc<EmbeddedEngine>,
-    inbox: Arc<Inbox>,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) subscribers: Arc<Mutex<Vec<Arc<dyn SystemEvents>>>>,
 }
 
-struct World<'a> {
-    directory: &'a Path,
+/// What a machine is switched on with.
+pub(crate) struct World {
+    directory: PathBuf,
     environment: Arc<SimulatedEnvironment>,
     disks: Arc<Disks>,
-    hardware: Arc<varan_model::hardware::Hardware>,
+    hardware: Arc<Hardware>,
+    settings: SystemSettings,
+    partitions: Vec<InitialPartition>,
+    network: ManagementNetwork,
 }
 
-impl World<'_> {
+impl World {
+    /// A machine of a site with the partitions that the site begins with.
+    pub(crate) fn of_site(
+        site: &Site,
+        index: usize,
+        layout: &Layout,
+        environment: Arc<SimulatedEnvironment>,
+    ) -> Self {
+        let system = &site.managed_systems[index];
+        let hardware = Arc::new(frame::hardware(system));
+        Self {
+            directory: layout.frame(&system.name),
+            environment,
+            disks: Arc::default(),
+            settings: frame::first_settings(system, &hardware),
+            hardware,
+            partitions: frame::initial_partitions(system),
+            network: frame::management_network(system, index),
+        }
+    }
+
     /// Switches the machine on: opens its database, starts what the policy says.
-    fn power(&self) -> Result<Machine, String> {
+    pub(crate) fn power(&self) -> Result<Machine, String> {
         let opening = Opening {
-            directory: self.directory,
+            directory: &self.directory,
             hardware: self.hardware.clone(),
-            settings: SystemSettings::new(&self.hardware, true),
-            partitions: &[],
+            settings: self.settings.clone(),
+            partitions: &self.partitions,
             environment: &*self.environment,
         };
         let opened = open(opening).map_err(|error| error.to_string())?;
@@ -100,33 +136,27 @@ impl World<'_> {
         let environment: Arc<dyn Environment> = self.environment.clone();
         let engine = EmbeddedEngine::new(options, arena, environment.clone(), inbox.clone());
         let engine = Arc::new(engine.map_err(|error| error.to_string())?);
+        let subscribers: Arc<Mutex<Vec<Arc<dyn SystemEvents>>>> = Arc::default();
         let mut authority = Authority::new(Parts {
             published: Arc::new(varan_system::published(&opened.world)),
             world: opened.world,
             store: opened.store,
             requests: opened.requests,
             engine: engine.clone(),
-            guests: GuestSettings {
-                boot_disks: self.disks.clone(),
-                network: Some(ManagementNetwork {
-                    network: [10, 20, 0, 0].into(),
-                    prefix: 16,
-                    system_index: 0,
-                }),
-            },
+            guests: GuestSettings { boot_disks: self.disks.clone(), network: Some(self.network) },
             environment,
             time_scale: 1.0,
             inbox: inbox.clone(),
-            subscribers: Arc::default(),
+            subscribers: subscribers.clone(),
         });
-        authority.start_initial(&[]);
-        Ok(Machine { authority, engine, inbox })
+        authority.start_initial(&opened.start);
+        Ok(Machine { authority, engine, inbox, subscribers })
     }
 }
 
 impl Machine {
     /// Lets everything happen that is due.
-    fn settle(&mut self, environment: &SimulatedEnvironment) {
+    pub(crate) fn settle(&mut self, environment: &SimulatedEnvironment) {
         loop {
             self.engine.step_until(environment.monotonic());
             let inputs = self.inbox.drain();
@@ -164,12 +194,18 @@ pub fn run(
     steps: u64,
     trace: &mut dyn FnMut(&str),
 ) -> Result<(), String> {
-    let randomness = Randomness::new(seed);
     let mut draws = Randomness::new(seed ^ 0x5EED);
-    let environment =
-        Arc::new(SimulatedEnvironment { clock: VirtualClock::default(), randomness: Mutex::new(randomness) });
-    let hardware = Arc::new(crate::frame::hardware(&site.managed_systems[0]));
-    let world = World { directory, environment: environment.clone(), disks: Arc::default(), hardware };
+    let environment = Arc::new(SimulatedEnvironment::new(seed));
+    let hardware = Arc::new(frame::hardware(&site.managed_systems[0]));
+    let world = World {
+        directory: directory.to_owned(),
+        environment: environment.clone(),
+        disks: Arc::default(),
+        settings: SystemSettings::new(&hardware, true),
+        hardware,
+        partitions: Vec::new(),
+        network: frame::management_network(&site.managed_systems[0], 0),
+    };
     let mut machine = world.power()?;
     for step in 0..steps {
         let (name, outcome) = one_step(&world, &mut machine, &mut draws, step)
@@ -184,7 +220,7 @@ pub fn run(
 }
 
 fn one_step(
-    world: &World<'_>,
+    world: &World,
     machine: &mut Machine,
     draws: &mut Randomness,
     step: u64,

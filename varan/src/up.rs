@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use varan_console::Console;
+use varan_contract::fault::FaultControl;
 use varan_contract::system::SystemLink;
 use varan_environment::{Environment, RealEnvironment};
 use varan_model::site::Site;
@@ -24,11 +25,12 @@ use varan_rest::RestServer;
 use varan_ssh::{ServerOptions, SshServer};
 
 use crate::arguments::Up;
+use crate::fault::Faults;
 use crate::frame::Layout;
 use crate::remote::{self, RemoteSystem};
 use crate::site::{make_home_directories, open_console, start_frames};
 use crate::ssh_host::ConsoleSsh;
-use crate::{control, rest, sites};
+use crate::{control, fault, rest, sites};
 
 /// Pause before a process that died is started again, so that a defect does not spin.
 const RESTART_PAUSE: Duration = Duration::from_millis(500);
@@ -91,6 +93,7 @@ fn run_here(options: &Up, site: &Site, layout: &Layout) -> Result<(), String> {
         frames.iter().map(|handle| handle.clone() as Arc<dyn SystemLink>).collect();
     let runtime = runtime()?;
     let servers = start_consoles(options, site, layout, &environment, &links, &runtime)?;
+    serve_faults(site, layout, &environment, &links, &servers)?;
     introduce(options, site, layout, &servers)?;
     wait_for_end(&runtime)?;
     println!("varan: stopping");
@@ -111,7 +114,7 @@ struct Served {
     host_key: String,
     /// The REST API, the first on the console's port.
     rest: Vec<RestServer>,
-    _console: Arc<Console>,
+    console: Arc<Console>,
     _server: SshServer,
 }
 
@@ -157,11 +160,24 @@ fn start_consoles(
             address: server.local_addresses()[0],
             host_key: server.host_key().public_line().map_err(|error| error.to_string())?,
             rest,
-            _console: console,
+            console,
             _server: server,
         });
     }
     Ok(served)
+}
+
+/// Lets whoever owns the data directory break the site on purpose.
+fn serve_faults(
+    site: &Site,
+    layout: &Layout,
+    environment: &Arc<dyn Environment>,
+    links: &[Arc<dyn SystemLink>],
+    served: &[Served],
+) -> Result<(), String> {
+    let consoles = served.iter().map(|served| served.console.clone()).collect();
+    let control: Arc<dyn FaultControl> = Arc::new(Faults::new(site, links, consoles, environment.clone()));
+    fault::socket::serve(&control, &layout.sockets()).map_err(|error| error.to_string())
 }
 
 /// Writes the files by which OpenSSH finds the consoles by name, and says how to connect.
@@ -253,6 +269,7 @@ pub fn console_process(options: &Up) -> Result<(), String> {
         .collect();
     let runtime = runtime()?;
     let servers = start_consoles(options, &site, &layout, &environment, &links, &runtime)?;
+    serve_faults(&site, &layout, &environment, &links, &servers)?;
     introduce(options, &site, &layout, &servers)?;
     wait_for_end(&runtime)?;
     drop(servers);

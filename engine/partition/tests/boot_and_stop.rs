@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{World, codes, disk, reports, specification, states};
 use varan_contract::engine::{
-    BootDisk, BootMode, EngineError, EngineEventKind, Generation, GuestState, PartitionEngine, Personality,
-    StopRequest,
+    BootDisk, BootMode, EngineError, EngineEventKind, Generation, GuestFault, GuestState, PartitionEngine,
+    Personality, StopRequest,
 };
 use varan_model::ids::{PartitionId, VirtualSlot};
 use varan_partition_engine::MemoryBootDisk;
@@ -378,4 +378,67 @@ fn a_full_mailbox_does_not_keep_the_power_on() {
     world.engine.stop(aix.partition, StopRequest::Immediate, false).expect("on");
     world.seconds(1);
     assert_eq!(states(&world.take_events()), [GuestState::Stopped { restart: false }]);
+}
+
+#[test]
+fn a_crash_ends_the_guest_at_once() {
+    let world = World::new(71);
+    let specification = specification(71, Personality::Aix, Some(disk()));
+    world.boot(&specification);
+    world.engine.fault(specification.partition, GuestFault::Crash).expect("powered on");
+    world.seconds(1);
+    assert_eq!(states(&world.take_events()), [GuestState::Failed]);
+    let gone = world.engine.fault(specification.partition, GuestFault::Hang);
+    assert_eq!(gone, Err(EngineError::NotRunning(specification.partition)));
+}
+
+#[test]
+fn a_guest_that_stands_still_goes_on_where_it_was() {
+    let world = World::new(72);
+    let specification = specification(72, Personality::Aix, Some(disk()));
+    let partition = specification.partition;
+    world.boot(&specification);
+    let terminal = world.terminal(partition);
+    assert!(terminal.login("root", "abc123").contains('#'));
+    world.engine.fault(partition, GuestFault::Hang).expect("powered on");
+    world.engine.fault(partition, GuestFault::Hang).expect("twice is once");
+    terminal.terminal.write(b"shutdown -r\r");
+    world.engine.set_memory(partition, 1_024, 9).expect("powered on");
+    world.engine.stop(partition, StopRequest::OperatingSystem, false).expect("powered on");
+    world.seconds(3_600);
+    assert!(world.take_events().is_empty(), "silence");
+    world.engine.fault(partition, GuestFault::Resume).expect("powered on");
+    world.seconds(3_600);
+    let events = world.take_events();
+    assert!(events.iter().any(|event| matches!(event, EngineEventKind::MemorySet { token: 9, .. })));
+    assert_eq!(states(&events), [GuestState::ShuttingDown, GuestState::Stopped { restart: false }]);
+}
+
+#[test]
+fn the_power_of_a_guest_that_stands_still_can_be_cut() {
+    for (number, request, seconds) in [(73_u16, StopRequest::Immediate, 1), (74, StopRequest::Delayed, 61)] {
+        let world = World::new(number.into());
+        let specification = specification(number, Personality::Linux, Some(disk()));
+        world.boot(&specification);
+        world.engine.fault(specification.partition, GuestFault::Hang).expect("powered on");
+        world.engine.stop(specification.partition, request, true).expect("powered on");
+        world.seconds(seconds);
+        assert_eq!(states(&world.take_events()), [GuestState::Stopped { restart: true }], "{request:?}");
+    }
+}
+
+/// A guest that stands still while it boots does not lose what its disk answered.
+#[test]
+fn a_boot_goes_on_after_a_hang() {
+    let world = World::new(75);
+    let specification = specification(75, Personality::Aix, Some(disk()));
+    world.engine.start(specification.clone()).expect("started");
+    for _ in 0..40 {
+        world.seconds(3);
+        world.engine.fault(specification.partition, GuestFault::Hang).expect("powered on");
+        world.seconds(2);
+        world.engine.fault(specification.partition, GuestFault::Resume).expect("powered on");
+    }
+    world.seconds(300);
+    assert!(!reports(&world.take_events()).is_empty(), "it is up");
 }

@@ -24,7 +24,7 @@ pub static SYSTEM_MEMORY: Table<SystemResourceRow> = Table {
         Attribute::new(
             "configurable_sys_mem",
             "Memory that may be used, in MB.",
-            |row: &SystemResourceRow| Value::of(row.hardware.installed_memory),
+            |row: &SystemResourceRow| Value::of(row.configurable_memory()),
         ),
         Attribute::new(
             "curr_avail_sys_mem",
@@ -42,7 +42,7 @@ pub static SYSTEM_MEMORY: Table<SystemResourceRow> = Table {
         Attribute::new(
             "deconfig_sys_mem",
             "Memory taken out of use by errors, in MB.",
-            |_: &SystemResourceRow| Value::of(0),
+            |row: &SystemResourceRow| Value::of(row.failed_memory()),
         ),
         Attribute::new("sys_firmware_mem", "Memory of the hypervisor in MB.", |row: &SystemResourceRow| {
             Value::of(row.firmware_memory())

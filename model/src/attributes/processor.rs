@@ -8,6 +8,7 @@ use crate::hardware::ProcessorFamily;
 use crate::ids::PartitionId;
 use crate::rules::processor_pool::POOLS_MAX;
 use crate::system::SharedProcessorPool;
+use crate::units::ProcessingUnits;
 
 fn most_virtual(row: &SystemResourceRow) -> Value {
     // 64 virtual processors per partition up to POWER7, 256 later (per partition limits of the hypervisor).
@@ -26,7 +27,7 @@ pub static SYSTEM_PROCESSORS: Table<SystemResourceRow> = Table {
         Attribute::new(
             "configurable_sys_proc_units",
             "Processing units that may be used.",
-            |row: &SystemResourceRow| Value::of(row.hardware.configurable_processors),
+            |row: &SystemResourceRow| Value::of(row.configurable_units()),
         ),
         Attribute::new("curr_avail_sys_proc_units", "Free processing units.", |row: &SystemResourceRow| {
             Value::of(row.available_units())
@@ -41,9 +42,14 @@ pub static SYSTEM_PROCESSORS: Table<SystemResourceRow> = Table {
             "Installed processing units.",
             |row: &SystemResourceRow| Value::of(row.hardware.installed_processors),
         ),
-        Attribute::new("deconfig_sys_proc_units", "Processing units taken out of use by errors.", |_| {
-            Value::of(0)
-        }),
+        Attribute::new(
+            "deconfig_sys_proc_units",
+            "Processing units taken out of use by errors.",
+            |row: &SystemResourceRow| match row.failed_units() {
+                ProcessingUnits(0) => Value::of(0),
+                failed => Value::of(failed),
+            },
+        ),
         Attribute::new(
             "min_proc_units_per_virtual_proc",
             "Least processing units of a virtual processor.",
@@ -98,7 +104,7 @@ pub static POOL_PROCESSORS: Table<SystemResourceRow> = Table {
         Attribute::new(
             "configurable_pool_proc_units",
             "Processing units of the pool.",
-            |row: &SystemResourceRow| Value::of(row.hardware.configurable_processors),
+            |row: &SystemResourceRow| Value::of(row.configurable_units()),
         )
         .unverified(),
         Attribute::new(

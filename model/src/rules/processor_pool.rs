@@ -79,9 +79,8 @@ pub fn change(
             }
             "max_pool_proc_units" => {
                 let most = units(assignment)?;
-                if most > system.hardware.configurable_processors {
-                    let reason =
-                        format!("the managed system has {}", system.hardware.configurable_processors);
+                if most > system.configurable_units() {
+                    let reason = format!("the managed system has {}", system.configurable_units());
                     return Err(value_invalid(assignment, reason));
                 }
                 pool.maximum_units = Some(most);

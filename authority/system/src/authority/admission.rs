@@ -73,6 +73,8 @@ impl Authority {
     pub(super) fn power_on(&mut self, id: PartitionId) {
         let Some(entry) = self.world.snapshot.partitions.get(id.0) else { return };
         let (partition, generation) = (entry.partition.uuid, Generation(entry.runtime.generation));
+        // A new guest answers.
+        self.silent.remove(&partition);
         if let Err(EngineError::NotRunning(_)) = self.engine.power_on(partition, generation) {
             self.guest_is_gone(partition);
         }

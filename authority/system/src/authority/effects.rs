@@ -1,6 +1,6 @@
 //! Acting: what is done after a decision is recorded.
 
-use varan_contract::engine::EngineError;
+use varan_contract::engine::{EngineError, GuestFault};
 
 use super::*;
 
@@ -33,6 +33,8 @@ impl Authority {
             }
             Effect::PowerLoss => {
                 self.engine.power_loss();
+                // A transition that was under way has lost its power too.
+                self.transition_epoch += 1;
                 let waiting: Vec<PartitionUuid> = self.stop_waiters.keys().copied().collect();
                 let asked: Vec<PartitionUuid> =
                     self.dynamic.values().map(|pending| pending.plan.partition).collect();
@@ -67,6 +69,42 @@ impl Authority {
             Effect::Reserve(usage, true) => self.world.reserve(usage, false),
             Effect::Reserve(usage, false) => self.world.reserve(usage, true),
         }
+    }
+
+    /// Breaks a guest on purpose, or mends it.
+    pub(super) fn break_guest(&mut self, partition: PartitionUuid, fault: GuestFault) -> Result<(), Refusal> {
+        self.engine
+            .fault(partition, fault)
+            .map_err(|error| Refusal::new(MessageKey::FaultRefused).with(error))?;
+        match fault {
+            GuestFault::Hang => {
+                self.silent.insert(partition);
+                let generation = self.world.by_uuid(partition).map_or(0, |entry| entry.runtime.generation);
+                self.schedule(decide::RMC_SILENCE_SECONDS, Timer::RmcSilent(partition, generation));
+            }
+            GuestFault::Crash => {
+                let moment = self.moment();
+                let decision = decide::guest_crashed(&self.world, partition, moment);
+                self.report(decision);
+            }
+            GuestFault::Resume => {
+                self.silent.remove(&partition);
+            }
+        }
+        Ok(())
+    }
+
+    /// A partition that has not answered for long enough has no RMC connection any more.
+    pub(super) fn rmc_silent(&mut self, partition: PartitionUuid, generation: u64) {
+        let Some(entry) = self.world.by_uuid(partition) else { return };
+        if !self.silent.contains(&partition) || entry.runtime.generation != generation {
+            return;
+        }
+        let mut runtime = (*entry.runtime).clone();
+        runtime.rmc = RmcState::Inactive;
+        let id = entry.partition.id;
+        let changes = vec![Change::PutRuntime(id, Box::new(runtime))];
+        self.report(Decision { changes, ..Decision::default() });
     }
 
     pub(super) fn guest_is_gone(&mut self, partition: PartitionUuid) {

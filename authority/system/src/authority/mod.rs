@@ -47,6 +47,7 @@ pub type ReplySender = SyncSender<Result<SystemReply, CallError>>;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
     RmcReaches(PartitionUuid, u64),
+    RmcSilent(PartitionUuid, u64),
     SystemTransition { epoch: u64, restart: bool, standby: bool, to: u8 },
     WaitExpires(u64),
     AskAgain(u64),
@@ -96,6 +97,8 @@ pub struct Authority {
     generation: u64,
     token: u64,
     event_sequence: u64,
+    /// Partitions that were made to stand still.
+    silent: HashSet<PartitionUuid>,
     stop_waiters: BTreeMap<PartitionUuid, Vec<StopWaiter>>,
     dynamic: HashMap<u64, PendingDynamic>,
     events: Vec<SystemEventKind>,
@@ -159,6 +162,7 @@ impl Authority {
             generation,
             token: 0,
             event_sequence: 0,
+            silent: HashSet::new(),
             stop_waiters: BTreeMap::new(),
             dynamic: HashMap::new(),
             events: Vec::new(),
@@ -247,6 +251,7 @@ impl Authority {
     fn timer(&mut self, timer: &Timer) {
         match timer {
             Timer::RmcReaches(partition, generation) => self.rmc_reaches(*partition, *generation),
+            Timer::RmcSilent(partition, generation) => self.rmc_silent(*partition, *generation),
             Timer::SystemTransition { epoch, to, restart, standby } if *epoch == self.transition_epoch => {
                 let to = SystemState::ALL[usize::from(*to)];
                 let moment = self.moment();
@@ -283,6 +288,7 @@ impl Authority {
         if entry.runtime.generation == generation
             && entry.runtime.state == PartitionState::Running
             && reachable
+            && !self.silent.contains(&partition)
         {
             let mut runtime = (*entry.runtime).clone();
             runtime.rmc = RmcState::Active;
@@ -419,6 +425,10 @@ impl Authority {
             Answer::WhenTerminalClosed(partition) => {
                 let closed = self.engine.close_terminal(partition);
                 let _ = reply.try_send(Ok(SystemReply::TerminalClosed(closed)));
+            }
+            Answer::WhenBroken(partition, fault) => {
+                let result = self.break_guest(partition, fault);
+                let _ = reply.try_send(result.map(|()| SystemReply::Done).map_err(Into::into));
             }
             Answer::With(answer) => {
                 let _ = reply.try_send(Ok(answer));

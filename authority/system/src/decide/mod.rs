@@ -4,6 +4,7 @@
 mod definition;
 mod dynamic;
 mod dynamic_end;
+mod fault;
 mod power;
 mod processor_pool;
 mod runtime;
@@ -11,12 +12,13 @@ mod virtual_io;
 
 pub use dynamic::{DynamicPlan, allocation, request_of};
 pub use dynamic_end::{finish_dynamic, give_up, keep_what_is, set_back};
+pub use fault::{RMC_SILENCE_SECONDS, guest_crashed};
 pub use power::{activate, could_not_start, failed_in_hypervisor, start_by_policy, system_timer};
 pub use runtime::{adopted, engine_event};
 
 use std::sync::atomic::AtomicU64;
 
-use varan_contract::engine::{ProcessorAllocation, StopRequest};
+use varan_contract::engine::{GuestFault, ProcessorAllocation, StopRequest};
 use varan_contract::system::{SystemReply, SystemRequest};
 use varan_model::ids::{PartitionId, PartitionUuid};
 use varan_model::partition::Usage;
@@ -110,6 +112,8 @@ pub enum Answer {
     WhenDynamicEnds(Box<DynamicPlan>),
     /// With the outcome of closing a terminal.
     WhenTerminalClosed(PartitionUuid),
+    /// When the engine has broken the guest on purpose, or mended it.
+    WhenBroken(PartitionUuid, GuestFault),
 }
 
 /// An accepted request.
@@ -188,6 +192,7 @@ pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<
         SystemRequest::AssignProcessorPool { partition, record } => {
             processor_pool::assign_pool(world, partition, record)
         }
+        SystemRequest::Fault(fault) => fault::decide(world, fault, moment),
         SystemRequest::CloseTerminal { partition } => {
             let entry = world.snapshot.find(partition)?;
             let uuid = entry.partition.uuid;

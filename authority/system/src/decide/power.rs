@@ -255,6 +255,8 @@ pub(super) fn power_system(world: &World, power: SystemPower, moment: Moment) ->
             SystemState::Operating | SystemState::Standby | SystemState::PowerOffInProgress => {
                 power_off(world, immediate, restart, moment)
             }
+            // A system whose hypervisor failed has nothing to wait for.
+            SystemState::Error => power_off(world, true, restart, moment),
             _ => Err(Refusal::new(MessageKey::SystemNotOperating)),
         },
         // The state is always read from the one place that holds it, so that there is nothing to rebuild.
@@ -268,7 +270,7 @@ fn powered(world: &World, on: bool) -> Change {
     Change::PutSettings(Box::new(settings))
 }
 
-fn initialize(world: &World, standby: bool, moment: Moment) -> Decision {
+pub(super) fn initialize(world: &World, standby: bool, moment: Moment) -> Decision {
     let to = if standby { SystemState::Standby } else { SystemState::Operating };
     Decision {
         changes: vec![

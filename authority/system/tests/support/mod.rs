@@ -42,6 +42,7 @@ pub enum Call {
     PowerLoss,
     Memory(PartitionUuid, u64, u64),
     Processors(PartitionUuid, ProcessorAllocation, u64),
+    Fault(PartitionUuid, GuestFault),
 }
 
 impl FakeEngine {
@@ -102,6 +103,10 @@ impl PartitionEngine for FakeEngine {
         false
     }
     fn forget(&self, _: PartitionUuid) {}
+    fn fault(&self, partition: PartitionUuid, fault: GuestFault) -> Result<(), EngineError> {
+        self.calls.lock().unwrap().push(Call::Fault(partition, fault));
+        Ok(())
+    }
     fn statistics(&self, partition: PartitionUuid) -> Result<GuestStatistics, EngineError> {
         Err(EngineError::NotRunning(partition))
     }

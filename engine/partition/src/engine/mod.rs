@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
 
 use varan_contract::engine::{
-    EngineError, EngineEvents, Generation, GuestSpecification, GuestStatistics, GuestTerminal,
+    EngineError, EngineEvents, Generation, GuestFault, GuestSpecification, GuestStatistics, GuestTerminal,
     PartitionEngine, ProcessorAllocation, StopRequest,
 };
 use varan_environment::{Environment, Monotonic};
@@ -316,6 +316,10 @@ impl PartitionEngine for EmbeddedEngine {
         let now = self.shared.now().monotonic;
         let guest = lock(&slot.guest);
         guest.as_ref().map(|guest| guest.statistics(now)).ok_or(EngineError::NotRunning(partition))
+    }
+
+    fn fault(&self, partition: PartitionUuid, fault: GuestFault) -> Result<(), EngineError> {
+        self.request(partition, Input::Fault(fault))
     }
 }
 

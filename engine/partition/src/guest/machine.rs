@@ -30,7 +30,7 @@ const SHUTDOWN: Duration = Duration::from_secs(30);
 /// The same, at once.
 const FAST_SHUTDOWN: Duration = Duration::from_secs(10);
 /// Real time that the operating system gets to write its last state before a delayed power off cuts it.
-const POWER_CUT: Duration = Duration::from_secs(60);
+pub(super) const POWER_CUT: Duration = Duration::from_secs(60);
 
 /// Where a guest is. See the module's diagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +66,7 @@ impl Guest {
             Input::SetProcessors { processors, token } => {
                 self.processors_requested(now, processors, token);
             }
+            Input::Fault(fault) => self.broken(now, fault),
         }
     }
 
@@ -388,6 +389,7 @@ impl Guest {
         self.stage_due = None;
         self.workload = None;
         self.held = None;
+        self.frozen = None;
         self.event(EngineEventKind::State(state));
         self.effects.push(Effect::PowerOff);
     }

@@ -5,6 +5,7 @@ mod boot;
 mod date;
 mod dynamic;
 mod error_log;
+mod fault;
 mod firmware;
 mod identity;
 mod line;
@@ -20,7 +21,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use varan_contract::engine::{
-    EngineEventKind, GuestSpecification, GuestStatistics, ProcessorAllocation, StopRequest,
+    EngineEventKind, GuestFault, GuestSpecification, GuestStatistics, ProcessorAllocation, StopRequest,
 };
 use varan_environment::{Monotonic, WallClock};
 
@@ -93,6 +94,8 @@ pub enum Input {
         /// Token for the answer.
         token: u64,
     },
+    /// Somebody breaks the guest on purpose, or mends it.
+    Fault(GuestFault),
 }
 
 /// What a guest wants done, in order.
@@ -153,6 +156,8 @@ pub struct Guest {
     dynamic: VecDeque<Request>,
     dynamic_due: Option<Monotonic>,
     workload: Option<Box<Workload>>,
+    /// What came while the guest stands still; `None` while it goes on.
+    frozen: Option<Box<fault::Frozen>>,
     effects: Vec<Effect>,
 }
 
@@ -193,20 +198,26 @@ impl Guest {
             dynamic: VecDeque::new(),
             dynamic_due: None,
             workload: None,
+            frozen: None,
             effects: Vec::new(),
         })
     }
 
     /// Takes one input and says what is to be done, in order.
     pub fn apply(&mut self, now: Moment, input: Input) -> Vec<Effect> {
-        self.take(now, input);
-        self.run_due(now);
+        if let Some(input) = self.unless_frozen(now, input) {
+            self.take(now, input);
+            self.run_due(now);
+        }
         std::mem::take(&mut self.effects)
     }
 
     /// When the guest wants [`Input::Wake`]; `None` while it waits for input only.
     #[must_use]
     pub fn next_wake(&self) -> Option<Monotonic> {
+        if let Some(frozen) = &self.frozen {
+            return frozen.power_cut_due();
+        }
         let workload = self.workload.as_ref().and_then(|workload| workload.due());
         [self.stage_due, self.dynamic_due, workload].into_iter().flatten().min()
     }
