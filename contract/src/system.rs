@@ -13,6 +13,7 @@ use varan_model::ids::{PartitionId, PartitionUuid, VirtualSlot};
 use varan_model::partition::{Keylock, Partition, PartitionEntry, Profile};
 use varan_model::record::Assignment;
 use varan_model::refusal::Refusal;
+use varan_model::rules::firmware::FirmwareOperation;
 use varan_model::rules::virtual_io::AdapterKind;
 use varan_model::system::{ManagedSystem, SystemState};
 use varan_model::units::ProcessingUnits;
@@ -281,6 +282,8 @@ pub enum SystemRequest {
         /// Record of `shared_proc_pool_name` or `shared_proc_pool_id`.
         record: Vec<Assignment>,
     },
+    /// `updlic`. Answered when it is done, or undone.
+    UpdateFirmware(FirmwareOperation),
     /// `rmvterm`.
     CloseTerminal {
         /// Partition.
@@ -325,6 +328,7 @@ impl SystemRequest {
             | Self::ChangeSystem { .. }
             | Self::TurnKey { partition: None, .. }
             | Self::PowerSystem(_)
+            | Self::UpdateFirmware(_)
             | Self::SetSystemMemory { .. }
             | Self::ChangeVirtualSwitch { .. }
             | Self::ChangeProcessorPool { .. }

@@ -235,6 +235,44 @@ messages! {
     ProcessorPoolTooSmall: "HSCL057A", "The shared processor pool {0} has a maximum of {1} processing units, {2} are needed.", Unverified, "Raise max_pool_proc_units.";
     /// A pool with partitions cannot be emptied of capacity.
     ProcessorPoolInUse: "HSCL057B", "The shared processor pool {0} is used by partition {1}.", Unverified, "Give the partition another pool first.";
+    /// A firmware update failed; the reason follows on the next lines.
+    FirmwareOperationFailed: "HSCF0180E", "Operation failed for {0} ({1}).", Captured, "The lines below name the reason.";
+    /// Nothing newer in the repository.
+    FirmwareNoUpdates: "", "No updates available.", Unverified, "List what the repository has with lslic -r.";
+    /// No package of that level.
+    FirmwareLevelNotFound: "", "The level {0} was not found in the repository.", Unverified, "List what the repository has with lslic -r.";
+    /// The package is for other machines.
+    FirmwareWrongMachine: "", "The firmware update package {0} is not for machines of type {1}.", Unverified, "Use the package of the machine's own platform.";
+    /// A level below the installed one.
+    FirmwareDowngrade: "", "The level {0} is below the installed level {1}.", Unverified, "Go back to the accepted level with -o r.";
+    /// `-o a` and `-o i` stay within a release.
+    FirmwareReleaseNeedsUpgrade: "", "The level {0} is of another release.  Use -o u to upgrade the release.", Unverified, "An upgrade is disruptive.";
+    /// The state of the system does not allow an update.
+    FirmwareStateNotAllowed: "", "The managed system is in the {0} state.  Firmware is updated in the Operating, Standby or Power Off state.", Unverified, "Wait for the system to come up.";
+    /// The console is older than the package wants.
+    FirmwareConsoleTooOld: "", "The firmware update package {0} needs a management console at {1} or later.", Unverified, "Update the management console first.";
+    /// The image does not match its description, or the description is none.
+    FirmwarePackageDamaged: "", "Could not unpack the firmware update package {0}: {1}.\nCheck the health and available disk space of the file system.", Unverified, "Copy the package again.";
+    /// A repository that this console cannot reach, or that is not there.
+    FirmwareRepositoryUnavailable: "", "The repository {0} cannot be used: {1}.", Own, "Copy the package into the home directory and use -r mountpoint.";
+    /// An operating system has the control of updates.
+    FirmwareControlledElsewhere: "", "Firmware updates of the managed system are controlled by an operating system.", Unverified, "Take control with -o h.";
+    /// The accepted level runs already.
+    FirmwareNothingToRemove: "", "The accepted level is the activated level.  There is nothing to remove.", Unverified, "Nothing to do.";
+    /// Both sides have the same level.
+    FirmwareNothingToAccept: "", "The installed level is the accepted level.  There is nothing to accept.", Unverified, "Nothing to do.";
+    /// The installed level runs already, wholly.
+    FirmwareNothingToActivate: "", "The installed level is the activated level.  There is nothing to activate.", Unverified, "Nothing to do.";
+    /// The installed level has not run yet.
+    FirmwareNotActivated: "", "The installed level {0} is not activated.", Unverified, "Activate it with -o d first.";
+    /// A subsystem that the machine does not have.
+    FirmwareNoSubsystem: "", "The managed system has no {0} firmware to update.", Unverified, "Use -t sys.";
+    /// An update that failed on its way and was undone.
+    FirmwareUndone: "", "The update was not completed and its steps were undone: {0}.", Own, "Look at the levels with lslic and try again.";
+    /// An update that can only go forward and does not get on.
+    FirmwareStuck: "", "The update could not be completed: {0}.  It is tried again when the managed system is started again.", Own, "Check free space of the data directory.";
+    /// No such managed frame.
+    FrameNotFound: "HSCL8005", "The managed frame {0} was not found.  Please check your entry and retry the command.", Unverified, "The machines of a site have no managed frames; use -m.";
     /// No such user of the console.
     UserNotFound: "", "The user {0} was not found.  Please check your entry and retry the command.", Unverified, "List the users with lshmcusr -F name.";
     /// A user of that name is there already.

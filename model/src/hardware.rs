@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::firmware::{FirmwareImage, FirmwareLevels};
 use crate::ids::{InvalidIdentifier, MachineIdentity, SystemUuid};
 use crate::units::ProcessingUnits;
 
@@ -140,6 +141,8 @@ pub struct Hardware {
     pub memory_region_size: u64,
     /// Firmware level in force.
     pub firmware: FirmwareLevel,
+    /// Firmware as the machine was delivered; what its own record says counts once there is one.
+    pub delivered_firmware: FirmwareLevels,
     /// Least processing units per virtual processor: 0.05 or 0.1.
     pub minimum_units_per_processor: ProcessingUnits,
     /// Most partitions that can be defined.
@@ -174,6 +177,27 @@ pub struct SlotDescription {
 }
 
 impl Hardware {
+    /// Delivers the machine with that firmware on its temporary side, in force, and on its permanent side.
+    pub fn deliver(&mut self, level: FirmwareLevel, permanent: FirmwareLevel, service_pack: String) {
+        let accepted =
+            if permanent == level { service_pack.clone() } else { format!("FW{}.00", permanent.release()) };
+        let temporary = FirmwareImage::delivered(level.clone(), service_pack);
+        let permanent = FirmwareImage::delivered(permanent, accepted);
+        self.delivered_firmware = FirmwareLevels::delivered(temporary, permanent);
+        self.firmware = level;
+    }
+
+    /// Live migrations that the firmware carries at the same time: 16 from release 740 on, 8 on 720 and 730, 4 before.
+    /// Source: the platform's firmware support matrix for partition mobility.
+    #[must_use]
+    pub fn concurrent_migrations(&self) -> u16 {
+        match self.firmware.release() {
+            740.. => 16,
+            720..740 => 8,
+            _ => 4,
+        }
+    }
+
     /// The physical I/O slot of that DRC index.
     #[must_use]
     pub fn slot(&self, drc_index: u32) -> Option<&SlotDescription> {
@@ -267,6 +291,7 @@ pub(crate) fn sample() -> Hardware {
         installed_memory: 65_536,
         memory_region_size: 256,
         firmware: "01SV830_048".parse().expect("level"),
+        delivered_firmware: FirmwareLevels::of("01SV830_048".parse().expect("level")),
         minimum_units_per_processor: ProcessingUnits(5),
         maximum_partitions: 200,
         capability_overrides: Vec::new(),
@@ -295,6 +320,17 @@ mod tests {
         assert_eq!(level.to_string(), "01SV830_048");
         for text in ["01SV830", "SV830_048", "01SV830_48", "01sv830_048", "02SV830_048"] {
             assert!(text.parse::<FirmwareLevel>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_firmware_says_how_many_migrations_there_may_be() {
+        let mut hardware = sample();
+        for (level, most) in
+            [("01AL770_063", 16), ("01AL730_051", 8), ("01EL350_149", 4), ("01SC860_056", 16)]
+        {
+            hardware.firmware = level.parse().expect("level");
+            assert_eq!(hardware.concurrent_migrations(), most, "{level}");
         }
     }
 

@@ -4,6 +4,7 @@ pub mod adapters;
 pub mod attributes;
 pub mod codes;
 pub mod configuration;
+pub mod firmware;
 pub mod hardware;
 pub mod ids;
 pub mod partition;

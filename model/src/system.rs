@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::configuration::words;
+use crate::firmware::FirmwareLevels;
 use crate::hardware::Hardware;
 use crate::partition::{Keylock, ReferenceCodes, Usage};
 use crate::units::ProcessingUnits;
@@ -96,6 +97,9 @@ pub struct SystemSettings {
     pub keylock: Keylock,
     /// Side of the firmware: true for `temp`, false for `perm`.
     pub temporary_side: bool,
+    /// Firmware levels; `None` in a record of an earlier version: as delivered.
+    #[serde(default)]
+    pub firmware: Option<FirmwareLevels>,
     /// Powered on; what a power loss returns to.
     pub powered_on: bool,
     /// Memory block size after the next power-on, in MB.
@@ -129,6 +133,7 @@ impl SystemSettings {
             start_policy: StartPolicy::AutoStart,
             keylock: Keylock::Normal,
             temporary_side: true,
+            firmware: Some(hardware.delivered_firmware.clone()),
             powered_on,
             pending_memory_region_size: hardware.memory_region_size,
             requested_huge_pages: 0,
@@ -207,6 +212,12 @@ impl ManagedSystem {
     pub fn available_units(&self) -> ProcessingUnits {
         let reserved: u32 = self.settings.processor_pools.iter().map(|pool| pool.reserved_units.0).sum();
         self.configurable_units().minus(self.usage.units).minus(ProcessingUnits(reserved))
+    }
+
+    /// Its firmware levels.
+    #[must_use]
+    pub fn firmware(&self) -> &FirmwareLevels {
+        self.settings.firmware.as_ref().unwrap_or(&self.hardware.delivered_firmware)
     }
 
     /// Names of the virtual switches: those of the site file, the default one first, then those that were added.

@@ -11,6 +11,7 @@ use varan_shell::{
     Cancellation, CommandHost, Feature, Identity, Input, Output, Streams, Terminal, WallClock,
 };
 
+use crate::firmware_repository::FirmwareRepository;
 use crate::home::Home;
 
 /// Largest file that `-f` of a command reads, in bytes: far above any list of profiles.
@@ -109,11 +110,32 @@ impl RawTerminal for CommandStreams {
 struct Files<'a> {
     home: &'a Home,
     homes: &'a Path,
+    repository: FirmwareRepository,
 }
 
 impl HomeFiles for Files<'_> {
     fn read_file(&self, path: &str) -> io::Result<Vec<u8>> {
         self.home.read_file(path, COMMAND_FILE_BYTES_MAX)
+    }
+
+    fn list_directory(&self, path: &str) -> io::Result<Vec<String>> {
+        self.home.list_directory(path)
+    }
+
+    fn list_repository(&self) -> io::Result<Vec<String>> {
+        self.repository.list()
+    }
+
+    fn read_repository(&self, name: &str) -> io::Result<Vec<u8>> {
+        self.repository.read(name, COMMAND_FILE_BYTES_MAX)
+    }
+
+    fn write_repository(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        self.repository.write(name, content)
+    }
+
+    fn remove_from_repository(&self, name: &str) -> io::Result<()> {
+        self.repository.remove(name)
     }
 
     fn remove_home(&self, user: &str) -> io::Result<()> {
@@ -157,7 +179,11 @@ impl CommandHost for ConsoleHost {
             output: &mut output,
             errors: &mut errors,
             terminal,
-            files: &Files { home: &self.home, homes: &self.homes },
+            files: &Files {
+                home: &self.home,
+                homes: &self.homes,
+                repository: FirmwareRepository::beside(&self.homes),
+            },
             cancelled: &|| cancellation.is_cancelled(),
             peer: &self.peer,
         };

@@ -84,6 +84,22 @@ impl Home {
     }
 }
 
+impl Home {
+    /// Names in a directory of the home; the path is as the user wrote it.
+    ///
+    /// # Errors
+    /// Not there, not a directory, outside the home.
+    pub fn list_directory(&self, path: &str) -> std::io::Result<Vec<String>> {
+        let absolute = match path {
+            path if path.starts_with('/') => path.to_owned(),
+            path => format!("{}/{}", self.shown_as, path.strip_prefix("~/").unwrap_or(path)),
+        };
+        let resolved = TreePath::resolve(&TreePath::root(), absolute.trim_end_matches('/'));
+        let resolved = resolved.map_err(|error| std::io::Error::other(error.to_string()))?;
+        self.list(&resolved).map_err(|error| std::io::Error::other(error.to_string()))
+    }
+}
+
 fn translate(error: &std::io::Error) -> FileError {
     match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
         Some(rustix::io::Errno::NOENT) => FileError::NotFound,

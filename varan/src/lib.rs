@@ -5,6 +5,7 @@ pub mod commands;
 pub mod control;
 pub mod engines;
 pub mod fault;
+pub mod firmware_repository;
 pub mod frame;
 pub mod home;
 pub mod inspect;

@@ -225,10 +225,13 @@ impl RemoteSystem {
     }
 }
 
-/// How long a request waits for a system that does not answer. What waits for a guest has the user's own limit.
+/// How long a request waits for a system that does not answer. What waits for a guest has the user's own limit,
+/// and firmware takes its real time.
 fn patience(request: &SystemRequest) -> Duration {
     match request {
-        SystemRequest::Stop { .. } | SystemRequest::ChangeResource { .. } => DEADLINE,
+        SystemRequest::Stop { .. }
+        | SystemRequest::ChangeResource { .. }
+        | SystemRequest::UpdateFirmware(_) => DEADLINE,
         request if request.is_read() => READ_PATIENCE,
         _ => CHANGE_PATIENCE,
     }

@@ -141,6 +141,7 @@ impl World {
             published: Arc::new(varan_system::published(&opened.world)),
             world: opened.world,
             store: opened.store,
+            firmware: opened.firmware,
             requests: opened.requests,
             engine: engine.clone(),
             guests: GuestSettings { boot_disks: self.disks.clone(), network: Some(self.network) },

@@ -131,6 +131,7 @@ pub fn make_home_directories(console: &SiteConsole, layout: &Layout) -> std::io:
     let home = layout.console(&console.name).join("homes").join(&user.name);
     for name in &console.home_directories {
         std::fs::create_dir_all(home.join(name))?;
+        crate::firmware_repository::fill_shipped(&home.join(name))?;
     }
     Ok(())
 }

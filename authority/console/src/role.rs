@@ -122,6 +122,8 @@ tasks! {
     PowerOffSystem = cec "CECPowerOff": "SO-PR-";
     /// Read a managed system again.
     RebuildSystem = cec "RebuildCEC": "SO-PR-";
+    /// Update the firmware of a managed system.
+    UpdateFirmware = cec "ChangeLIC": "S--PR-";
     /// Create a partition.
     CreatePartition = cec "CreateLPAR": "S----L";
     /// Remove a partition.
@@ -262,6 +264,7 @@ mod tests {
             lacking(TaskRole::Operator),
             [
                 ListUsers,
+                UpdateFirmware,
                 CreatePartition,
                 DeletePartition,
                 CreateProfile,
@@ -313,6 +316,7 @@ mod tests {
                 PowerOnSystem,
                 PowerOffSystem,
                 RebuildSystem,
+                UpdateFirmware,
                 SuspendPartition,
                 OpenTerminal,
                 CloseTerminal,

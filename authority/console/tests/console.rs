@@ -58,6 +58,9 @@ impl Frame {
             installed_memory: 65_536,
             memory_region_size: 256,
             firmware: "01SV830_048".parse().expect("level"),
+            delivered_firmware: varan_model::firmware::FirmwareLevels::of(
+                "01SV830_048".parse().expect("level"),
+            ),
             minimum_units_per_processor: ProcessingUnits(5),
             maximum_partitions: 200,
             capability_overrides: Vec::new(),

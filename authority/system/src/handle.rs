@@ -55,6 +55,7 @@ pub fn start(
     let mut authority = Authority::new(Parts {
         world: opened.world,
         store: opened.store,
+        firmware: opened.firmware,
         requests: opened.requests,
         engine: engine.clone(),
         guests,

@@ -5,6 +5,7 @@
 
 pub mod authority;
 pub mod decide;
+pub mod firmware;
 pub mod guest;
 pub mod inbox;
 pub mod reads;

@@ -12,7 +12,9 @@ use varan_model::record::parse_record;
 use varan_model::rules::creation::{Creation, create_partition};
 use varan_model::rules::profile::record_refusal;
 use varan_model::system::{ManagedSystem, SystemSettings, SystemState};
+use varan_task::TaskError;
 
+use crate::firmware::{FirmwareTasks, Flash};
 use crate::store::{Batch, Store, StoreError};
 use crate::world::{Change, World};
 use varan_contract::system::RequestId;
@@ -34,6 +36,9 @@ pub enum OpenError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The record of firmware updates.
+    #[error(transparent)]
+    Firmware(#[from] TaskError),
     /// An initial partition of the site file is refused.
     #[error("managed system {system}: initial partition `{record}` is refused: {reason}")]
     InitialPartition {
@@ -78,6 +83,8 @@ pub struct Opened {
     pub world: World,
     /// Database.
     pub store: Store,
+    /// Updates of its firmware.
+    pub firmware: FirmwareTasks,
     /// Requests that were carried out before.
     pub requests: Vec<RequestId>,
     /// Initial partitions that are to be started, in a system that was opened for the first time.
@@ -92,10 +99,11 @@ pub fn open(opening: Opening<'_>) -> Result<Opened, OpenError> {
     let mut store = Store::open(opening.directory, &opening.hardware.identity.to_string())?;
     let contents = store.load()?;
     let fresh = contents.settings.is_none();
-    let settings = contents.settings.unwrap_or_else(|| opening.settings.clone());
+    let mut settings = contents.settings.unwrap_or_else(|| opening.settings.clone());
+    let firmware = open_firmware(&opening, &mut settings, &mut store, fresh)?;
     let state = if settings.powered_on { SystemState::Operating } else { SystemState::PowerOff };
     let mut world = World::new(ManagedSystem {
-        hardware: opening.hardware.clone(),
+        hardware: hardware_at(&opening.hardware, &settings),
         settings,
         state,
         usage: Usage::default(),
@@ -115,7 +123,47 @@ pub fn open(opening: Opening<'_>) -> Result<Opened, OpenError> {
             world.apply(Change::PutPartition(Box::new(partition)));
         }
     }
-    Ok(Opened { world, store, requests: contents.requests, start })
+    Ok(Opened { world, store, firmware, requests: contents.requests, start })
+}
+
+/// Opens the updates of the firmware, undoes one that was cut off, and starts the machine from its side of the flash if it
+/// is on.
+fn open_firmware(
+    opening: &Opening<'_>,
+    settings: &mut SystemSettings,
+    store: &mut Store,
+    fresh: bool,
+) -> Result<FirmwareTasks, OpenError> {
+    let recorded = settings.clone();
+    let levels = recorded.firmware.clone().unwrap_or_else(|| opening.hardware.delivered_firmware.clone());
+    let state = if settings.powered_on { SystemState::Operating } else { SystemState::PowerOff };
+    let flash = Flash::new(levels, settings.temporary_side, state);
+    let write = |store: &mut Store, settings: &SystemSettings| -> Result<(), OpenError> {
+        Ok(store.write(&Batch { settings: Some(settings), ..Batch::default() })?)
+    };
+    let tasks = FirmwareTasks::open(opening.directory, flash, opening.environment.monotonic().0, |levels| {
+        write(store, &SystemSettings { firmware: Some(levels.clone()), ..recorded.clone() })
+    })?;
+    let mut levels = tasks.flash.levels.clone();
+    if settings.powered_on {
+        levels.start(settings.temporary_side);
+    }
+    settings.firmware = Some(levels);
+    if !fresh && *settings != recorded {
+        write(store, settings)?;
+    }
+    Ok(tasks)
+}
+
+/// The hardware with the firmware level that is in force.
+fn hardware_at(delivered: &Arc<Hardware>, settings: &SystemSettings) -> Arc<Hardware> {
+    match &settings.firmware {
+        Some(levels) if levels.activated.level != delivered.firmware => {
+            let firmware = levels.activated.level.clone();
+            Arc::new(Hardware { firmware, ..(**delivered).clone() })
+        }
+        _ => delivered.clone(),
+    }
 }
 
 fn create_initial(

@@ -97,6 +97,8 @@ struct Indexes {
 pub struct World {
     /// State.
     pub snapshot: Snapshot,
+    /// The firmware is being updated.
+    pub updating: bool,
     indexes: Indexes,
 }
 
@@ -127,7 +129,7 @@ impl World {
             names: NameTable::default(),
             uuids: NameTable::default(),
         };
-        Self { snapshot, indexes: Indexes::default() }
+        Self { snapshot, updating: false, indexes: Indexes::default() }
     }
 
     /// The system.
@@ -186,6 +188,12 @@ impl World {
                 let system = Arc::make_mut(&mut self.snapshot.system);
                 system.settings = *settings;
                 system.settings.revision += 1;
+                let level = &system.firmware().activated.level;
+                if system.hardware.firmware != *level {
+                    // What the machine is capable of follows the level in force.
+                    let level = level.clone();
+                    Arc::make_mut(&mut system.hardware).firmware = level;
+                }
             }
             Change::SystemState(state) => Arc::make_mut(&mut self.snapshot.system).state = state,
             Change::SystemReferenceCode(seconds, code) => {

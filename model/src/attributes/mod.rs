@@ -3,6 +3,7 @@
 //! From a table come `-F`, `--header`, the default listing in its order, what `-i` and `-a` may set, the error for an
 //! unknown or read-only attribute, the help text and the coverage test. Adding an attribute is one record.
 
+pub mod firmware;
 pub mod io;
 pub mod memory;
 pub mod partition;
@@ -298,6 +299,8 @@ mod tests {
             }
         }
         check(&system::SYSTEM);
+        check(&firmware::FIRMWARE);
+        check(&firmware::FIRMWARE_REPOSITORY);
         check(&partition::PARTITION);
         check(&profile::PROFILE);
         check(&memory::SYSTEM_MEMORY);

@@ -155,7 +155,7 @@ pub static SYSTEM: Table<SystemRow> = Table {
             live(row, |system| Value::of(system.settings.keylock.word()))
         }),
         Attribute::new("curr_power_on_side", "Side of the firmware in use.", |row: &SystemRow| {
-            Value::of(if row.system.settings.temporary_side { "temp" } else { "perm" })
+            Value::of(if row.system.firmware().runs_temporary { "temp" } else { "perm" })
         }),
         Attribute::new(
             "pend_power_on_side",

@@ -5,6 +5,7 @@ pub mod addresses;
 pub mod creation;
 pub mod dynamic;
 pub mod edit;
+pub mod firmware;
 pub mod partition;
 pub mod processor_pool;
 pub mod profile;

@@ -8,6 +8,7 @@ use super::identifiers::Ipv4Network;
 use super::io::Unit;
 use super::partition::InitialPartition;
 use super::storage::LocalDisk;
+use crate::firmware::FirmwareLevels;
 use crate::hardware::{FirmwareLevel, Hardware, ProcessorFamily, SlotDescription};
 use crate::ids::{MachineIdentity, SystemUuid};
 use crate::system::{StartPolicy, SystemState};
@@ -201,7 +202,7 @@ impl ManagedSystemDescription {
     /// The hardware as the rules of the platform take it. `uuid` is the managed system's.
     #[must_use]
     pub fn hardware(&self, uuid: SystemUuid) -> Hardware {
-        Hardware {
+        let mut hardware = Hardware {
             site_name: self.name.clone(),
             aliases: self.aliases.clone(),
             identity: self.identity.clone(),
@@ -212,6 +213,7 @@ impl ManagedSystemDescription {
             installed_memory: self.configurable_memory,
             memory_region_size: self.memory_region_size,
             firmware: self.firmware_level.clone(),
+            delivered_firmware: FirmwareLevels::of(self.firmware_level.clone()),
             minimum_units_per_processor: self.minimum_units_per_processor,
             // The file's limit fits 16 bits.
             maximum_partitions: u16::try_from(self.maximum_partitions).unwrap_or(u16::MAX),
@@ -224,7 +226,13 @@ impl ManagedSystemDescription {
             virtual_switches: self.virtual_switches.iter().map(|switch| switch.name.clone()).collect(),
             management_vlan: (self.management.vlan, self.management.virtual_switch.clone()),
             slots: self.slot_descriptions(),
-        }
+        };
+        hardware.deliver(
+            self.firmware_level.clone(),
+            self.permanent_firmware_level.clone(),
+            self.service_pack_name.clone(),
+        );
+        hardware
     }
 
     fn slot_descriptions(&self) -> Vec<SlotDescription> {

@@ -76,7 +76,7 @@ fn every_shipped_site_has_two_servers_on_each_frame_and_the_three_users() {
             console.users.iter().map(|user| (user.name.as_str(), user.task_role.as_str())).collect();
         assert_eq!(users, [("hscroot", "hmcsuperadmin"), ("hscpe", "hmcpe"), ("viewer", "hmcviewer")]);
         assert_eq!(console.users[0].password, Some(Password::Plain("abc123".to_owned())));
-        assert_eq!(console.home_directories, ["SV830_048", "860_056"]);
+        assert_eq!(console.home_directories, ["SV830_048", "SV830_068", "860_056"]);
         assert_eq!((console.release.as_str(), console.build_level.as_str()), ("V8R8.6.0", "20161101.1"));
         assert_eq!(console.fixes, ["MH01655: Required fix for HMC V8R8.6.0 (11-01-2016)"]);
     }

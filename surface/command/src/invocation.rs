@@ -21,6 +21,50 @@ pub trait HomeFiles {
     /// Not there, not readable, outside the user's home, too large.
     fn read_file(&self, path: &str) -> io::Result<Vec<u8>>;
 
+    /// Names in a directory; `path` is as the user wrote it.
+    ///
+    /// # Errors
+    /// Not there, not readable, outside the user's home.
+    fn list_directory(&self, path: &str) -> io::Result<Vec<String>> {
+        let _ = path;
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    /// Names of the files in the console's own firmware repository.
+    ///
+    /// # Errors
+    /// Whatever the file system reports; a repository that was never written is empty.
+    fn list_repository(&self) -> io::Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    /// Reads a file of the repository.
+    ///
+    /// # Errors
+    /// As [`HomeFiles::read_file`].
+    fn read_repository(&self, name: &str) -> io::Result<Vec<u8>> {
+        let _ = name;
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    /// Writes a file of the repository, wholly or not at all.
+    ///
+    /// # Errors
+    /// Whatever the file system reports.
+    fn write_repository(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        let _ = (name, content);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Removes a file of the repository; one that is not there is none.
+    ///
+    /// # Errors
+    /// Whatever the file system reports.
+    fn remove_from_repository(&self, name: &str) -> io::Result<()> {
+        let _ = name;
+        Ok(())
+    }
+
     /// Removes the home directory of a user that was removed.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 mod catalog;
 mod commands;
 mod failure;
+mod firmware;
 mod form;
 mod invocation;
 mod listing;

@@ -127,6 +127,8 @@ const OPERATIONS: &[(&str, Task)] = &[
     ("rmaccfg -t taskrole -n x", Task::ManageRoles),
     ("lssvcevents -t console", Task::ListEvents),
     ("lslogon -r ssh", Task::ListSessions),
+    ("lslic -m nosuch", Task::ListSystems),
+    ("updlic -o c -m nosuch", Task::UpdateFirmware),
 ];
 
 /// Whether a line is of a form, as far as the options that choose the form say.

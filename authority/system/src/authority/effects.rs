@@ -143,6 +143,7 @@ impl Authority {
 
     /// Starts what runs when the process starts: initial partitions of a new system, else what the policy names.
     pub fn start_initial(&mut self, initial: &[PartitionId]) {
+        self.drive_firmware();
         if self.world.system().state != SystemState::Operating {
             return;
         }

@@ -14,6 +14,7 @@
 mod admission;
 mod effects;
 mod events;
+mod firmware;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
@@ -31,10 +32,13 @@ use varan_model::codes::MessageKey;
 use varan_model::ids::{PartitionId, PartitionUuid};
 use varan_model::partition::{PartitionState, RmcState};
 use varan_model::refusal::Refusal;
+use varan_model::rules::firmware::FirmwarePlan;
 use varan_model::system::SystemState;
+use varan_task::{StepFailure, TaskId};
 
 use self::admission::Admitted;
 use crate::decide::{self, Answer, Decision, DynamicPlan, Effect, Moment};
+use crate::firmware::FirmwareTasks;
 use crate::guest::{GuestSettings, specification};
 use crate::inbox::{Inbox, Input};
 use crate::store::{Batch, REQUESTS_KEPT, Store};
@@ -101,6 +105,7 @@ pub struct Authority {
     silent: HashSet<PartitionUuid>,
     stop_waiters: BTreeMap<PartitionUuid, Vec<StopWaiter>>,
     dynamic: HashMap<u64, PendingDynamic>,
+    firmware: FirmwareTasks,
     events: Vec<SystemEventKind>,
     counters: Counters,
 }
@@ -111,6 +116,8 @@ pub struct Parts {
     pub world: World,
     /// Its database.
     pub store: Store,
+    /// Updates of its firmware.
+    pub firmware: FirmwareTasks,
     /// Requests that the database remembers.
     pub requests: Vec<RequestId>,
     /// Engine that runs the partitions.
@@ -143,9 +150,12 @@ impl Authority {
     /// Makes an authority. Nothing starts until [`Authority::start_by_policy`] or a request.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        let (mut world, mut firmware) = (parts.world, parts.firmware);
+        firmware.scale(parts.time_scale);
+        world.updating = firmware.is_busy();
         let generation = parts.environment.wall_clock().0.unsigned_abs() as u64;
         Self {
-            world: parts.world,
+            world,
             store: parts.store,
             engine: parts.engine,
             guests: parts.guests,
@@ -165,6 +175,7 @@ impl Authority {
             silent: HashSet::new(),
             stop_waiters: BTreeMap::new(),
             dynamic: HashMap::new(),
+            firmware,
             events: Vec::new(),
             counters: Counters::default(),
         }
@@ -184,7 +195,9 @@ impl Authority {
     /// When the next timer is due.
     #[must_use]
     pub fn next_wake(&self) -> Option<Monotonic> {
-        self.timers.peek().map(|Reverse((at, _, _))| *at)
+        let timer = self.timers.peek().map(|Reverse((at, _, _))| *at);
+        let step = self.firmware.next_wake().map(Monotonic);
+        timer.into_iter().chain(step).min()
     }
 
     /// Counters so far.
@@ -222,6 +235,7 @@ impl Authority {
         }
         self.run_timers();
         self.handle_requests(requests);
+        self.drive_firmware();
         self.announce();
     }
 
@@ -345,6 +359,10 @@ impl Authority {
         let mut accepted: Vec<Accepted> = Vec::new();
         for (id, request, reply) in requests {
             self.counters.requests += 1;
+            let updates = matches!(request, SystemRequest::UpdateFirmware(_));
+            if updates && self.repeated_update(id, &reply) {
+                continue;
+            }
             if !request.is_read() && self.carried_out.contains(&id) {
                 let _ = reply.try_send(Ok(SystemReply::Done));
                 continue;
@@ -353,6 +371,8 @@ impl Authority {
             let decided = decide::decide(&self.world, &request, moment);
             match decided.and_then(|decision| self.accept(decision, &mut dirty)) {
                 Ok((decision, durable, admitted)) => {
+                    // A second update of the same batch must not find the system idle.
+                    self.world.updating |= matches!(decision.answer, Answer::WhenFirmwareEnds(_));
                     accepted.push(Accepted { reply, decision, id, durable, admitted });
                 }
                 Err(refusal) => {
@@ -368,6 +388,7 @@ impl Authority {
         let ids: Vec<RequestId> = accepted.iter().filter(|one| one.durable).map(|one| one.id).collect();
         if let Err(refusal) = self.record(dirty, &ids) {
             self.world.roll_back(before.clone());
+            self.world.updating = self.firmware.is_busy();
             self.events.clear();
             for one in accepted {
                 self.dismiss(&one.admitted);
@@ -430,6 +451,7 @@ impl Authority {
                 let result = self.break_guest(partition, fault);
                 let _ = reply.try_send(result.map(|()| SystemReply::Done).map_err(Into::into));
             }
+            Answer::WhenFirmwareEnds(plan) => self.begin_update(id, &plan, reply),
             Answer::With(answer) => {
                 let _ = reply.try_send(Ok(answer));
             }

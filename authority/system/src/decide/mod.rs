@@ -5,6 +5,7 @@ mod definition;
 mod dynamic;
 mod dynamic_end;
 mod fault;
+mod firmware;
 mod power;
 mod processor_pool;
 mod runtime;
@@ -13,6 +14,7 @@ mod virtual_io;
 pub use dynamic::{DynamicPlan, allocation, request_of};
 pub use dynamic_end::{finish_dynamic, give_up, keep_what_is, set_back};
 pub use fault::{RMC_SILENCE_SECONDS, guest_crashed};
+pub use firmware::power_cycle;
 pub use power::{activate, could_not_start, failed_in_hypervisor, start_by_policy, system_timer};
 pub use runtime::{adopted, engine_event};
 
@@ -23,6 +25,7 @@ use varan_contract::system::{SystemReply, SystemRequest};
 use varan_model::ids::{PartitionId, PartitionUuid};
 use varan_model::partition::Usage;
 use varan_model::refusal::Refusal;
+use varan_model::rules::firmware::FirmwarePlan;
 use varan_model::system::SystemState;
 
 use crate::world::{Change, World};
@@ -110,6 +113,8 @@ pub enum Answer {
     WhenStopped(PartitionUuid),
     /// When the dynamic change ends.
     WhenDynamicEnds(Box<DynamicPlan>),
+    /// When the firmware update ends.
+    WhenFirmwareEnds(Box<FirmwarePlan>),
     /// With the outcome of closing a terminal.
     WhenTerminalClosed(PartitionUuid),
     /// When the engine has broken the guest on purpose, or mended it.
@@ -193,6 +198,7 @@ pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<
             processor_pool::assign_pool(world, partition, record)
         }
         SystemRequest::Fault(fault) => fault::decide(world, fault, moment),
+        SystemRequest::UpdateFirmware(operation) => firmware::update(world, operation),
         SystemRequest::CloseTerminal { partition } => {
             let entry = world.snapshot.find(partition)?;
             let uuid = entry.partition.uuid;

@@ -240,6 +240,9 @@ pub(super) fn turn_key(
 }
 
 pub(super) fn power_system(world: &World, power: SystemPower, moment: Moment) -> Result<Decision, Refusal> {
+    if power != SystemPower::Rebuild {
+        super::firmware::check_idle(world)?;
+    }
     let state = world.system().state;
     match power {
         SystemPower::On | SystemPower::OnStandby => match state {
@@ -264,6 +267,16 @@ pub(super) fn power_system(world: &World, power: SystemPower, moment: Moment) ->
     }
 }
 
+/// Power is on: the side that was chosen is started.
+fn started_system(world: &World) -> Change {
+    let mut settings = world.system().settings.clone();
+    settings.powered_on = true;
+    let mut levels = world.system().firmware().clone();
+    levels.start(settings.temporary_side);
+    settings.firmware = Some(levels);
+    Change::PutSettings(Box::new(settings))
+}
+
 fn powered(world: &World, on: bool) -> Change {
     let mut settings = world.system().settings.clone();
     settings.powered_on = on;
@@ -274,7 +287,7 @@ pub(super) fn initialize(world: &World, standby: bool, moment: Moment) -> Decisi
     let to = if standby { SystemState::Standby } else { SystemState::Operating };
     Decision {
         changes: vec![
-            powered(world, true),
+            started_system(world),
             Change::SystemState(SystemState::Initializing),
             Change::SystemReferenceCode(moment.wall_seconds, "C1001F00".to_owned()),
         ],
@@ -288,7 +301,12 @@ pub(super) fn initialize(world: &World, standby: bool, moment: Moment) -> Decisi
     }
 }
 
-fn power_off(world: &World, immediate: bool, restart: bool, moment: Moment) -> Result<Decision, Refusal> {
+pub(super) fn power_off(
+    world: &World,
+    immediate: bool,
+    restart: bool,
+    moment: Moment,
+) -> Result<Decision, Refusal> {
     let running: Vec<&PartitionEntry> = world
         .snapshot
         .partitions

@@ -177,6 +177,7 @@ pub fn hardware() -> Hardware {
         installed_memory: 65_536,
         memory_region_size: 256,
         firmware: "01SV830_048".parse().unwrap(),
+        delivered_firmware: varan_model::firmware::FirmwareLevels::of("01SV830_048".parse().unwrap()),
         minimum_units_per_processor: ProcessingUnits(5),
         maximum_partitions: 1_000,
         capability_overrides: Vec::new(),
@@ -234,8 +235,25 @@ impl Bench {
         partitions: &[InitialPartition],
         adopted: Vec<AdoptedGuest>,
     ) -> Result<Self, OpenError> {
+        Self::open_hardware(directory, seed, partitions, adopted, hardware())
+    }
+
+    /// A machine delivered with another firmware level.
+    pub fn open_at(directory: &Path, seed: u64, level: &str) -> Self {
+        let mut hardware = hardware();
+        hardware.deliver(level.parse().unwrap(), level.parse().unwrap(), "FW810.20".to_owned());
+        Self::open_hardware(directory, seed, &[], Vec::new(), hardware).unwrap()
+    }
+
+    fn open_hardware(
+        directory: &Path,
+        seed: u64,
+        partitions: &[InitialPartition],
+        adopted: Vec<AdoptedGuest>,
+        hardware: Hardware,
+    ) -> Result<Self, OpenError> {
         let environment = Arc::new(TestEnvironment::new(seed));
-        let hardware = Arc::new(hardware());
+        let hardware = Arc::new(hardware);
         let settings = SystemSettings::new(&hardware, true);
         let opened = open(Opening { directory, hardware, settings, partitions, environment: &*environment })?;
         let engine = Arc::new(FakeEngine { adopted: Mutex::new(adopted), ..FakeEngine::default() });
@@ -244,6 +262,7 @@ impl Bench {
             published: Arc::new(ArcSwap::from_pointee(opened.world.snapshot.clone())),
             world: opened.world,
             store: opened.store,
+            firmware: opened.firmware,
             requests: opened.requests,
             engine: engine.clone(),
             guests: GuestSettings {

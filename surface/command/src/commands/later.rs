@@ -73,7 +73,6 @@ pub(crate) static NAMES: &[&str] = &[
     "lsipsec",
     "lslabelvios",
     "lsled",
-    "lslic",
     "lslock",
     "lslpardbg",
     "lslparmigr",
@@ -138,6 +137,5 @@ pub(crate) static NAMES: &[&str] = &[
     "startdump",
     "termtask",
     "updhmc",
-    "updlic",
     "viosvrcmd",
 ];

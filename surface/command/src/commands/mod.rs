@@ -11,6 +11,7 @@ mod keys;
 pub(crate) mod later;
 mod lshmc;
 mod lshwres;
+mod lslic;
 mod lsrefcode;
 mod lssyscfg;
 mod mksyscfg;
@@ -18,6 +19,7 @@ mod resource_roles;
 mod rmsyscfg;
 mod secret;
 mod terminal;
+mod updlic;
 mod user_list;
 mod users;
 
@@ -36,6 +38,7 @@ pub(crate) static ALL: &[&CommandDefinition] = &[
     &lshmc::COMMAND,
     &user_list::COMMAND,
     &lshwres::COMMAND,
+    &lslic::COMMAND,
     &events::SESSIONS,
     &lsrefcode::COMMAND,
     &events::EVENTS,
@@ -50,6 +53,7 @@ pub(crate) static ALL: &[&CommandDefinition] = &[
     &users::REMOVE,
     &rmsyscfg::COMMAND,
     &terminal::CLOSE,
+    &updlic::COMMAND,
 ];
 
 const MANAGED_SYSTEM: OptionDefinition = OptionDefinition::new(

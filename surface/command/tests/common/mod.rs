@@ -58,6 +58,7 @@ pub fn hardware(name: &str, identity: &str, family: ProcessorFamily, firmware: &
         installed_memory: 131_072,
         memory_region_size: 256,
         firmware: firmware.parse().expect("firmware"),
+        delivered_firmware: varan_model::firmware::FirmwareLevels::of(firmware.parse().expect("firmware")),
         minimum_units_per_processor: ProcessingUnits(5),
         maximum_partitions: 1_000,
         capability_overrides: Vec::new(),
