@@ -15,8 +15,10 @@ use varan_model::record::Assignment;
 use varan_model::refusal::Refusal;
 use varan_model::rules::firmware::FirmwareOperation;
 use varan_model::rules::virtual_io::AdapterKind;
+use varan_model::service::ErrorEntry;
 use varan_model::system::{ManagedSystem, SystemState};
 use varan_model::units::ProcessingUnits;
+use varan_model::utilization::UtilizationReport;
 
 use crate::engine::{GuestTerminal, StopRequest};
 use crate::fault::SystemFault;
@@ -90,6 +92,21 @@ pub enum PoolSelector {
     Id(u16),
 }
 
+/// An indicator of a managed system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Indicator {
+    /// The physical system attention indicator.
+    Attention,
+    /// The system's virtual attention indicator.
+    VirtualAttention,
+    /// The virtual attention indicator of a partition.
+    Partition(Selector),
+    /// The virtual attention indicators of all partitions.
+    AllPartitions,
+    /// The identify indicator at a location.
+    Identify(String),
+}
+
 /// What happens to the power of a managed system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SystemPower {
@@ -134,6 +151,14 @@ pub enum SystemRequest {
         names: Vec<String>,
         /// The last valid configuration instead of profiles.
         last_valid: bool,
+    },
+    /// Counters and configuration of partitions, in one answer: those named that exist, or all. Answered by
+    /// [`SystemReply::Utilization`].
+    GetUtilization(Option<Vec<PartitionId>>),
+    /// Entries of the error log. Answered by [`SystemReply::Errors`].
+    ListErrors {
+        /// Sequence number of the newest entry that is known.
+        after: u64,
     },
     /// Partitions with the names that their virtual adapters refer to. Answered by [`SystemReply::Adapters`].
     ListAdapters(PartitionFilter),
@@ -284,6 +309,13 @@ pub enum SystemRequest {
     },
     /// `updlic`. Answered when it is done, or undone.
     UpdateFirmware(FirmwareOperation),
+    /// `chled`.
+    SetIndicator {
+        /// Indicator.
+        indicator: Indicator,
+        /// On or off.
+        on: bool,
+    },
     /// `rmvterm`.
     CloseTerminal {
         /// Partition.
@@ -299,7 +331,12 @@ impl SystemRequest {
     pub fn is_read(&self) -> bool {
         matches!(
             self,
-            Self::GetSystem | Self::ListPartitions(_) | Self::ListProfiles { .. } | Self::ListAdapters(_)
+            Self::GetSystem
+                | Self::GetUtilization(_)
+                | Self::ListErrors { .. }
+                | Self::ListPartitions(_)
+                | Self::ListProfiles { .. }
+                | Self::ListAdapters(_)
         )
     }
 }
@@ -320,11 +357,16 @@ impl SystemRequest {
     /// What the request is about.
     pub fn subject(&mut self) -> RequestSubject<'_> {
         match self {
-            Self::GetSystem => RequestSubject::View,
+            // The console's own questions; what it shows of the answers goes by the user's role.
+            Self::GetSystem | Self::GetUtilization(_) | Self::ListErrors { .. } => RequestSubject::View,
             Self::ListPartitions(partitions)
             | Self::ListProfiles { partitions, .. }
             | Self::ListAdapters(partitions) => RequestSubject::Partitions(partitions),
+            Self::SetIndicator { indicator: Indicator::Partition(partition), .. } => {
+                RequestSubject::Change(vec![partition])
+            }
             Self::CreatePartition { .. }
+            | Self::SetIndicator { .. }
             | Self::ChangeSystem { .. }
             | Self::TurnKey { partition: None, .. }
             | Self::PowerSystem(_)
@@ -387,6 +429,15 @@ pub enum SystemReply {
         /// Names of the partitions that adapters refer to.
         names: Arc<RemoteNames>,
     },
+    /// Counters and configuration.
+    Utilization(Box<UtilizationReport>),
+    /// Entries of the error log, oldest first.
+    Errors {
+        /// Entries after the one that is known.
+        entries: Vec<Arc<ErrorEntry>>,
+        /// Sequence number of the newest entry; lower than what the asker knows when the log is another one.
+        latest: u64,
+    },
     /// A terminal was closed, or none was open.
     TerminalClosed(bool),
 }
@@ -420,6 +471,8 @@ pub enum SystemEventKind {
     PartitionRemoved(PartitionId),
     /// A partition's state, reference code or RMC connection changed.
     PartitionState(PartitionId),
+    /// An entry of the error log, by its sequence number.
+    ErrorLogged(u64),
     /// The system's settings changed.
     SystemChanged,
     /// The system's state changed.

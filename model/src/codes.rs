@@ -295,6 +295,18 @@ messages! {
     PasswordsDiffer: "", "The passwords do not match.", Unverified, "Enter the same password twice.";
     /// min_pwage has not passed.
     PasswordTooYoung: "", "The password of user {0} cannot be changed until {1} days after its last change.", Unverified, "Ask an administrator to change it.";
+    /// A password that the active policy does not allow.
+    PasswordPolicyViolated: "", "The password does not follow the password policy {0}: {1}.", Unverified, "List the active policy with lspwdpolicy -t s.";
+    /// No such password policy.
+    PasswordPolicyNotFound: "", "The password policy {0} was not found.  Please check your entry and retry the command.", Unverified, "List the policies with lspwdpolicy -t p -F name.";
+    /// Password policy name taken.
+    PasswordPolicyNameUsed: "", "The password policy name {0} is already used.  Please check your entry and retry the command.", Unverified, "Choose another name.";
+    /// The predefined password policy cannot be changed.
+    PasswordPolicyPredefined: "", "The password policy {0} is predefined and cannot be changed or removed.", Unverified, "Make a policy of your own.";
+    /// The active password policy cannot be removed.
+    PasswordPolicyActive: "", "The password policy {0} is active and cannot be removed.", Unverified, "Deactivate it with chpwdpolicy -o d first.";
+    /// There is no active password policy.
+    PasswordPolicyNotActive: "", "No password policy is active.", Unverified, "Activate one with chpwdpolicy -o a.";
     /// No such task role.
     TaskRoleNotFound: "", "The task role {0} was not found.  Please check your entry and retry the command.", Unverified, "List the task roles with lsaccfg -t taskrole -F name.";
     /// A task role of that name is there already.
@@ -319,6 +331,14 @@ messages! {
     HomeNotRemoved: "", "The user {0} was removed, but not its home directory: {1}.", Own, "Remove the directory below the console's data directory.";
     /// The console's database does not answer.
     EventsUnreadable: "", "The events cannot be read: {0}.", Own, "Check free space of the data directory.";
+    /// No part has that location code.
+    LocationNotFound: "", "The physical location code {0} was not found.  Please check your entry and retry the command.", Unverified, "List the location codes with lsled -r ident -t phys.";
+    /// No serviceable event of that number.
+    ProblemNotFound: "", "The serviceable event with problem number {0} was not found.  Please check your entry and retry the command.", Unverified, "List the events with lssvcevents -t hardware -F problem_num.";
+    /// A serviceable event that is closed already.
+    ProblemClosed: "", "The serviceable event with problem number {0} is already closed.", Unverified, "List open events with --filter status=open.";
+    /// Utilization data cannot be read.
+    UtilizationUnreadable: "", "The utilization data cannot be read: {0}.", Own, "Check free space of the data directory.";
     /// Text that is no public key.
     KeyInvalid: "", "The key is not valid.  A public key is written as: algorithm key [comment].", Unverified, "Give the line of the .pub file in quotes.";
     /// A key that the user does not have.

@@ -198,6 +198,19 @@ impl Hardware {
         }
     }
 
+    /// Location codes of the parts that have an indicator: units in the order of their first slot, each before its slots.
+    pub fn locations(&self) -> impl Iterator<Item = &str> {
+        let mut seen: Vec<&str> = Vec::new();
+        for slot in &self.slots {
+            for location in [slot.unit.as_str(), slot.location.as_str()] {
+                if !seen.contains(&location) {
+                    seen.push(location);
+                }
+            }
+        }
+        seen.into_iter()
+    }
+
     /// The physical I/O slot of that DRC index.
     #[must_use]
     pub fn slot(&self, drc_index: u32) -> Option<&SlotDescription> {

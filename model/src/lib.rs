@@ -11,6 +11,8 @@ pub mod partition;
 pub mod record;
 pub mod refusal;
 pub mod rules;
+pub mod service;
 pub mod site;
 pub mod system;
 pub mod units;
+pub mod utilization;

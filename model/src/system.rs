@@ -8,6 +8,7 @@ use crate::configuration::words;
 use crate::firmware::FirmwareLevels;
 use crate::hardware::Hardware;
 use crate::partition::{Keylock, ReferenceCodes, Usage};
+use crate::service::Indicators;
 use crate::units::ProcessingUnits;
 
 words! {
@@ -112,6 +113,9 @@ pub struct SystemSettings {
     pub port_name_pairs_generated: u32,
     /// Revision of the system noun.
     pub revision: u64,
+    /// Indicators that are on.
+    #[serde(default)]
+    pub indicators: Indicators,
     /// Virtual switches added to those of the site file.
     #[serde(default)]
     pub virtual_switches: Vec<String>,
@@ -140,6 +144,7 @@ impl SystemSettings {
             mac_addresses_generated: 0,
             port_name_pairs_generated: 0,
             revision: 1,
+            indicators: Indicators::default(),
             virtual_switches: Vec::new(),
             processor_pools: vec![SharedProcessorPool {
                 id: 0,

@@ -70,8 +70,11 @@ pub fn open_console(
         })
         .collect();
     let directory = layout.console(&console.name);
+    let fail = |error: String| format!("console {}: {error}", console.name);
     let opened = Console::open(&directory, describe(console), environment.clone(), connections);
-    opened.map(Arc::new).map_err(|error| format!("console {}: {error}", console.name))
+    let opened = opened.map(Arc::new).map_err(|error| fail(error.to_string()))?;
+    opened.observe().map_err(|error| fail(error.to_string()))?;
+    Ok(opened)
 }
 
 fn describe(console: &SiteConsole) -> ConsoleDescription {

@@ -100,6 +100,7 @@ impl ConsoleSsh {
         client.set_interrupt_character(false);
         let narrow = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
         let size = client.size();
+        let greeting = output.clone();
         let terminal = Terminal::new(output, narrow(size.columns), narrow(size.rows));
         let resized = terminal.clone();
         client.on_resize(move |size| resized.resize(narrow(size.columns), narrow(size.rows)));
@@ -117,7 +118,12 @@ impl ConsoleSsh {
                 self.console.record_line(&request.user, &peer, &line, status);
                 Ok(status)
             }
-            SessionKind::Shell => Ok(shell.interactive(&terminal, &cancellation)),
+            SessionKind::Shell => {
+                if let Some(warning) = self.console.password_warning(&request.user) {
+                    let _ = greeting.write_all(format!("{warning}\r\n").as_bytes(), &cancellation);
+                }
+                Ok(shell.interactive(&terminal, &cancellation))
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use varan_model::refusal::Refusal;
 
 use crate::console::{ALL_RESOURCES, Console};
 use crate::password;
+use crate::password_policy::{PASSWORD_HISTORY_MAX, PASSWORD_POLICIES_MAX, PasswordPolicy, PolicyRule};
 use crate::resource_roles::{ManagedResource, ResourceRole, ResourceScope};
 use crate::role::{TaskRole, TaskSet};
 use crate::settings::{SECONDS_PER_DAY, Setting, UserSettings};
@@ -144,7 +145,7 @@ impl Console {
         self.changing_users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn durable(&self, change: Change) -> Result<(), Refusal> {
+    pub(crate) fn durable(&self, change: Change) -> Result<(), Refusal> {
         let failed = |error| Refusal::new(MessageKey::RecordFailed).with(error);
         self.writer.write(change).map_err(failed)
     }
@@ -153,10 +154,26 @@ impl Console {
         self.environment().wall_clock().seconds()
     }
 
-    fn hashed(&self, text: &str) -> Result<String, Refusal> {
+    fn hashed(&self, user: &str, text: &str) -> Result<String, Refusal> {
         check_password(text)?;
+        if let Some(policy) = self.policy_for(user) {
+            policy.check_password(text)?;
+            self.check_history(user, text, &policy)?;
+        }
         let failed = |error| Refusal::new(MessageKey::RecordFailed).with(error);
         password::hash(text, &**self.environment()).map_err(failed)
+    }
+
+    /// Refuses a password that the user has or had, as far back as the policy says. Takes the time of a hash for each.
+    fn check_history(&self, user: &str, text: &str, policy: &PasswordPolicy) -> Result<(), Refusal> {
+        let remembered = policy.get(PolicyRule::History) as usize;
+        let Some(user) = self.users.get(user).filter(|_| remembered > 0) else { return Ok(()) };
+        let mut hashes = user.password_hash.iter().chain(&user.password_history).take(remembered);
+        if hashes.any(|hash| password::verify(text, hash)) {
+            let refusal = Refusal::new(MessageKey::PasswordPolicyViolated).with(&policy.name);
+            return Err(refusal.with(format_args!("{} is {remembered}", PolicyRule::History.word())));
+        }
+        Ok(())
     }
 
     fn known_user(&self, name: &str) -> Result<User, Refusal> {
@@ -185,7 +202,7 @@ impl Console {
         check_name(&new.name)?;
         check_description(&new.description)?;
         check_settings(&new.settings)?;
-        let password_hash = Some(self.hashed(&new.password)?);
+        let password_hash = Some(self.hashed(&new.name, &new.password)?);
         let _changing = self.changing();
         self.role_tasks(&new.task_role)?;
         self.role_scope(&new.resource_role)?;
@@ -204,6 +221,7 @@ impl Console {
             resource_role: new.resource_role.clone(),
             description: new.description.clone(),
             password_hash,
+            password_history: Vec::new(),
             authorized_keys: Vec::new(),
             settings,
             password_set_seconds: Some(now),
@@ -220,7 +238,7 @@ impl Console {
         check_settings(&change.settings)?;
         change.description.as_deref().map_or(Ok(()), check_description)?;
         self.known_user(name)?;
-        let hash = change.password.as_deref().map(|text| self.hashed(text)).transpose()?;
+        let hash = change.password.as_deref().map(|text| self.hashed(name, text)).transpose()?;
         let _changing = self.changing();
         let mut user = self.known_user(name)?;
         if let Some(role) = change.task_role.as_ref().filter(|role| **role != user.task_role) {
@@ -244,7 +262,9 @@ impl Console {
         }
         let now = self.now_seconds();
         if hash.is_some() {
-            user.password_hash = hash;
+            let before = std::mem::replace(&mut user.password_hash, hash);
+            user.password_history.splice(0..0, before);
+            user.password_history.truncate(PASSWORD_HISTORY_MAX as usize);
             user.password_set_seconds = Some(now);
         }
         for (setting, value) in &change.settings {
@@ -267,7 +287,8 @@ impl Console {
         if !matches!(outcome, LoginOutcome::Accepted(_)) {
             return Err(Refusal::new(MessageKey::PasswordWrong));
         }
-        let days = user.settings.get(Setting::PasswordDaysLeast);
+        let least = self.policy_for(name).map_or(0, |policy| policy.get(PolicyRule::DaysLeast));
+        let days = user.settings.get(Setting::PasswordDaysLeast).max(least);
         let age = user.password_set_seconds.map(|set| self.now_seconds().saturating_sub(set));
         if age.is_some_and(|age| age < i64::from(days) * SECONDS_PER_DAY) {
             return Err(Refusal::new(MessageKey::PasswordTooYoung).with(name).with(days));
@@ -521,6 +542,114 @@ impl Console {
         }
         self.durable(Change::RemoveResourceRole(name.to_owned()))?;
         self.resource_roles.remove(name);
+        Ok(())
+    }
+
+    /// The password policies, the predefined one first.
+    #[must_use]
+    pub fn password_policies(&self) -> Vec<Arc<PasswordPolicy>> {
+        self.policies.all()
+    }
+
+    /// The name of the active password policy.
+    #[must_use]
+    pub fn active_password_policy(&self) -> Option<String> {
+        self.policies.active().map(|policy| policy.name.clone())
+    }
+
+    fn own_policy(&self, name: &str) -> Result<Arc<PasswordPolicy>, Refusal> {
+        if name == crate::password_policy::MEDIUM_POLICY {
+            return Err(Refusal::new(MessageKey::PasswordPolicyPredefined).with(name));
+        }
+        self.policies.get(name).ok_or_else(|| Refusal::new(MessageKey::PasswordPolicyNotFound).with(name))
+    }
+
+    fn check_policy_name(&self, name: &str) -> Result<(), Refusal> {
+        if name.is_empty() || name.len() > 64 || name.chars().any(char::is_control) {
+            let reason = "1 to 64 printable characters";
+            return Err(Refusal::new(MessageKey::AttributeValueInvalid).with("name").with(name).with(reason));
+        }
+        match self.policies.get(name) {
+            Some(_) => Err(Refusal::new(MessageKey::PasswordPolicyNameUsed).with(name)),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes a password policy; it is not active.
+    ///
+    /// # Errors
+    /// Name or description not valid, name used, rules that do not fit each other, too many policies.
+    pub fn create_password_policy(&self, policy: PasswordPolicy) -> Result<(), Refusal> {
+        check_description(&policy.description)?;
+        policy.check()?;
+        let _changing = self.changing();
+        self.check_policy_name(&policy.name)?;
+        if self.policies.all().len() > PASSWORD_POLICIES_MAX {
+            return Err(Refusal::new(MessageKey::AccessLimit)
+                .with(PASSWORD_POLICIES_MAX)
+                .with("password policies"));
+        }
+        self.durable(Change::PutPasswordPolicy { replaces: None, policy: policy.clone(), active: false })?;
+        self.policies.put(None, policy);
+        Ok(())
+    }
+
+    /// Changes a password policy; what is set while it is active follows it from now on.
+    ///
+    /// # Errors
+    /// Predefined, no such policy, and as [`Console::create_password_policy`].
+    pub fn change_password_policy(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut PasswordPolicy) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        let _changing = self.changing();
+        let mut policy = (*self.own_policy(name)?).clone();
+        change(&mut policy)?;
+        check_description(&policy.description)?;
+        policy.check()?;
+        if policy.name != name {
+            self.check_policy_name(&policy.name)?;
+        }
+        let active = self.active_password_policy().as_deref() == Some(name);
+        let replaces = Some(name.to_owned());
+        self.durable(Change::PutPasswordPolicy { replaces, policy: policy.clone(), active })?;
+        self.policies.put(Some(name), policy);
+        Ok(())
+    }
+
+    /// Activates a password policy in place of the one that is, or none.
+    ///
+    /// # Errors
+    /// No such policy; none is active that could be deactivated.
+    pub fn activate_password_policy(&self, name: Option<&str>) -> Result<(), Refusal> {
+        let _changing = self.changing();
+        match name {
+            Some(name) if self.policies.get(name).is_none() => {
+                return Err(Refusal::new(MessageKey::PasswordPolicyNotFound).with(name));
+            }
+            None if self.policies.active().is_none() => {
+                return Err(Refusal::new(MessageKey::PasswordPolicyNotActive));
+            }
+            _ => {}
+        }
+        self.durable(Change::ActivatePasswordPolicy(name.map(str::to_owned)))?;
+        self.policies.activate(name);
+        Ok(())
+    }
+
+    /// Removes a password policy that is not active.
+    ///
+    /// # Errors
+    /// Predefined, no such policy, active.
+    pub fn remove_password_policy(&self, name: &str) -> Result<(), Refusal> {
+        let _changing = self.changing();
+        self.own_policy(name)?;
+        if self.active_password_policy().as_deref() == Some(name) {
+            return Err(Refusal::new(MessageKey::PasswordPolicyActive).with(name));
+        }
+        self.durable(Change::RemovePasswordPolicy(name.to_owned()))?;
+        self.policies.remove(name);
         Ok(())
     }
 }

@@ -16,11 +16,13 @@ use varan_model::system::ManagedSystem;
 use crate::audit::{AUDIT_ENTRIES_KEPT, AuditEntry, masked_line};
 use crate::description::{ConsoleDescription, Secret, UserDescription};
 use crate::link::SwitchedLink;
+use crate::observation::{Earlier, Observation};
 use crate::password::{self, PasswordError};
+use crate::password_policy::{PasswordPolicies, PasswordPolicy, PolicyRule};
 use crate::resource_roles::ResourceRoles;
 use crate::role::TaskRole;
 use crate::sessions::{LoginSession, SessionGuard, Sessions};
-use crate::settings::{Setting, UserSettings};
+use crate::settings::{SECONDS_PER_DAY, Setting, UserSettings};
 use crate::store::{Change, Store, StoreError};
 use crate::systems::{SystemConnection, Systems};
 use crate::task_roles::TaskRoles;
@@ -65,8 +67,10 @@ pub struct Console {
     pub(crate) users: Users,
     pub(crate) task_roles: TaskRoles,
     pub(crate) resource_roles: ResourceRoles,
+    pub(crate) policies: PasswordPolicies,
     /// Held while a user or a role is changed, so that database and memory change in the same order.
     pub(crate) changing_users: Mutex<()>,
+    pub(crate) observation: Observation,
     pub(crate) writer: Writer,
     sessions: Sessions,
 }
@@ -89,6 +93,8 @@ impl Console {
             store.begin(&users.collect::<Result<Vec<_>, _>>()?)?;
         }
         let users = store.users()?;
+        let earlier = systems.iter().map(|system| store.earlier(&system.identity().to_string()));
+        let earlier = earlier.collect::<Result<Vec<Earlier>, StoreError>>()?;
         let nobody = format!("{:016x}{:016x}", environment.random(), environment.random());
         let decoy = password::hash(&nobody, &*environment)
             .map_err(|source| ConsoleError::Password { user: "(none)".to_owned(), source })?;
@@ -99,8 +105,10 @@ impl Console {
             users: Users::new(users, decoy),
             task_roles: TaskRoles::new(store.task_roles()?),
             resource_roles: ResourceRoles::new(store.resource_roles()?),
+            policies: PasswordPolicies::new(store.password_policies()?, store.active_password_policy()?),
             sessions: Sessions::default(),
             changing_users: Mutex::new(()),
+            observation: Observation::new(earlier),
             writer: Writer::start(store).map_err(ConsoleError::Thread)?,
         })
     }
@@ -247,8 +255,26 @@ impl Console {
     ) -> LoginOutcome {
         let LoginOutcome::Accepted(user) = &outcome else { return outcome };
         let now = self.environment.wall_clock().seconds();
-        let admitted = may(user, now) && !(by_password && user.password_expired(now));
+        let days = self.policy_for(&user.name).map_or(u32::MAX, |policy| policy.get(PolicyRule::Days));
+        let admitted = may(user, now) && !(by_password && user.password_expired(days, now));
         if admitted { outcome } else { LoginOutcome::Rejected }
+    }
+
+    /// The active policy, if there is one that applies to a user.
+    pub(crate) fn policy_for(&self, user: &str) -> Option<Arc<PasswordPolicy>> {
+        self.policies.active().filter(|_| PasswordPolicy::applies_to(user))
+    }
+
+    /// What a user is told at login when its password is about to expire.
+    #[must_use]
+    pub fn password_warning(&self, user: &str) -> Option<String> {
+        let policy = self.policy_for(user)?;
+        let user = self.users.get(user)?;
+        let days = user.password_days(policy.get(PolicyRule::Days));
+        let age = self.environment.wall_clock().seconds() - user.password_set_seconds?;
+        let left = i64::from(days) - age / SECONDS_PER_DAY;
+        (left <= i64::from(policy.get(PolicyRule::WarningDays)))
+            .then(|| format!("Warning: your password will expire in {} days", left.max(0)))
     }
 
     /// Notes that a user has a session with this console until the guard is dropped.
@@ -331,7 +357,7 @@ impl Console {
     /// # Errors
     /// [`ConsoleError::Store`].
     pub fn audit(&self, limit: u32) -> Result<Vec<AuditEntry>, ConsoleError> {
-        Ok(self.writer.audit(limit, i64::MIN)?)
+        Ok(self.writer.read(move |store| store.audit(limit, i64::MIN))?)
     }
 
     /// The audit entries from `since` (seconds since 1970 UTC) on, newest first.
@@ -339,7 +365,7 @@ impl Console {
     /// # Errors
     /// [`ConsoleError::Store`].
     pub fn audit_since(&self, since: i64) -> Result<Vec<AuditEntry>, ConsoleError> {
-        Ok(self.writer.audit(AUDIT_ENTRIES_KEPT, since)?)
+        Ok(self.writer.read(move |store| store.audit(AUDIT_ENTRIES_KEPT, since))?)
     }
 
     /// Number of audit entries and logins that could not be written: the disk is full or damaged.
@@ -391,6 +417,7 @@ fn first_user(user: &UserDescription, environment: &dyn Environment) -> Result<U
         password_hash,
         authorized_keys: user.authorized_keys.clone(),
         settings: web_access(),
+        password_history: Vec::new(),
         password_set_seconds: None,
         active_since_seconds: None,
         last_login_seconds: None,

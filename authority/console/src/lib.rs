@@ -8,15 +8,19 @@ mod audit;
 mod console;
 mod description;
 mod link;
+mod observation;
 mod password;
+mod password_policy;
 mod resource_roles;
 mod role;
+mod service_events;
 mod sessions;
 mod settings;
 mod store;
 mod systems;
 mod task_roles;
 mod users;
+mod utilization;
 mod writer;
 
 pub use administration::{
@@ -28,11 +32,22 @@ pub use console::{Console, ConsoleError};
 pub use description::{ConsoleDescription, Secret, UserDescription, release_number};
 pub use link::SwitchedLink;
 pub use password::PasswordError;
+pub use password_policy::{
+    MEDIUM_POLICY, PASSWORD_HISTORY_MAX, PASSWORD_POLICIES_MAX, PasswordPolicy, PolicyRule,
+};
 pub use resource_roles::{ManagedResource, ResourcePart, ResourceRole, ResourceScope};
 pub use role::{Task, TaskRole, TaskSet, authorize};
+pub use service_events::{
+    COMMENT_LENGTH_MAX, COMMENTS_MAX, SERVICE_EVENTS_KEPT, ServiceComment, ServiceEvent,
+};
 pub use sessions::{LoginSession, SessionGuard};
 pub use settings::{Setting, UserSettings};
 pub use store::StoreError;
 pub use systems::SystemConnection;
 pub use task_roles::{TaskRoleDefinition, TaskRoleEntry, format_tasks, parse_tasks};
 pub use users::{LOCK_SECONDS, LoginOutcome, OfferedKey, User, WRONG_PASSWORDS_MAX};
+pub use utilization::{
+    CHANGES_KEPT, PoolUtilization, Rank, SAMPLE_BYTES_MAX, SAMPLE_RATE_DEFAULT, SAMPLE_RATES, SAMPLES_KEPT,
+    SystemUtilization, UtilizationEvent, UtilizationKind, UtilizationResource, partition_states,
+    system_states,
+};

@@ -195,7 +195,14 @@ impl ResourceScope {
                 profiles.retain(|(partition, _)| allowed(partition.id));
                 before != profiles.len()
             }
-            SystemReply::Done | SystemReply::System(_) | SystemReply::TerminalClosed(_) => false,
+            SystemReply::Utilization(report) => {
+                report.partitions.retain(|partition| allowed(partition.id));
+                false
+            }
+            SystemReply::Done
+            | SystemReply::System(_)
+            | SystemReply::Errors { .. }
+            | SystemReply::TerminalClosed(_) => false,
         };
         if left_out && matches!(asked, Some(PartitionFilter::Only(_))) {
             return Err(Refusal::new(MessageKey::NotAuthorized));

@@ -158,6 +158,16 @@ tasks! {
     ManageRoles = HMCConsole "ManageRoles": "S-----";
     /// List what was run on the console.
     ListEvents = HMCConsole "ViewConsoleEvents": "S--PR-";
+    /// List serviceable events.
+    ListServiceEvents = HMCConsole "ListServiceableEvents": "SOVPRL";
+    /// Make and close serviceable events.
+    ManageServiceEvents = HMCConsole "ManageServiceableEvents": "SO-PR-";
+    /// Turn indicators on and off.
+    ChangeIndicators = cec "ChangeIndicators": "SO-PR-";
+    /// List utilization data.
+    ListUtilization = cec "ListUtilizationData": "SOVPRL";
+    /// Change and remove utilization data.
+    ChangeUtilization = cec "ChangeUtilizationData": "SO-P--";
     /// List who is logged in.
     ListSessions = HMCConsole "ListLogonSessions": "S--PR-";
 }
@@ -222,7 +232,9 @@ pub fn authorize(role: TaskRole, task: Task) -> Result<(), Refusal> {
 mod tests {
     use super::*;
 
-    const VIEWER: [Task; 7] = [
+    const VIEWER: [Task; 9] = [
+        Task::ListServiceEvents,
+        Task::ListUtilization,
         Task::ChangeOwnPassword,
         Task::ListSystems,
         Task::ListPartitions,
@@ -305,7 +317,8 @@ mod tests {
                 DynamicChange,
                 ManageUsers,
                 ListRoles,
-                ManageRoles
+                ManageRoles,
+                ChangeUtilization
             ]
         );
         assert_eq!(
@@ -324,6 +337,9 @@ mod tests {
                 ListRoles,
                 ManageRoles,
                 ListEvents,
+                ManageServiceEvents,
+                ChangeIndicators,
+                ChangeUtilization,
                 ListSessions
             ]
         );

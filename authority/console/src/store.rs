@@ -2,12 +2,17 @@
 //!
 //! | table | row |
 //! |---|---|
-//! | `meta` | format version |
+//! | `meta` | format version, active password policy |
 //! | `user` | name, user as JSON |
 //! | `task_role` | name, task role as JSON |
 //! | `resource_role` | name, managed resource role as JSON |
+//! | `password_policy` | name, policy as JSON |
 //! | `login` | name, time and peer of the last login |
 //! | `audit` | commands, newest last |
+//! | `service_event` | problem number, open, cause, event as JSON |
+//! | `service_mark` | system, newest entry of its error log that was read |
+//! | `utilization` | system, rank, time, event as JSON |
+//! | `sample_rate` | system, seconds |
 
 use std::path::{Path, PathBuf};
 
@@ -15,9 +20,13 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use thiserror::Error;
 
 use crate::audit::{AUDIT_ENTRIES_KEPT, AuditEntry};
+use crate::observation::Earlier;
+use crate::password_policy::PasswordPolicy;
 use crate::resource_roles::ResourceRole;
+use crate::service_events::{SERVICE_EVENTS_KEPT, ServiceEvent};
 use crate::task_roles::TaskRoleDefinition;
 use crate::users::User;
+use crate::utilization::{CHANGES_KEPT, Rank, SAMPLE_BYTES_MAX, SAMPLES_KEPT, UtilizationEvent};
 
 /// Version of the tables and of the JSON in them.
 pub const FORMAT_VERSION: i64 = 1;
@@ -79,6 +88,19 @@ pub enum Change {
     PutResourceRole(ResourceRole),
     /// A resource role is gone.
     RemoveResourceRole(String),
+    /// A password policy is new or changed.
+    PutPasswordPolicy {
+        /// Name that it had.
+        replaces: Option<String>,
+        /// Policy.
+        policy: PasswordPolicy,
+        /// Whether it is the active one.
+        active: bool,
+    },
+    /// A password policy is gone.
+    RemovePasswordPolicy(String),
+    /// Another password policy is active, or none.
+    ActivatePasswordPolicy(Option<String>),
     /// A user logged in.
     Login {
         /// User.
@@ -90,6 +112,35 @@ pub enum Change {
     },
     /// A command ended.
     Audit(AuditEntry),
+    /// What was new in a system's error log, up to `mark`.
+    ServiceEvents {
+        /// System.
+        system: String,
+        /// Events, oldest first.
+        events: Vec<ServiceEvent>,
+        /// Newest entry that was read.
+        mark: u64,
+    },
+    /// A serviceable event is new (problem number 0) or different.
+    PutServiceEvent(Box<ServiceEvent>),
+    /// Utilization of a system; of the console itself with an empty name.
+    Utilization {
+        /// System.
+        system: String,
+        /// Rank of a sample; `None` for a change.
+        rank: Option<Rank>,
+        /// The event.
+        event: Box<UtilizationEvent>,
+    },
+    /// Seconds between two samples of a system.
+    SampleRate {
+        /// System.
+        system: String,
+        /// Seconds.
+        seconds: u32,
+    },
+    /// The utilization data of a system is removed.
+    RemoveUtilization(String),
 }
 
 /// The database.
@@ -218,6 +269,24 @@ impl Store {
         self.contents("SELECT name, content FROM resource_role ORDER BY name")
     }
 
+    /// Reads all password policies besides the predefined one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn password_policies(&self) -> Result<Vec<PasswordPolicy>, StoreError> {
+        self.contents("SELECT name, content FROM password_policy ORDER BY name")
+    }
+
+    /// Reads the name of the active password policy.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn active_password_policy(&self) -> Result<Option<String>, StoreError> {
+        let query = "SELECT value FROM meta WHERE key = 'password_policy'";
+        let found = self.connection.query_row(query, [], |row| row.get(0)).optional();
+        found.map_err(|source| StoreError::Database { path: self.path.clone(), source })
+    }
+
     /// Reads rows of a name and a JSON text.
     fn contents<Row: serde::de::DeserializeOwned>(&self, query: &str) -> Result<Vec<Row>, StoreError> {
         let wrap = |source| StoreError::Database { path: self.path.clone(), source };
@@ -234,6 +303,89 @@ impl Store {
             })
         };
         rows.map(read).collect()
+    }
+
+    /// Reads what was observed of a system before.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn earlier(&self, system: &str) -> Result<Earlier, StoreError> {
+        let wrap = |source| StoreError::Database { path: self.path.clone(), source };
+        let mark: Option<i64> = self
+            .connection
+            .query_row("SELECT sequence FROM service_mark WHERE system = ?1", [system], |row| row.get(0))
+            .optional()
+            .map_err(wrap)?;
+        let sample_rate: Option<u32> = self
+            .connection
+            .query_row("SELECT seconds FROM sample_rate WHERE system = ?1", [system], |row| row.get(0))
+            .optional()
+            .map_err(wrap)?;
+        let query =
+            "SELECT content FROM utilization WHERE system = ?1 AND rank >= 0 ORDER BY sequence DESC LIMIT 1";
+        let sample: Option<String> =
+            self.connection.query_row(query, [system], |row| row.get(0)).optional().map_err(wrap)?;
+        Ok(Earlier {
+            mark: mark.and_then(|mark| u64::try_from(mark).ok()).unwrap_or(0),
+            sample_rate,
+            // A sample of an older form is only missed as the beginning of the pools' totals.
+            last_sample: sample.and_then(|text| serde_json::from_str(&text).ok()),
+        })
+    }
+
+    /// Reads all serviceable events, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn service_events(&self) -> Result<Vec<ServiceEvent>, StoreError> {
+        let wrap = |source| StoreError::Database { path: self.path.clone(), source };
+        let query = "SELECT problem, content FROM service_event ORDER BY problem DESC";
+        let mut statement = self.connection.prepare_cached(query).map_err(wrap)?;
+        let rows = statement
+            .query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))
+            .map_err(wrap)?;
+        let read = |row: Result<(i64, String), rusqlite::Error>| {
+            let (problem, text) = row.map_err(wrap)?;
+            let event: ServiceEvent = serde_json::from_str(&text).map_err(|source| StoreError::Content {
+                path: self.path.clone(),
+                name: format!("serviceable event {problem}"),
+                source,
+            })?;
+            Ok(ServiceEvent { problem, ..event })
+        };
+        rows.map(read).collect()
+    }
+
+    /// Shows utilization events of a system and of the console to `visit`, newest first, until it says false.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn utilization<Found>(
+        &self,
+        system: &str,
+        (from, to): (i64, i64),
+        rank: Rank,
+        mut found: Found,
+        mut visit: impl FnMut(&mut Found, UtilizationEvent) -> bool,
+    ) -> Result<Found, StoreError> {
+        let wrap = |source| StoreError::Database { path: self.path.clone(), source };
+        let query = "SELECT content FROM utilization WHERE system IN (?1, '') AND seconds BETWEEN ?2 AND ?3 \
+                     AND (rank < 0 OR rank >= ?4) ORDER BY sequence DESC";
+        let mut statement = self.connection.prepare_cached(query).map_err(wrap)?;
+        let rank = i64::try_from(rank_number(rank)).unwrap_or(0);
+        let mut rows = statement.query(params![system, from, to, rank]).map_err(wrap)?;
+        while let Some(row) = rows.next().map_err(wrap)? {
+            let text: String = row.get(0).map_err(wrap)?;
+            let event = serde_json::from_str(&text).map_err(|source| StoreError::Content {
+                path: self.path.clone(),
+                name: format!("utilization of {system}"),
+                source,
+            })?;
+            if !visit(&mut found, event) {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     /// Reads the newest audit entries from `since` (seconds since 1970 UTC) on, newest first.
@@ -258,6 +410,74 @@ impl Store {
     }
 }
 
+fn json<Content: serde::Serialize>(content: &Content) -> Result<String, rusqlite::Error> {
+    serde_json::to_string(content).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+/// Adds a serviceable event. One of the same cause that is open counts it instead.
+fn add_service_event(transaction: &Transaction<'_>, event: &ServiceEvent) -> Result<(), rusqlite::Error> {
+    let cause = event.cause();
+    let query =
+        "SELECT problem, content FROM service_event WHERE open AND cause = ?1 ORDER BY problem DESC LIMIT 1";
+    let present: Option<(i64, String)> = transaction
+        .prepare_cached(query)?
+        .query_row([&cause], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let present = present.and_then(|(problem, text)| {
+        // One that cannot be read is left alone, and the new one is added.
+        serde_json::from_str::<ServiceEvent>(&text).ok().map(|present| (problem, present))
+    });
+    if let Some((problem, mut present)) = present.filter(|(_, present)| present.text == event.text) {
+        present.duplicates = present.duplicates.saturating_add(1);
+        present.last_seconds = present.last_seconds.max(event.last_seconds);
+        let query = "UPDATE service_event SET content = ?2 WHERE problem = ?1";
+        transaction.prepare_cached(query)?.execute(params![problem, json(&present)?])?;
+        return Ok(());
+    }
+    let query = "INSERT INTO service_event (open, cause, content) VALUES (?1, ?2, ?3)";
+    transaction.prepare_cached(query)?.execute(params![event.open, cause, json(event)?]).map(|_| ())
+}
+
+fn trim_service_events(transaction: &Transaction<'_>) -> Result<(), rusqlite::Error> {
+    let query = "DELETE FROM service_event WHERE problem IN \
+                 (SELECT problem FROM service_event ORDER BY open DESC, problem DESC LIMIT -1 OFFSET ?1)";
+    transaction.prepare_cached(query)?.execute([SERVICE_EVENTS_KEPT]).map(|_| ())
+}
+
+/// Rank of rows that are changes.
+const CHANGE_RANK: i64 = -1;
+
+fn rank_number(rank: Rank) -> usize {
+    Rank::ALL.iter().position(|one| *one == rank).unwrap_or(0)
+}
+
+fn add_utilization(
+    transaction: &Transaction<'_>,
+    system: &str,
+    rank: Option<Rank>,
+    event: &UtilizationEvent,
+) -> Result<(), rusqlite::Error> {
+    let number = rank.map_or(CHANGE_RANK, |rank| i64::try_from(rank_number(rank)).unwrap_or(0));
+    let query = "INSERT INTO utilization (system, rank, seconds, bytes, content) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let text = json(event)?;
+    let bytes = i64::try_from(text.len()).unwrap_or(i64::MAX);
+    transaction.prepare_cached(query)?.execute(params![system, number, event.seconds, bytes, text])?;
+    let most = rank.map_or(CHANGES_KEPT, |rank| SAMPLES_KEPT[rank_number(rank)]);
+    let query = "DELETE FROM utilization WHERE system = ?1 AND rank = ?2 AND sequence <= \
+                 (SELECT sequence FROM utilization WHERE system = ?1 AND rank = ?2 \
+                  ORDER BY sequence DESC LIMIT 1 OFFSET ?3)";
+    transaction.prepare_cached(query)?.execute(params![system, number, most])?;
+    if matches!(rank, Some(Rank::Sampled | Rank::Hourly)) {
+        // A frame of a thousand partitions has samples of some hundred kilobytes.
+        let query = "DELETE FROM utilization WHERE sequence IN (SELECT sequence FROM \
+                     (SELECT sequence, SUM(bytes) OVER (ORDER BY sequence DESC) AS total \
+                      FROM utilization WHERE system = ?1 AND rank = ?2) WHERE total > ?3)";
+        let most = i64::try_from(SAMPLE_BYTES_MAX).unwrap_or(i64::MAX);
+        transaction.prepare_cached(query)?.execute(params![system, number, most])?;
+    }
+    Ok(())
+}
+
 /// Writes a row of a name and a JSON text.
 fn put<Content: serde::Serialize>(
     transaction: &Transaction<'_>,
@@ -265,13 +485,13 @@ fn put<Content: serde::Serialize>(
     name: &str,
     content: &Content,
 ) -> Result<(), rusqlite::Error> {
-    let text = serde_json::to_string(content)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    let text = json(content)?;
     transaction.prepare_cached(query)?.execute(params![name, text]).map(|_| ())
 }
 
 fn write_change(transaction: &Transaction<'_>, change: &Change) -> Result<(), rusqlite::Error> {
-    let remove = |query: &str, name: &String| transaction.prepare_cached(query)?.execute([name]).map(|_| ());
+    let with_name =
+        |query: &str, name: &String| transaction.prepare_cached(query)?.execute([name]).map(|_| ());
     match change {
         Change::PutUser(user) => put(
             transaction,
@@ -280,8 +500,8 @@ fn write_change(transaction: &Transaction<'_>, change: &Change) -> Result<(), ru
             user,
         )?,
         Change::RemoveUser(name) => {
-            remove("DELETE FROM user WHERE name = ?1", name)?;
-            remove("DELETE FROM login WHERE name = ?1", name)?;
+            with_name("DELETE FROM user WHERE name = ?1", name)?;
+            with_name("DELETE FROM login WHERE name = ?1", name)?;
         }
         Change::PutTaskRole(role) => put(
             transaction,
@@ -289,19 +509,62 @@ fn write_change(transaction: &Transaction<'_>, change: &Change) -> Result<(), ru
             &role.name,
             role,
         )?,
-        Change::RemoveTaskRole(name) => remove("DELETE FROM task_role WHERE name = ?1", name)?,
+        Change::RemoveTaskRole(name) => with_name("DELETE FROM task_role WHERE name = ?1", name)?,
         Change::PutResourceRole(role) => put(
             transaction,
             "INSERT INTO resource_role (name, content) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET content = ?2",
             &role.name,
             role,
         )?,
-        Change::RemoveResourceRole(name) => remove("DELETE FROM resource_role WHERE name = ?1", name)?,
+        Change::RemoveResourceRole(name) => with_name("DELETE FROM resource_role WHERE name = ?1", name)?,
+        Change::PutPasswordPolicy { replaces, policy, active } => {
+            if let Some(name) = replaces {
+                with_name("DELETE FROM password_policy WHERE name = ?1", name)?;
+            }
+            put(
+                transaction,
+                "INSERT INTO password_policy (name, content) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET content = ?2",
+                &policy.name,
+                policy,
+            )?;
+            if *active {
+                with_name(ACTIVATE, &policy.name)?;
+            }
+        }
+        Change::RemovePasswordPolicy(name) => with_name("DELETE FROM password_policy WHERE name = ?1", name)?,
+        Change::ActivatePasswordPolicy(Some(name)) => with_name(ACTIVATE, name)?,
+        Change::ActivatePasswordPolicy(None) => {
+            transaction.execute("DELETE FROM meta WHERE key = 'password_policy'", [])?;
+        }
         Change::Login { user, seconds, peer } => {
             let query = "INSERT INTO login (name, seconds, peer) VALUES (?1, ?2, ?3) \
                          ON CONFLICT (name) DO UPDATE SET seconds = ?2, peer = ?3";
             transaction.prepare_cached(query)?.execute(params![user, seconds, peer])?;
         }
+        Change::ServiceEvents { system, events, mark } => {
+            events.iter().try_for_each(|event| add_service_event(transaction, event))?;
+            let query = "INSERT INTO service_mark (system, sequence) VALUES (?1, ?2) \
+                         ON CONFLICT (system) DO UPDATE SET sequence = ?2";
+            let mark = i64::try_from(*mark).unwrap_or(i64::MAX);
+            transaction.prepare_cached(query)?.execute(params![system, mark])?;
+            trim_service_events(transaction)?;
+        }
+        Change::PutServiceEvent(event) if event.problem == 0 => {
+            add_service_event(transaction, event)?;
+            trim_service_events(transaction)?;
+        }
+        Change::PutServiceEvent(event) => {
+            let query = "UPDATE service_event SET open = ?2, content = ?3 WHERE problem = ?1";
+            let values = params![event.problem, event.open, json(event)?];
+            transaction.prepare_cached(query)?.execute(values)?;
+        }
+        Change::Utilization { system, rank, event } => add_utilization(transaction, system, *rank, event)?,
+        Change::SampleRate { system, seconds } => {
+            let query = "INSERT INTO sample_rate (system, seconds) VALUES (?1, ?2) \
+                         ON CONFLICT (system) DO UPDATE SET seconds = ?2";
+            transaction.prepare_cached(query)?.execute(params![system, seconds])?;
+        }
+        Change::RemoveUtilization(system) => with_name("DELETE FROM utilization WHERE system = ?1", system)?,
         Change::Audit(entry) => {
             let query =
                 "INSERT INTO audit (seconds, user, peer, command, status) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -312,14 +575,29 @@ fn write_change(transaction: &Transaction<'_>, change: &Change) -> Result<(), ru
     Ok(())
 }
 
+const ACTIVATE: &str = "INSERT INTO meta (key, value) VALUES ('password_policy', ?1) \
+                        ON CONFLICT (key) DO UPDATE SET value = ?1";
+
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS user (name TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS task_role (name TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS resource_role (name TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS password_policy (name TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS login (name TEXT PRIMARY KEY, seconds INTEGER NOT NULL, peer TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS audit (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, seconds INTEGER NOT NULL, user TEXT NOT NULL,
     peer TEXT NOT NULL, command TEXT NOT NULL, status INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS service_event (
+    problem INTEGER PRIMARY KEY AUTOINCREMENT, open INTEGER NOT NULL, cause TEXT NOT NULL, content TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS service_event_cause ON service_event (cause) WHERE open;
+CREATE TABLE IF NOT EXISTS service_mark (system TEXT PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sample_rate (system TEXT PRIMARY KEY, seconds INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS utilization (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, system TEXT NOT NULL, rank INTEGER NOT NULL,
+    seconds INTEGER NOT NULL, bytes INTEGER NOT NULL, content TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS utilization_rank ON utilization (system, rank, sequence);
 ";

@@ -37,6 +37,9 @@ pub struct User {
     pub description: String,
     /// Argon2 hash of the password; `None` where only keys let in.
     pub password_hash: Option<String>,
+    /// Hashes of earlier passwords, newest first, as far as a policy may ask for them.
+    #[serde(default)]
+    pub password_history: Vec<String>,
     /// Public keys, each a line `algorithm base64 [comment]`.
     pub authorized_keys: Vec<String>,
     /// Settings that differ from their defaults.
@@ -62,10 +65,16 @@ impl User {
         days > 0 && last.is_some_and(|last| older(last, days, now_seconds))
     }
 
-    /// Whether the password is older than its `pwage`.
+    /// Days after which the password no longer lets in: the user's own or the policy's, whichever is less.
     #[must_use]
-    pub fn password_expired(&self, now_seconds: i64) -> bool {
-        let days = self.settings.get(Setting::PasswordDays);
+    pub fn password_days(&self, policy_days: u32) -> u32 {
+        self.settings.get(Setting::PasswordDays).min(policy_days)
+    }
+
+    /// Whether the password is older than its `pwage`, or than `policy_days`.
+    #[must_use]
+    pub fn password_expired(&self, policy_days: u32, now_seconds: i64) -> bool {
+        let days = self.password_days(policy_days);
         self.password_set_seconds.is_some_and(|set| older(set, days, now_seconds))
     }
 
@@ -267,6 +276,7 @@ mod tests {
             resource_role: "ALL:".to_owned(),
             description: String::new(),
             password_hash: Some(hash().to_owned()),
+            password_history: Vec::new(),
             authorized_keys: vec!["ssh-ed25519 AAAAC3 me@here".to_owned()],
             settings: UserSettings::default(),
             password_set_seconds: None,

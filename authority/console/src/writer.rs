@@ -5,7 +5,6 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::audit::AuditEntry;
 use crate::store::{Change, Store, StoreError};
 
 /// Writes that may wait. Beyond it the command that wants to write waits: the audit is complete or commands are slow.
@@ -16,8 +15,8 @@ const BATCH: usize = 256;
 enum Job {
     /// Write, and tell the result where somebody waits for it.
     Write(Change, Option<SyncSender<Result<(), StoreError>>>),
-    /// Read the newest audit entries since a time, after all writes before it.
-    Audit(u32, i64, SyncSender<Result<Vec<AuditEntry>, StoreError>>),
+    /// Read, after all writes before it.
+    Read(Box<dyn FnOnce(&Store) + Send>),
 }
 
 /// Handle of the writing thread. Dropping it writes what waits and ends the thread.
@@ -61,13 +60,20 @@ impl Writer {
         }
     }
 
-    /// Reads the newest audit entries from `since` on, newest first.
+    /// Reads on the database's thread, after all writes that came before.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn audit(&self, limit: u32, since: i64) -> Result<Vec<AuditEntry>, StoreError> {
+    pub fn read<Found: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Store) -> Result<Found, StoreError> + Send + 'static,
+    ) -> Result<Found, StoreError> {
         let (sender, answer) = sync_channel(1);
-        self.send(Job::Audit(limit, since, sender))?;
+        let read = move |store: &Store| {
+            // Nobody may wait for it any more.
+            let _ = sender.send(query(store));
+        };
+        self.send(Job::Read(Box::new(read)))?;
         answer.recv().map_err(|_| StoreError::Closed)?
     }
 
@@ -98,9 +104,9 @@ fn run(mut store: Store, queue: &Receiver<Job>, lost: &AtomicU64) {
                     changes.push(change);
                     waiting.push(answer);
                 }
-                Job::Audit(limit, since, answer) => {
+                Job::Read(read) => {
                     write(&mut store, &mut changes, &mut waiting, lost);
-                    let _ = answer.send(store.audit(limit, since));
+                    read(&store);
                 }
             }
             if changes.len() < BATCH {

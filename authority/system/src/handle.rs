@@ -17,6 +17,7 @@ use varan_model::ids::PartitionUuid;
 use varan_model::partition::PartitionState;
 use varan_model::refusal::Refusal;
 use varan_model::system::SystemState;
+use varan_model::utilization::{UtilizationReport, cycles};
 
 use crate::authority::{Authority, Parts};
 use crate::guest::GuestSettings;
@@ -33,6 +34,7 @@ pub struct SystemHandle {
     subscribers: Arc<Mutex<Vec<Arc<dyn SystemEvents>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     visited: AtomicU64,
+    environment: Arc<dyn Environment>,
 }
 
 /// Starts the authority of an opened system on a thread of its own. `make_engine` gets the inbox that the engine reports
@@ -52,6 +54,7 @@ pub fn start(
     let published = Arc::new(ArcSwap::from_pointee(opened.world.snapshot.clone()));
     let subscribers: Arc<Mutex<Vec<Arc<dyn SystemEvents>>>> = Arc::default();
     let name = format!("system {}", opened.world.system().hardware.site_name);
+    let clock = environment.clone();
     let mut authority = Authority::new(Parts {
         world: opened.world,
         store: opened.store,
@@ -73,7 +76,7 @@ pub fn start(
     };
     let thread = std::thread::Builder::new().name(name).spawn(run)?;
     let (thread, visited) = (Mutex::new(Some(thread)), AtomicU64::default());
-    Ok(SystemHandle { published, inbox, engine, subscribers, thread, visited })
+    Ok(SystemHandle { published, inbox, engine, subscribers, thread, visited, environment: clock })
 }
 
 impl SystemHandle {
@@ -87,6 +90,20 @@ impl SystemHandle {
     #[must_use]
     pub fn partitions_visited(&self) -> u64 {
         self.visited.load(Ordering::Relaxed)
+    }
+
+    /// Fills the engine's counters and the system's time into a report.
+    fn count(&self, report: &mut UtilizationReport) {
+        let now = self.environment.monotonic().0.as_nanos();
+        report.time_cycles = cycles(u64::try_from(now).unwrap_or(u64::MAX));
+        for partition in &mut report.partitions {
+            // One that does not run has no counters.
+            let Ok(statistics) = self.engine.statistics(partition.uuid) else { continue };
+            partition.capped_cycles = cycles(statistics.capped_nanoseconds);
+            partition.uncapped_cycles = cycles(statistics.uncapped_nanoseconds);
+            partition.idle_cycles = cycles(statistics.idle_nanoseconds);
+            partition.entitled_cycles = partition.capped_cycles + partition.idle_cycles;
+        }
     }
 
     /// Stops the authority after what it is doing. Guests that cannot outlive this program lose their power.
@@ -124,7 +141,11 @@ fn terminal_of(snapshot: &Snapshot, partition: &Selector) -> Result<PartitionUui
 impl SystemLink for SystemHandle {
     fn call(&self, id: RequestId, request: SystemRequest) -> Result<SystemReply, CallError> {
         if request.is_read() {
-            return Ok(read(&self.published.load(), &request, &self.visited)?);
+            let mut reply = read(&self.published.load(), &request, &self.visited)?;
+            if let SystemReply::Utilization(report) = &mut reply {
+                self.count(report);
+            }
+            return Ok(reply);
         }
         let (reply, answer) = sync_channel(1);
         if !self.inbox.request(id, request, reply) {

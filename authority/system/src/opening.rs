@@ -11,6 +11,7 @@ use varan_model::partition::{GuestInstallation, Partition, ReferenceCodes, Usage
 use varan_model::record::parse_record;
 use varan_model::rules::creation::{Creation, create_partition};
 use varan_model::rules::profile::record_refusal;
+use varan_model::service::ErrorLog;
 use varan_model::system::{ManagedSystem, SystemSettings, SystemState};
 use varan_task::TaskError;
 
@@ -118,6 +119,7 @@ pub fn open(opening: Opening<'_>) -> Result<Opened, OpenError> {
         let batch = Batch { settings: Some(&snapshot.system.settings), put, ..Batch::default() };
         store.write(&batch)?;
     } else {
+        world.snapshot.errors = Arc::new(ErrorLog::of(contents.errors));
         for partition in contents.partitions {
             check_hardware(world.system(), &partition)?;
             world.apply(Change::PutPartition(Box::new(partition)));

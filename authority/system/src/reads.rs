@@ -7,8 +7,10 @@ use varan_contract::system::{PartitionFilter, SystemReply, SystemRequest};
 use varan_model::attributes::profile::RemoteNames;
 use varan_model::codes::MessageKey;
 use varan_model::configuration::Configuration;
+use varan_model::ids::PartitionId;
 use varan_model::partition::{Partition, PartitionEntry, Profile};
 use varan_model::refusal::Refusal;
+use varan_model::utilization::{PartitionUtilization, UtilizationReport};
 
 use crate::world::Snapshot;
 
@@ -36,8 +38,26 @@ pub fn read(
             let chosen = select(snapshot, partitions, visited)?;
             profiles(snapshot, chosen, names, *last_valid)
         }
+        SystemRequest::ListErrors { after } => Ok(SystemReply::Errors {
+            entries: snapshot.errors.after(*after).cloned().collect(),
+            latest: snapshot.errors.latest(),
+        }),
+        SystemRequest::GetUtilization(ids) => {
+            Ok(SystemReply::Utilization(Box::new(utilization(snapshot, ids.as_deref()))))
+        }
         _ => Ok(SystemReply::System(snapshot.system.clone())),
     }
+}
+
+/// What the snapshot says of utilization; counters and time are the engine's and the clock's.
+fn utilization(snapshot: &Snapshot, ids: Option<&[PartitionId]>) -> UtilizationReport {
+    let shows = snapshot.system.state.shows_partitions();
+    let of = |entry: &PartitionEntry| PartitionUtilization::of(entry, shows);
+    let partitions = match ids {
+        None => snapshot.partitions.iter().map(|(_, entry)| of(entry)).collect(),
+        Some(ids) => ids.iter().filter_map(|id| snapshot.partitions.get(id.0)).map(of).collect(),
+    };
+    UtilizationReport { system: snapshot.system.clone(), time_cycles: 0, partitions }
 }
 
 fn select(

@@ -6,6 +6,7 @@
 //! | `meta` | format version, identity of the machine |
 //! | `system` | one row: settings as JSON |
 //! | `partition` | number, revision, definition as JSON |
+//! | `error` | the error log: number, entry as JSON |
 //! | `request` | the last request ids with their answers, so that a repeat after a restart is harmless |
 
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use thiserror::Error;
 use varan_contract::system::RequestId;
 use varan_model::ids::PartitionId;
 use varan_model::partition::Partition;
+use varan_model::service::{ERRORS_KEPT, ErrorEntry};
 use varan_model::system::SystemSettings;
 
 /// Version of the tables and of the JSON in them.
@@ -70,6 +72,8 @@ pub struct Contents {
     pub partitions: Vec<Partition>,
     /// Requests that were carried out, oldest first.
     pub requests: Vec<RequestId>,
+    /// The error log, oldest first.
+    pub errors: Vec<ErrorEntry>,
 }
 
 /// What one transaction writes.
@@ -81,6 +85,8 @@ pub struct Batch<'a> {
     pub put: Vec<&'a Partition>,
     /// Partitions that are gone.
     pub removed: Vec<PartitionId>,
+    /// New entries of the error log.
+    pub errors: Vec<&'a ErrorEntry>,
     /// Requests that this transaction carries out.
     pub requests: Vec<RequestId>,
 }
@@ -166,7 +172,8 @@ impl Store {
             let (id, text) = row.map_err(|source| self.database(source))?;
             partitions.push(self.decode(&text, || format!("the row of partition {id}"))?);
         }
-        Ok(Contents { settings, partitions, requests: self.load_requests()? })
+        let (requests, errors) = (self.load_requests()?, self.load_errors()?);
+        Ok(Contents { settings, partitions, requests, errors })
     }
 
     fn load_requests(&self) -> Result<Vec<RequestId>, StoreError> {
@@ -178,6 +185,17 @@ impl Store {
             |row: Result<String, rusqlite::Error>| row.map(|text| u128::from_str_radix(&text, 16).ok());
         let ids = rows.map(read).collect::<Result<Vec<Option<u128>>, _>>().map_err(wrap)?;
         Ok(ids.into_iter().flatten().map(RequestId).collect())
+    }
+
+    fn load_errors(&self) -> Result<Vec<ErrorEntry>, StoreError> {
+        let wrap = |source| self.database(source);
+        let query = "SELECT content FROM error ORDER BY sequence";
+        let mut statement = self.connection.prepare(query).map_err(wrap)?;
+        let rows = statement.query_map([], |row| row.get::<_, String>(0)).map_err(wrap)?;
+        let decode = |row: Result<String, rusqlite::Error>| {
+            self.decode(&row.map_err(wrap)?, || "a row of the error log".to_owned())
+        };
+        rows.map(decode).collect()
     }
 
     fn decode<T: serde::de::DeserializeOwned>(
@@ -211,8 +229,13 @@ impl Store {
             .iter()
             .map(|partition| Ok((partition.id.0, partition.revision, self.encode(partition)?)))
             .collect::<Result<_, StoreError>>()?;
+        let errors: Vec<(u64, String)> = batch
+            .errors
+            .iter()
+            .map(|entry| Ok((entry.sequence, self.encode(entry)?)))
+            .collect::<Result<_, StoreError>>()?;
         let path = self.path.clone();
-        write_rows(&mut self.connection, settings, &put, batch)
+        write_rows(&mut self.connection, settings, &put, &errors, batch)
             .map_err(|source| StoreError::Database { path, source })?;
         self.transactions += 1;
         Ok(())
@@ -233,6 +256,7 @@ fn write_rows(
     connection: &mut Connection,
     settings: Option<String>,
     put: &[(u16, u64, String)],
+    errors: &[(u64, String)],
     batch: &Batch<'_>,
 ) -> Result<(), rusqlite::Error> {
     let transaction = connection.transaction()?;
@@ -250,6 +274,15 @@ fn write_rows(
         let revision = i64::try_from(*revision).unwrap_or(i64::MAX);
         transaction.prepare_cached(query)?.execute(params![id, revision, text])?;
     }
+    for (sequence, text) in errors {
+        let sequence = i64::try_from(*sequence).unwrap_or(i64::MAX);
+        let query = "INSERT OR REPLACE INTO error (sequence, content) VALUES (?1, ?2)";
+        transaction.prepare_cached(query)?.execute(params![sequence, text])?;
+    }
+    if !errors.is_empty() {
+        let query = "DELETE FROM error WHERE sequence <= (SELECT MAX(sequence) FROM error) - ?1";
+        transaction.prepare_cached(query)?.execute([i64::try_from(ERRORS_KEPT).unwrap_or(i64::MAX)])?;
+    }
     for request in &batch.requests {
         let query = "INSERT OR IGNORE INTO request (id) VALUES (?1)";
         transaction.prepare_cached(query)?.execute([key(*request)])?;
@@ -265,5 +298,6 @@ const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS system (id INTEGER PRIMARY KEY, content TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS partition (id INTEGER PRIMARY KEY, revision INTEGER NOT NULL, content TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS error (sequence INTEGER PRIMARY KEY, content TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS request (sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE);
 ";

@@ -9,6 +9,7 @@ use varan_model::ids::{MacAddress, PartitionId, PartitionUuid, WorldWidePortName
 use varan_model::partition::{Partition, PartitionEntry, Runtime};
 use varan_model::refusal::Refusal;
 use varan_model::rules::{PartitionLookup, validity};
+use varan_model::service::{ErrorLog, Failure};
 use varan_model::system::{ManagedSystem, SystemSettings, SystemState};
 
 use crate::table::{NameTable, Table};
@@ -24,6 +25,8 @@ pub struct Snapshot {
     pub names: NameTable,
     /// Numbers by UUID as text.
     pub uuids: NameTable,
+    /// What failed.
+    pub errors: Arc<ErrorLog>,
 }
 
 impl Snapshot {
@@ -63,6 +66,8 @@ pub enum Change {
     PutRuntime(PartitionId, Box<Runtime>),
     /// The system's state is different. Not recorded.
     SystemState(SystemState),
+    /// Something failed: an entry of the error log with its time, and indicators. Recorded.
+    LogError(i64, Box<Failure>),
     /// A reference code of the system. Not recorded.
     SystemReferenceCode(i64, String),
 }
@@ -71,7 +76,10 @@ impl Change {
     /// Whether the database holds what the change is about.
     #[must_use]
     pub fn is_recorded(&self) -> bool {
-        matches!(self, Self::PutPartition(_) | Self::RemovePartition(_) | Self::PutSettings(_))
+        matches!(
+            self,
+            Self::PutPartition(_) | Self::RemovePartition(_) | Self::PutSettings(_) | Self::LogError(..)
+        )
     }
 
     /// The partition that the change is about.
@@ -80,7 +88,10 @@ impl Change {
         match self {
             Self::PutPartition(partition) => Some(partition.id),
             Self::RemovePartition(id) | Self::PutRuntime(id, _) => Some(*id),
-            Self::PutSettings(_) | Self::SystemState(_) | Self::SystemReferenceCode(..) => None,
+            Self::PutSettings(_)
+            | Self::LogError(..)
+            | Self::SystemState(_)
+            | Self::SystemReferenceCode(..) => None,
         }
     }
 }
@@ -128,6 +139,7 @@ impl World {
             partitions: Table::default(),
             names: NameTable::default(),
             uuids: NameTable::default(),
+            errors: Arc::default(),
         };
         Self { snapshot, updating: false, indexes: Indexes::default() }
     }
@@ -177,7 +189,14 @@ impl World {
                 let runtime = runtime.unwrap_or_else(|| Arc::new(Runtime::default()));
                 self.put(id, Some(PartitionEntry { partition: Arc::new(*partition), runtime }));
             }
-            Change::RemovePartition(id) => self.put(id, None),
+            Change::RemovePartition(id) => {
+                if self.system().settings.indicators.partitions.contains(&id) {
+                    // A later partition of that number is another one.
+                    let system = Arc::make_mut(&mut self.snapshot.system);
+                    system.settings.indicators.partitions.remove(&id);
+                }
+                self.put(id, None);
+            }
             Change::PutRuntime(id, runtime) => {
                 if let Some(entry) = self.snapshot.partitions.get(id.0) {
                     let partition = entry.partition.clone();
@@ -194,6 +213,12 @@ impl World {
                     let level = level.clone();
                     Arc::make_mut(&mut system.hardware).firmware = level;
                 }
+            }
+            Change::LogError(seconds, failure) => {
+                let system = Arc::make_mut(&mut self.snapshot.system);
+                system.settings.indicators.failed(&failure);
+                system.settings.revision += 1;
+                Arc::make_mut(&mut self.snapshot.errors).add(seconds, *failure);
             }
             Change::SystemState(state) => Arc::make_mut(&mut self.snapshot.system).state = state,
             Change::SystemReferenceCode(seconds, code) => {

@@ -199,7 +199,7 @@ impl Invocation<'_> {
         if scope.allows_all_partitions(&identity) {
             return Ok(());
         }
-        if let Selector::Name(_) = partition {
+        if !matches!(partition, Selector::Id(_)) {
             let request = SystemRequest::ListPartitions(PartitionFilter::Only(vec![partition.clone()]));
             if let SystemReply::Partitions { entries, .. } = self.console.call(system, request)?
                 && let Some(entry) = entries.first()
@@ -210,6 +210,15 @@ impl Invocation<'_> {
         match partition {
             Selector::Id(id) if scope.allows_partition(&identity, *id) => Ok(()),
             _ => Err(Refusal::new(MessageKey::NotAuthorized)),
+        }
+    }
+
+    /// Refuses a system that the user may not reach as a whole.
+    pub(crate) fn permit_system(&self, system: &SystemConnection) -> Result<(), Refusal> {
+        if self.scope().allows_system(&system.identity().to_string()) {
+            Ok(())
+        } else {
+            Err(Refusal::new(MessageKey::NotAuthorized))
         }
     }
 

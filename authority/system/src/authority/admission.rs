@@ -13,6 +13,8 @@
 use varan_contract::engine::{EngineError, Generation};
 use varan_model::partition::PartitionEntry;
 
+use varan_model::service::Failure;
+
 use super::*;
 
 /// A guest that the engine holds for an activation.
@@ -106,7 +108,7 @@ impl Authority {
             let decided = self.activation_by_policy(&entry, moment);
             match decided.and_then(|decision| self.accept(decision, &mut all)) {
                 Ok((decision, _, admitted)) => started.push((id, decision, admitted)),
-                Err(_) => self.cannot_start(id),
+                Err(refusal) => self.could_not_start_by_itself(id, &refusal, &mut all),
             }
         }
         // One transaction for all of them.
@@ -117,12 +119,12 @@ impl Authority {
                     self.act(decision.effects);
                 }
             }
-            Err(_) => {
+            Err(refusal) => {
                 let ids: Vec<PartitionId> = started.iter().map(|(id, ..)| *id).collect();
                 self.world.take_back(&before, &ids);
                 for (id, _, admitted) in started {
                     self.dismiss(&admitted);
-                    self.cannot_start(id);
+                    self.could_not_start_by_itself(id, &refusal, &mut Dirty::default());
                 }
             }
         }
@@ -149,6 +151,19 @@ impl Authority {
         let Some(entry) = self.world.snapshot.partitions.get(id.0) else { return };
         let change = decide::could_not_start(entry, self.environment.wall_clock().seconds());
         self.apply(vec![change], &mut Dirty::default());
+    }
+
+    /// Nobody waits for the refusal of a start that nobody asked for: it is logged.
+    fn could_not_start_by_itself(&mut self, id: PartitionId, refusal: &Refusal, dirty: &mut Dirty) {
+        self.cannot_start(id);
+        let Some(entry) = self.world.snapshot.partitions.get(id.0) else { return };
+        let posted = entry.runtime.reference_codes.newest_first().next();
+        let reference_code = posted.and_then(|code| code.code.split_whitespace().next()).unwrap_or_default();
+        let reference_code = reference_code.to_owned();
+        let partition = Some((id, entry.partition.name.clone()));
+        let failure = Failure { reference_code, text: refusal.to_string(), partition, part: None };
+        let moment = self.moment();
+        self.apply(vec![decide::failure(failure, moment)], dirty);
     }
 
     /// A user's activation that the hypervisor or the host could not do shows in the partition's state, and in nothing

@@ -108,6 +108,8 @@ pub struct Authority {
     firmware: FirmwareTasks,
     events: Vec<SystemEventKind>,
     counters: Counters,
+    /// Sequence number of the newest entry of the error log that is on disk.
+    errors_recorded: u64,
 }
 
 /// What an authority is made of.
@@ -154,6 +156,7 @@ impl Authority {
         firmware.scale(parts.time_scale);
         world.updating = firmware.is_busy();
         let generation = parts.environment.wall_clock().0.unsigned_abs() as u64;
+        let errors_recorded = world.snapshot.errors.latest();
         Self {
             world,
             store: parts.store,
@@ -178,6 +181,7 @@ impl Authority {
             firmware,
             events: Vec::new(),
             counters: Counters::default(),
+            errors_recorded,
         }
     }
 
@@ -473,11 +477,17 @@ impl Authority {
                 Change::RemovePartition(id) => {
                     dirty.put.remove(id);
                     dirty.removed.push(*id);
+                    dirty.settings +=
+                        usize::from(self.world.system().settings.indicators.partitions.contains(id));
                     self.events.push(SystemEventKind::PartitionRemoved(*id));
                 }
                 Change::PutSettings(_) => {
                     dirty.settings += 1;
                     self.events.push(SystemEventKind::SystemChanged);
+                }
+                Change::LogError(..) => {
+                    dirty.settings += 1;
+                    self.events.push(SystemEventKind::ErrorLogged(self.world.snapshot.errors.latest() + 1));
                 }
                 Change::PutRuntime(id, _) => self.events.push(SystemEventKind::PartitionState(*id)),
                 Change::SystemState(state) => self.events.push(SystemEventKind::SystemState(*state)),
@@ -503,9 +513,13 @@ impl Authority {
             settings: (dirty.settings > 0).then_some(&snapshot.system.settings),
             put,
             removed: dirty.removed.clone(),
+            errors: snapshot.errors.after(self.errors_recorded).map(|entry| &**entry).collect(),
             requests: requests.to_vec(),
         };
-        self.store.write(&batch).map_err(|error| Refusal::new(MessageKey::RecordFailed).with(error))
+        let written = self.store.write(&batch);
+        written.map_err(|error| Refusal::new(MessageKey::RecordFailed).with(error))?;
+        self.errors_recorded = snapshot.errors.latest();
+        Ok(())
     }
 
     fn publish(&self) {

@@ -9,6 +9,7 @@ mod firmware;
 mod power;
 mod processor_pool;
 mod runtime;
+mod service;
 mod virtual_io;
 
 pub use dynamic::{DynamicPlan, allocation, request_of};
@@ -17,6 +18,7 @@ pub use fault::{RMC_SILENCE_SECONDS, guest_crashed};
 pub use firmware::power_cycle;
 pub use power::{activate, could_not_start, failed_in_hypervisor, start_by_policy, system_timer};
 pub use runtime::{adopted, engine_event};
+pub use service::failure;
 
 use std::sync::atomic::AtomicU64;
 
@@ -145,6 +147,8 @@ impl Decision {
 pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<Decision, Refusal> {
     match request {
         SystemRequest::GetSystem
+        | SystemRequest::GetUtilization(_)
+        | SystemRequest::ListErrors { .. }
         | SystemRequest::ListPartitions(_)
         | SystemRequest::ListProfiles { .. }
         | SystemRequest::ListAdapters(_) => {
@@ -199,6 +203,7 @@ pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<
         }
         SystemRequest::Fault(fault) => fault::decide(world, fault, moment),
         SystemRequest::UpdateFirmware(operation) => firmware::update(world, operation),
+        SystemRequest::SetIndicator { indicator, on } => service::set_indicator(world, indicator, *on),
         SystemRequest::CloseTerminal { partition } => {
             let entry = world.snapshot.find(partition)?;
             let uuid = entry.partition.uuid;

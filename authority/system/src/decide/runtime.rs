@@ -96,7 +96,12 @@ fn state_change(world: &World, entry: &PartitionEntry, state: &GuestState, momen
             return restarted(entry, moment);
         }
         GuestState::Stopped { .. } => return stopped(world, entry, moment),
-        GuestState::Failed => runtime = off(&runtime, PartitionState::Error, moment.wall_seconds),
+        GuestState::Failed => {
+            let failed = super::service::partition_failed(entry, moment);
+            let runtime = off(&runtime, PartitionState::Error, moment.wall_seconds);
+            let changes = vec![Change::PutRuntime(id, Box::new(runtime)), failed];
+            return Decision { changes, ..Decision::default() };
+        }
     }
     Decision::change(Change::PutRuntime(id, Box::new(runtime)))
 }

@@ -1,15 +1,16 @@
-//! `lssvcevents -t console` and `lslogon`: what was run on the console, and who is logged in.
+//! `lssvcevents` and `lslogon`: what was run on the console, serviceable events, and who is logged in.
 
 use varan_console::{AuditEntry, ConsoleError, LoginSession, Task};
 use varan_model::attributes::{Attribute, Table, Value};
 use varan_model::codes::MessageKey;
 use varan_model::refusal::Refusal;
 
+use super::service_events::{self, COMMENTS, HARDWARE, HARDWARE_FILTERS, PARTS, PROBLEM_FILTERS};
 use super::{FIELDS, FILTER, HEADER};
 use crate::catalog::{AttributeGroup, CommandDefinition};
 use crate::failure::CommandError;
 use crate::form::Form;
-use crate::form::PartOfForm::{AtMostOne, Needs, Optional, When};
+use crate::form::PartOfForm::{AtMostOne, Needs, Optional, Required, When};
 use crate::invocation::Invocation;
 use crate::listing::Layout;
 use crate::manual::attributes;
@@ -25,12 +26,12 @@ const SECONDS_PER_MINUTE: i64 = 60;
 
 pub(crate) static EVENTS: CommandDefinition = CommandDefinition {
     name: "lssvcevents",
-    summary: "list events of the console: who ran which command from where, newest first",
+    summary: "list events, newest first: what was run on the console, and serviceable events",
     options: &[
         OptionDefinition::new(
             "-t",
             OptionValue::Word(&["console", "hardware", "fru", "comment", "files", "vpd"]),
-            "Kind of the events; only those of the console are supported at this level.",
+            "console: who ran which command from where; hardware: serviceable events; fru, comment: parts and comments of a serviceable event.",
         ),
         OptionDefinition::new(
             "-d",
@@ -42,7 +43,7 @@ pub(crate) static EVENTS: CommandDefinition = CommandDefinition {
             OptionValue::Number("minutes", 1, 99_999_999),
             "Events of the last minutes.",
         ),
-        OptionDefinition::later("-m", OptionValue::Text("managed-system"), "Managed system."),
+        service_events::SYSTEM,
         FILTER,
         FIELDS,
         HEADER,
@@ -56,10 +57,34 @@ pub(crate) static EVENTS: CommandDefinition = CommandDefinition {
             Optional("-F"),
             Needs("--header", "-F"),
         ]),
-        Form::later(&[When("-t", &["hardware", "fru", "comment", "files", "vpd"])]),
+        Form::new(&[
+            When("-t", &["hardware"]),
+            AtMostOne(&["-d", "-i"]),
+            Optional("-m"),
+            Optional("--filter"),
+            Optional("-F"),
+            Needs("--header", "-F"),
+        ]),
+        Form::new(&[
+            When("-t", &["fru", "comment"]),
+            Optional("-m"),
+            Required("--filter"),
+            Optional("-F"),
+            Needs("--header", "-F"),
+        ]),
+        Form::later(&[When("-t", &["files", "vpd"])]),
     ],
-    filters: &[("-t console", EVENT_FILTERS)],
-    attributes: &[AttributeGroup { title: "-t console", attributes: |release| attributes(&EVENT, release) }],
+    filters: &[
+        ("-t console", EVENT_FILTERS),
+        ("-t hardware", HARDWARE_FILTERS),
+        ("-t fru, comment", PROBLEM_FILTERS),
+    ],
+    attributes: &[
+        AttributeGroup { title: "-t console", attributes: |release| attributes(&EVENT, release) },
+        AttributeGroup { title: "-t hardware", attributes: |release| attributes(&HARDWARE, release) },
+        AttributeGroup { title: "-t fru", attributes: |release| attributes(&PARTS, release) },
+        AttributeGroup { title: "-t comment", attributes: |release| attributes(&COMMENTS, release) },
+    ],
     run: events,
 };
 
@@ -130,9 +155,11 @@ static EVENT: Table<AuditEntry> = Table {
 };
 
 fn events(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
-    invocation.authorize(Task::ListEvents)?;
-    let layout = Layout::new(&EVENT, options, invocation.console.release())?;
-    let filters = Filters::parse(options, EVENT_FILTERS)?;
+    match options.get("-t") {
+        Some("fru") => return service_events::parts(invocation, options),
+        Some("comment") => return service_events::comments(invocation, options),
+        _ => {}
+    }
     let now = invocation.console.environment().wall_clock().seconds();
     let since = match options.number::<i64>("-i")? {
         Some(minutes) => now - minutes * SECONDS_PER_MINUTE,
@@ -141,6 +168,12 @@ fn events(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8
             now - now.rem_euclid(SECONDS_PER_DAY) - days * SECONDS_PER_DAY
         }
     };
+    if options.get("-t") == Some("hardware") {
+        return service_events::hardware(invocation, options, since);
+    }
+    invocation.authorize(Task::ListEvents)?;
+    let layout = Layout::new(&EVENT, options, invocation.console.release())?;
+    let filters = Filters::parse(options, EVENT_FILTERS)?;
     let wanted = |filter: &str, value: &str| {
         filters.get(filter).is_none_or(|values| values.iter().any(|wanted| wanted == value))
     };

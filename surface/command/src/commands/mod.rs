@@ -7,6 +7,7 @@ mod chsyscfg;
 mod chsysstate;
 mod console;
 mod events;
+mod indicators;
 mod keys;
 pub(crate) mod later;
 mod lshmc;
@@ -15,13 +16,16 @@ mod lslic;
 mod lsrefcode;
 mod lssyscfg;
 mod mksyscfg;
+mod password_policies;
 mod resource_roles;
 mod rmsyscfg;
 mod secret;
+mod service_events;
 mod terminal;
 mod updlic;
 mod user_list;
 mod users;
+mod utilization;
 
 use crate::catalog::CommandDefinition;
 use crate::options::{OptionDefinition, OptionValue};
@@ -31,15 +35,22 @@ pub(crate) static ALL: &[&CommandDefinition] = &[
     &access::CHANGE,
     &users::CHANGE,
     &chhwres::COMMAND,
+    &indicators::CHANGE,
     &chlparstate::COMMAND,
+    &utilization::CHANGE,
+    &password_policies::CHANGE,
+    &service_events::CHANGE,
     &chsyscfg::COMMAND,
     &chsysstate::COMMAND,
     &access::LIST,
     &lshmc::COMMAND,
     &user_list::COMMAND,
     &lshwres::COMMAND,
+    &indicators::LIST,
     &lslic::COMMAND,
     &events::SESSIONS,
+    &utilization::LIST,
+    &password_policies::LIST,
     &lsrefcode::COMMAND,
     &events::EVENTS,
     &lssyscfg::COMMAND,
@@ -47,10 +58,14 @@ pub(crate) static ALL: &[&CommandDefinition] = &[
     &access::CREATE,
     &keys::COMMAND,
     &users::CREATE,
+    &password_policies::CREATE,
+    &service_events::CREATE,
     &mksyscfg::COMMAND,
     &terminal::OPEN,
     &access::REMOVE,
     &users::REMOVE,
+    &utilization::REMOVE,
+    &password_policies::REMOVE,
     &rmsyscfg::COMMAND,
     &terminal::CLOSE,
     &updlic::COMMAND,
