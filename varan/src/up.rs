@@ -206,8 +206,10 @@ fn introduce(options: &Up, site: &Site, layout: &Layout, served: &[Served]) -> R
         if let Some(password) = &console.password {
             println!("varan:   password {password} (a demonstration site; a site for real use sets its own)");
         }
-        for address in console.rest.iter().flat_map(|server| server.local_addresses()).take(1) {
-            println!("varan:   REST: https://{address}/rest/api (certificate: its own)");
+        for server in &console.rest {
+            for address in server.local_addresses() {
+                println!("varan:   REST: {}://{address}/rest/api", server.scheme());
+            }
         }
         println!("varan:   or by name: ssh -F {} {}", ssh_config.display(), console.name);
     }

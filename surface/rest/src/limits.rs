@@ -20,6 +20,9 @@ pub const LOGON_BODY_BYTES: usize = 16 << 10;
 /// Largest body of any other request in bytes: whole documents of a Virtual I/O Server with many mappings come back.
 pub const BODY_BYTES: usize = 8 << 20;
 
+/// Bytes beyond the largest body that are read and forgotten before the connection is given up.
+pub const DISCARDED_BYTES: usize = 1 << 20;
+
 /// Nodes of a request's XML document. Nesting is bounded by the parser.
 pub const XML_NODES: u32 = 200_000;
 

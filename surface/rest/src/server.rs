@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Either, Full, Limited};
+use http_body_util::{BodyExt, Either, Full};
 use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use hyper::service::service_fn;
@@ -22,7 +22,9 @@ use varan_model::codes::MessageKey;
 
 use crate::certificate::Certificate;
 use crate::failure::{self, Failure};
-use crate::limits::{BODY_BYTES, BODY_TIME, CONNECTIONS_PER_ADDRESS, HEADER_TIME, LOGON_BODY_BYTES};
+use crate::limits::{
+    BODY_BYTES, BODY_TIME, CONNECTIONS_PER_ADDRESS, DISCARDED_BYTES, HEADER_TIME, LOGON_BODY_BYTES,
+};
 use crate::reply::{Body, Reply, Sink};
 use crate::request::{Request, path_of, query_of};
 use crate::router::RestApi;
@@ -45,6 +47,7 @@ pub enum RestServerError {
 
 /// A server that accepts connections until it is dropped.
 pub struct RestServer {
+    scheme: &'static str,
     addresses: Vec<SocketAddr>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -121,7 +124,8 @@ impl RestServer {
     ) -> Result<Self, RestServerError> {
         let acceptor = certificate.map(|certificate| TlsAcceptor::from(certificate.configuration));
         let connections = Arc::new(Connections::default());
-        let mut server = Self { addresses: Vec::new(), tasks: Vec::new() };
+        let scheme = if acceptor.is_some() { "https" } else { "http" };
+        let mut server = Self { scheme, addresses: Vec::new(), tasks: Vec::new() };
         for address in addresses {
             let fail = |error| RestServerError::Address { address: *address, error };
             let listener = TcpListener::bind(address).await.map_err(fail)?;
@@ -134,6 +138,12 @@ impl RestServer {
             )));
         }
         Ok(server)
+    }
+
+    /// `https`, or `http` without a certificate.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        self.scheme
     }
 
     /// The addresses that it serves on.
@@ -217,8 +227,8 @@ async fn serve(
     };
     let logon = request.path.last().is_some_and(|last| last == "Logon");
     let most = if logon { LOGON_BODY_BYTES } else { BODY_BYTES };
-    match tokio::time::timeout(BODY_TIME, Limited::new(body, most).collect()).await {
-        Ok(Ok(body)) => request.body = body.to_bytes(),
+    match tokio::time::timeout(BODY_TIME, read_body(body, most)).await {
+        Ok(Some(body)) => request.body = body,
         _ => {
             let failure = Failure::new(413, MessageKey::RestTooLarge).with(most);
             let now = api.milliseconds();
@@ -233,6 +243,23 @@ async fn serve(
         // A panic ends this request and no other.
         Err(_) => respond(Reply::empty(500)).await,
     }
+}
+
+/// Reads a body; `None` when it is too large or breaks off. A little too much is read to its end and forgotten: a client
+/// that is still sending does not see an answer.
+async fn read_body(mut body: Incoming, most: usize) -> Option<Bytes> {
+    let (mut read, mut total) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.ok()?.into_data() else { continue };
+        total += data.len();
+        if total > most.saturating_add(DISCARDED_BYTES) {
+            return None;
+        }
+        if total <= most {
+            read.extend_from_slice(&data);
+        }
+    }
+    (total <= most).then(|| read.into())
 }
 
 /// Whether a Host header may stand in links: a name or address with a port, nothing else.
