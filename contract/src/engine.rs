@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use varan_model::ids::{MacAddress, MachineIdentity, PartitionId, PartitionUuid, VirtualSlot};
+use varan_model::ids::{
+    MacAddress, MachineIdentity, PartitionId, PartitionUuid, VirtualSlot, WorldWidePortName,
+};
 use varan_model::partition::GuestEngine;
 
 /// One activation of a partition. Rises with each activation, so that late events of an earlier one are told
@@ -75,6 +77,84 @@ pub struct GuestNetworkAdapter {
     pub offered_address: Option<(Ipv4Addr, u8)>,
 }
 
+/// Kinds of virtual adapters that are no network adapters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeviceAdapterKind {
+    /// Virtual SCSI.
+    Scsi,
+    /// Virtual Fibre Channel.
+    FibreChannel,
+    /// Virtual serial, besides the two of the console.
+    Serial,
+}
+
+/// A virtual storage or serial adapter as the guest sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestDeviceAdapter {
+    /// Virtual slot.
+    pub slot: VirtualSlot,
+    /// Kind.
+    pub kind: DeviceAdapterKind,
+    /// The server's end; the client's otherwise.
+    pub server: bool,
+    /// First world-wide port name of a Fibre Channel client.
+    pub port_name: Option<WorldWidePortName>,
+}
+
+/// A physical I/O slot that the guest owns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestIoSlot {
+    /// DRC index.
+    pub drc_index: u32,
+    /// Location code.
+    pub location: String,
+    /// What is in the slot.
+    pub description: String,
+    /// Whether anything is in it.
+    pub occupied: bool,
+}
+
+/// An adapter of any kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GuestAdapter {
+    /// Virtual Ethernet.
+    Network(GuestNetworkAdapter),
+    /// Virtual storage or serial.
+    Device(GuestDeviceAdapter),
+    /// Physical.
+    Physical(GuestIoSlot),
+}
+
+/// Where an adapter is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum AdapterAddress {
+    /// In a virtual slot.
+    Virtual(VirtualSlot),
+    /// In the physical slot of this DRC index.
+    Physical(u32),
+}
+
+impl GuestAdapter {
+    /// Where the adapter is.
+    #[must_use]
+    pub fn address(&self) -> AdapterAddress {
+        match self {
+            Self::Network(adapter) => AdapterAddress::Virtual(adapter.slot),
+            Self::Device(adapter) => AdapterAddress::Virtual(adapter.slot),
+            Self::Physical(slot) => AdapterAddress::Physical(slot.drc_index),
+        }
+    }
+}
+
+/// A change of a running guest's adapters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AdapterChange {
+    /// The guest gets the adapter; one that it has at that address already is replaced.
+    Put(GuestAdapter),
+    /// The guest gives the adapter up, unless it uses it. One that it has not is given up already.
+    Remove(AdapterAddress),
+}
+
 /// A disk that a guest boots from: an array of 512-byte sectors.
 ///
 /// A guest's host name, IP configuration, ODM, error log, `ghostdev` and RSCT node id live here, so that a clone
@@ -137,6 +217,10 @@ pub struct GuestSpecification {
     pub boot_mode: BootMode,
     /// Virtual network adapters in slot order.
     pub network_adapters: Vec<GuestNetworkAdapter>,
+    /// Virtual storage and serial adapters in slot order, without those of the console.
+    pub device_adapters: Vec<GuestDeviceAdapter>,
+    /// Physical I/O slots in the order of their DRC indexes.
+    pub io_slots: Vec<GuestIoSlot>,
     /// The boot disk, if the partition has one; without it the firmware stops.
     pub boot_disk: Option<Arc<dyn BootDisk>>,
     /// What to install on a boot disk that is blank.
@@ -225,6 +309,15 @@ pub enum EngineEventKind {
         /// Memory in MB that the guest has now; short of the wish when the guest could not give all of it up.
         megabytes: u64,
         /// Detail lines of the guest's DLPAR manager when it fell short; empty otherwise.
+        details: Vec<String>,
+    },
+    /// An answer to [`PartitionEngine::change_adapter`].
+    AdapterChanged {
+        /// Token of the request.
+        token: u64,
+        /// Whether the guest did what was asked.
+        done: bool,
+        /// Detail lines of the guest's DLPAR manager when it did not; empty otherwise.
         details: Vec<String>,
     },
     /// An answer to [`PartitionEngine::set_processors`].
@@ -371,6 +464,16 @@ pub trait PartitionEngine: Send + Sync {
         &self,
         partition: PartitionUuid,
         processors: ProcessorAllocation,
+        token: u64,
+    ) -> Result<(), EngineError>;
+    /// Gives a running guest an adapter or takes one away; answered by `AdapterChanged` with the same token.
+    ///
+    /// # Errors
+    /// [`EngineError::NotRunning`].
+    fn change_adapter(
+        &self,
+        partition: PartitionUuid,
+        change: AdapterChange,
         token: u64,
     ) -> Result<(), EngineError>;
     /// Opens the virtual terminal of a partition, whether it is powered on or not. One at a time. Output that nobody has

@@ -83,6 +83,25 @@ pub enum ListOperation {
     Set,
 }
 
+/// A change of a partition's virtual adapter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdapterRequest {
+    /// Partition.
+    pub partition: Selector,
+    /// What happens.
+    pub operation: ListOperation,
+    /// Kind of adapter; `None` removes whatever is in the slot.
+    pub kind: Option<AdapterKind>,
+    /// Virtual slot; `None` adds to the lowest free one.
+    pub slot: Option<VirtualSlot>,
+    /// Record; empty to remove.
+    pub record: Vec<Assignment>,
+    /// Past the guest of a running partition that has no RMC connection.
+    pub force: bool,
+    /// Minutes to wait for the operating system; 0 waits for ever.
+    pub wait_minutes: u32,
+}
+
 /// A shared processor pool as the user named it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PoolSelector {
@@ -272,17 +291,21 @@ pub enum SystemRequest {
         record: Vec<Assignment>,
     },
     /// `chhwres -r virtualio` on the adapters of a partition.
-    ChangeAdapter {
+    ChangeAdapter(AdapterRequest),
+    /// `chhwres -r io -o a|r|m`: a physical slot of a partition.
+    ChangeIoSlot {
         /// Partition.
         partition: Selector,
-        /// What happens.
-        operation: ListOperation,
-        /// Kind of adapter; `None` removes whatever is in the slot.
-        kind: Option<AdapterKind>,
-        /// Virtual slot; `None` adds to the lowest free one.
-        slot: Option<VirtualSlot>,
-        /// Record; empty to remove.
-        record: Vec<Assignment>,
+        /// Direction.
+        operation: DynamicOperation,
+        /// DRC index.
+        drc_index: u32,
+        /// I/O pool to be stated with the slot.
+        pool: Option<u16>,
+        /// Past the guest of a running partition that has no RMC connection.
+        force: bool,
+        /// Minutes to wait for the operating system; 0 waits for ever.
+        wait_minutes: u32,
     },
     /// `chhwres -r virtualio --rsubtype vswitch`.
     ChangeVirtualSwitch {
@@ -375,7 +398,8 @@ impl SystemRequest {
             | Self::ChangeVirtualSwitch { .. }
             | Self::ChangeProcessorPool { .. }
             | Self::Fault(_) => RequestSubject::System,
-            Self::ChangeResource { partition, operation: DynamicOperation::Move(target), .. } => {
+            Self::ChangeResource { partition, operation: DynamicOperation::Move(target), .. }
+            | Self::ChangeIoSlot { partition, operation: DynamicOperation::Move(target), .. } => {
                 RequestSubject::Change(vec![partition, target])
             }
             Self::CreateProfile { partition, .. }
@@ -390,7 +414,8 @@ impl SystemRequest {
             | Self::TurnKey { partition: Some(partition), .. }
             | Self::ChangeResource { partition, .. }
             | Self::SetSharing { partition, .. }
-            | Self::ChangeAdapter { partition, .. }
+            | Self::ChangeAdapter(AdapterRequest { partition, .. })
+            | Self::ChangeIoSlot { partition, .. }
             | Self::AssignProcessorPool { partition, .. }
             | Self::CloseTerminal { partition } => RequestSubject::Change(vec![partition]),
         }

@@ -209,6 +209,18 @@ messages! {
     VirtualAddNoRmc: "HSCL294C", "Dynamic add of virtual I/O resources failed:  There is currently no RMC connection between the management console and the partition {0}.", Unverified, "Check rmc_state, or shut the partition down first.";
     /// Removing virtual I/O from a running partition without RMC.
     VirtualRemoveNoRmc: "HSCL294D", "Dynamic remove of virtual I/O resources failed:  There is currently no RMC connection between the management console and the partition {0}.", Unverified, "Check rmc_state, or shut the partition down first.";
+    /// The guest did not take a virtual adapter.
+    VirtualAddFailed: "HSCL294C", "Dynamic add of virtual I/O resources failed:  The I/O slot dynamic partitioning operation failed on partition {0}.  Here are the virtual slot IDs that failed and the reasons for failure:", Unverified, "Read the lines of the partition below.";
+    /// The guest did not give up a virtual adapter.
+    VirtualRemoveFailed: "HSCL294D", "Dynamic remove of virtual I/O resources failed:  The I/O slot dynamic partitioning operation failed on partition {0}.  Here are the virtual slot IDs that failed and the reasons for failure:", Unverified, "Remove the device in the partition first (rmdev).";
+    /// The guest did not take a physical slot.
+    PhysicalAddFailed: "HSCL2928", "The dynamic addition of I/O resources failed: The I/O slot dynamic partitioning operation failed.  Here are the I/O slot IDs that failed and the reasons for failure:", Unverified, "Read the lines of the partition below.";
+    /// The guest did not give up a physical slot.
+    PhysicalRemoveFailed: "HSCL2929", "The dynamic removal of I/O resources failed: The I/O slot dynamic partitioning operation failed.  Here are the I/O slot IDs that failed and the reasons for failure:", Captured, "Remove the devices in the partition first (rmdev).";
+    /// The partition has the slot already.
+    PhysicalSlotOwned: "HSCL0567", "The partition {0} already has the I/O slot.", Unverified, "List the slots with lshwres -r io --rsubtype slot.";
+    /// The partition has not the slot.
+    PhysicalSlotNotOwned: "HSCL0568", "The partition {0} does not have the I/O slot with DRC index {1}.", Unverified, "List the slots with lshwres -r io --rsubtype slot.";
     /// The machine lacks virtual Fibre Channel.
     VirtualFibreChannelUnsupported: "HSCLA4C0", "The managed system does not support virtual Fibre Channel.", Unverified, "Use another managed system.";
     /// No such virtual adapter.

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use varan_contract::engine::{
-    AdoptedGuest, EngineError, Generation, GuestFault, GuestSpecification, GuestStatistics, GuestTerminal,
-    PartitionEngine, ProcessorAllocation, StopRequest,
+    AdapterChange, AdoptedGuest, EngineError, Generation, GuestFault, GuestSpecification, GuestStatistics,
+    GuestTerminal, PartitionEngine, ProcessorAllocation, StopRequest,
 };
 use varan_model::ids::PartitionUuid;
 use varan_model::partition::GuestEngine;
@@ -94,6 +94,15 @@ impl PartitionEngine for RoutedEngine {
         token: u64,
     ) -> Result<(), EngineError> {
         self.engine(partition).set_processors(partition, processors, token)
+    }
+
+    fn change_adapter(
+        &self,
+        partition: PartitionUuid,
+        change: AdapterChange,
+        token: u64,
+    ) -> Result<(), EngineError> {
+        self.engine(partition).change_adapter(partition, change, token)
     }
 
     fn open_terminal(&self, partition: PartitionUuid) -> Result<Box<dyn GuestTerminal>, EngineError> {

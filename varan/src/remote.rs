@@ -231,7 +231,9 @@ fn patience(request: &SystemRequest) -> Duration {
     match request {
         SystemRequest::Stop { .. }
         | SystemRequest::ChangeResource { .. }
-        | SystemRequest::UpdateFirmware(_) => DEADLINE,
+        | SystemRequest::UpdateFirmware(_)
+        | SystemRequest::ChangeAdapter(_)
+        | SystemRequest::ChangeIoSlot { .. } => DEADLINE,
         request if request.is_read() => READ_PATIENCE,
         _ => CHANGE_PATIENCE,
     }

@@ -4,10 +4,11 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use varan_contract::engine::{
-    BootDisk, BootMode as EngineBootMode, Generation, GuestNetworkAdapter, GuestSpecification, Installation,
-    Personality,
+    AdapterAddress, BootDisk, BootMode as EngineBootMode, DeviceAdapterKind, Generation, GuestAdapter,
+    GuestDeviceAdapter, GuestIoSlot, GuestNetworkAdapter, GuestSpecification, Installation, Personality,
 };
-use varan_model::configuration::BootMode;
+use varan_model::adapters::{AdapterSide, VirtualEthernetAdapter};
+use varan_model::configuration::{BootMode, Configuration};
 use varan_model::ids::{MacAddress, PartitionId, PartitionUuid};
 use varan_model::partition::{GuestEngine, GuestInstallation, PartitionEntry};
 
@@ -92,6 +93,8 @@ pub fn specification(
         processors: allocation(&content),
         boot_mode: engine_boot_mode(entry.runtime.boot_mode.unwrap_or(partition.settings.boot_mode)),
         network_adapters: network_adapters(world, entry, settings),
+        device_adapters: device_adapters(&content),
+        io_slots: io_slots(world, &content),
         boot_disk: match installation.engine {
             GuestEngine::Embedded => Some(settings.boot_disks.open(partition.uuid)?),
             // Its disks are the ones that its adapters lead to.
@@ -146,25 +149,94 @@ fn network_adapters(
     entry: &PartitionEntry,
     settings: &GuestSettings,
 ) -> Vec<GuestNetworkAdapter> {
-    let (vlan, virtual_switch) = &world.system().hardware.management_vlan;
     let content = entry.partition.current.as_ref();
     let adapters = content.map(|content| content.ethernet_adapters.as_slice()).unwrap_or_default();
-    let mut network: Vec<GuestNetworkAdapter> = adapters
-        .iter()
-        .map(|adapter| {
-            let managed = adapter.port_vlan_id == *vlan && adapter.virtual_switch == *virtual_switch;
-            GuestNetworkAdapter {
-                slot: adapter.slot,
-                mac_address: adapter.mac_address.unwrap_or(MacAddress(0)),
-                port_vlan_id: adapter.port_vlan_id,
-                virtual_switch: adapter.virtual_switch.clone(),
-                offered_address: settings
-                    .network
-                    .filter(|_| managed)
-                    .and_then(|network| network.address(entry.partition.id)),
-            }
-        })
-        .collect();
+    let mut network: Vec<GuestNetworkAdapter> =
+        adapters.iter().map(|adapter| network_adapter(world, entry, settings, adapter)).collect();
     network.sort_by_key(|adapter| adapter.slot);
     network
+}
+
+fn network_adapter(
+    world: &World,
+    entry: &PartitionEntry,
+    settings: &GuestSettings,
+    adapter: &VirtualEthernetAdapter,
+) -> GuestNetworkAdapter {
+    let (vlan, virtual_switch) = &world.system().hardware.management_vlan;
+    let managed = adapter.port_vlan_id == *vlan && adapter.virtual_switch == *virtual_switch;
+    GuestNetworkAdapter {
+        slot: adapter.slot,
+        mac_address: adapter.mac_address.unwrap_or(MacAddress(0)),
+        port_vlan_id: adapter.port_vlan_id,
+        virtual_switch: adapter.virtual_switch.clone(),
+        offered_address: settings
+            .network
+            .filter(|_| managed)
+            .and_then(|network| network.address(entry.partition.id)),
+    }
+}
+
+/// Virtual storage and serial adapters in slot order. Slots 0 and 1 are the console's.
+fn device_adapters(content: &Configuration) -> Vec<GuestDeviceAdapter> {
+    let server = |side| side == AdapterSide::Server;
+    let scsi = content.scsi_adapters.iter().map(|adapter| GuestDeviceAdapter {
+        slot: adapter.slot,
+        kind: DeviceAdapterKind::Scsi,
+        server: server(adapter.side),
+        port_name: None,
+    });
+    let fibre_channel = content.fibre_channel_adapters.iter().map(|adapter| GuestDeviceAdapter {
+        slot: adapter.slot,
+        kind: DeviceAdapterKind::FibreChannel,
+        server: server(adapter.side),
+        port_name: adapter.port_names.map(|(first, _)| first),
+    });
+    let serial = content.serial_adapters.iter().filter(|adapter| adapter.slot.0 > 1);
+    let serial = serial.map(|adapter| GuestDeviceAdapter {
+        slot: adapter.slot,
+        kind: DeviceAdapterKind::Serial,
+        server: server(adapter.side),
+        port_name: None,
+    });
+    let mut adapters: Vec<GuestDeviceAdapter> = scsi.chain(fibre_channel).chain(serial).collect();
+    adapters.sort_by_key(|adapter| adapter.slot);
+    adapters
+}
+
+fn io_slots(world: &World, content: &Configuration) -> Vec<GuestIoSlot> {
+    let known = content.physical_slots.iter().filter_map(|slot| world.system().hardware.slot(slot.drc_index));
+    let mut slots: Vec<GuestIoSlot> = known
+        .map(|slot| GuestIoSlot {
+            drc_index: slot.drc_index,
+            location: slot.location.clone(),
+            description: slot.description.clone(),
+            occupied: slot.occupied,
+        })
+        .collect();
+    slots.sort_by_key(|slot| slot.drc_index);
+    slots
+}
+
+/// The adapter that a partition's current configuration has at an address.
+#[must_use]
+pub fn adapter_at(
+    world: &World,
+    entry: &PartitionEntry,
+    settings: &GuestSettings,
+    address: AdapterAddress,
+) -> Option<GuestAdapter> {
+    let content = entry.partition.current.as_ref()?;
+    match address {
+        AdapterAddress::Virtual(slot) => {
+            let network = content.ethernet_adapters.iter().find(|adapter| adapter.slot == slot);
+            let network = network.map(|adapter| network_adapter(world, entry, settings, adapter));
+            let device = || device_adapters(content).into_iter().find(|adapter| adapter.slot == slot);
+            network.map(GuestAdapter::Network).or_else(|| device().map(GuestAdapter::Device))
+        }
+        AdapterAddress::Physical(index) => {
+            let slot = io_slots(world, content).into_iter().find(|slot| slot.drc_index == index);
+            slot.map(GuestAdapter::Physical)
+        }
+    }
 }

@@ -20,13 +20,15 @@ fn adapter(
     slot: Option<u16>,
     record: &str,
 ) -> SystemRequest {
-    SystemRequest::ChangeAdapter {
+    SystemRequest::ChangeAdapter(AdapterRequest {
         partition: named(name),
         operation,
         kind,
         slot: slot.map(VirtualSlot),
         record: parse_record(record).unwrap(),
-    }
+        force: false,
+        wait_minutes: 5,
+    })
 }
 
 fn add(name: &str, kind: AdapterKind, slot: Option<u16>, record: &str) -> SystemRequest {
@@ -164,8 +166,36 @@ fn a_refusal_changes_nothing() {
     bench.authority.world().check_invariants();
 }
 
+fn ethernets(bench: &Bench, name: &str) -> Vec<u16> {
+    let entry = bench.entry(name);
+    entry.partition.current.iter().flat_map(|one| &one.ethernet_adapters).map(|one| one.slot.0).collect()
+}
+
+/// The token of the last adapter request to the engine.
+fn token(bench: &Bench) -> u64 {
+    match bench.last_call() {
+        Call::Adapter(_, _, token) => token,
+        other => panic!("no adapter was asked for: {other:?}"),
+    }
+}
+
+fn answer(bench: &mut Bench, name: &str, details: &[&str]) {
+    let token = token(bench);
+    let details: Vec<String> = details.iter().map(|line| (*line).to_owned()).collect();
+    bench.event(name, EngineEventKind::AdapterChanged { token, done: details.is_empty(), details });
+}
+
+fn forced(request: SystemRequest) -> SystemRequest {
+    match request {
+        SystemRequest::ChangeAdapter(change) => {
+            SystemRequest::ChangeAdapter(AdapterRequest { force: true, ..change })
+        }
+        other => other,
+    }
+}
+
 #[test]
-fn a_running_partition_refuses_adapters() {
+fn a_running_partition_without_rmc_refuses_adapters_unless_forced() {
     let mut bench = bench("running", 5);
     bench.power_on("lpar1");
     let request = || add("lpar1", AdapterKind::Ethernet, None, "port_vlan_id=2");
@@ -174,12 +204,168 @@ fn a_running_partition_refuses_adapters() {
     bench.event("lpar1", EngineEventKind::State(GuestState::Running));
     assert!(bench.refused(request()).starts_with("HSCL294C"));
     assert!(bench.refused(remove()).starts_with("HSCL294D"));
-    drop(bench);
-    let mut bench = self::bench("running-active", 6);
+    assert_eq!(ethernets(&bench, "lpar1"), [2]);
+    // Past the guest: recorded, and nobody is asked.
+    let calls = bench.engine.calls.lock().unwrap().len();
+    bench.call(forced(request())).expect("forced");
+    bench.call(forced(remove())).expect("forced");
+    assert_eq!(ethernets(&bench, "lpar1"), [3]);
+    assert_eq!(bench.engine.calls.lock().unwrap().len(), calls);
+}
+
+#[test]
+fn a_running_partition_takes_an_adapter_that_is_recorded_once() {
+    let mut bench = bench("running-add", 6);
     bench.power_on("lpar1");
     bench.boot("lpar1");
-    assert!(bench.refused(request()).contains("not supported at this level"));
-    assert_eq!(bench.entry("lpar1").partition.current.as_ref().unwrap().ethernet_adapters.len(), 1);
+    let before = bench.authority.counters().transactions;
+    let reply = bench.send(add("lpar1", AdapterKind::Ethernet, None, "port_vlan_id=900"));
+    bench.step();
+    assert!(reply.try_recv().is_err(), "answered by the guest only");
+    assert!(bench.refused(add("lpar1", AdapterKind::Scsi, None, "adapter_type=server")).starts_with("HSCL"));
+    let recorded = bench.entry("lpar1").partition.current.clone().unwrap().ethernet_adapters[1].clone();
+    match bench.last_call() {
+        Call::Adapter(_, AdapterChange::Put(GuestAdapter::Network(given)), _) => {
+            assert_eq!((given.slot.0, given.port_vlan_id), (3, 900));
+            assert_eq!(Some(given.mac_address), recorded.mac_address, "the guest has the recorded address");
+        }
+        other => panic!("{other:?}"),
+    }
+    answer(&mut bench, "lpar1", &[]);
+    assert!(matches!(reply.try_recv(), Ok(Ok(SystemReply::Done))));
+    assert_eq!(bench.authority.counters().transactions - before, 1, "one durable write");
+    assert!(!bench.entry("lpar1").runtime.changing);
+    // The profile keeps what it has: synchronization is off.
+    let profile = bench.entry("lpar1").partition.profiles[0].configuration.clone();
+    assert_eq!(profile.ethernet_adapters.len(), 1);
+    // Refused by the guest: nothing is left of it, and its address is not given again.
+    let reply = bench.send(add("lpar1", AdapterKind::Ethernet, None, "port_vlan_id=901"));
+    bench.step();
+    answer(&mut bench, "lpar1", &["The operating system does not respond."]);
+    match reply.try_recv() {
+        Ok(Err(CallError::Refused(refusal))) => {
+            assert!(refusal.to_string().starts_with("HSCL294C"), "{refusal}");
+            assert!(refusal.to_string().ends_with("does not respond."), "{refusal}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(ethernets(&bench, "lpar1"), [2, 3]);
+    bench.authority.world().check_invariants();
+    // An attribute of the hypervisor's changes at once.
+    let kind = Some(AdapterKind::Ethernet);
+    bench
+        .call(adapter("lpar1", ListOperation::Set, kind, Some(3), "ieee_virtual_eth=1,addl_vlan_ids+=7"))
+        .expect("set");
+    assert!(matches!(bench.last_call(), Call::Adapter(_, AdapterChange::Put(_), _)));
+    answer(&mut bench, "lpar1", &[]);
+    let directory = bench.directory.clone();
+    drop(bench);
+    let bench = Bench::open(&directory, 7);
+    assert_eq!(ethernets(&bench, "lpar1"), [2, 3]);
+}
+
+#[test]
+fn a_running_partition_gives_an_adapter_up_when_it_does_not_use_it() {
+    let mut bench = bench("running-remove", 8);
+    bench.call(change("lpar1", "sync_curr_profile=1")).expect("changed");
+    bench.power_on("lpar1");
+    bench.boot("lpar1");
+    let before = bench.authority.counters().transactions;
+    let remove = || adapter("lpar1", ListOperation::Remove, None, Some(2), "");
+    let reply = bench.send(remove());
+    bench.step();
+    assert_eq!(bench.authority.counters().transactions, before, "nothing is recorded yet");
+    answer(&mut bench, "lpar1", &["Unconfigure the following device(s) and try again.", "\tent0"]);
+    match reply.try_recv() {
+        Ok(Err(CallError::Refused(refusal))) => {
+            assert!(refusal.to_string().starts_with("HSCL294D"), "{refusal}");
+            assert!(refusal.to_string().ends_with("\tent0"), "{refusal}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!((ethernets(&bench, "lpar1"), bench.entry("lpar1").runtime.changing), (vec![2], false));
+    // It cannot be recorded: the guest gets it back.
+    let reply = bench.send(remove());
+    bench.step();
+    bench.recording(false);
+    answer(&mut bench, "lpar1", &[]);
+    assert!(matches!(reply.try_recv(), Ok(Err(CallError::Refused(_)))));
+    assert!(matches!(bench.last_call(), Call::Adapter(_, AdapterChange::Put(_), 0)));
+    assert_eq!((ethernets(&bench, "lpar1"), bench.entry("lpar1").runtime.changing), (vec![2], false));
+    bench.recording(true);
+    // The guest ends before it answers.
+    let reply = bench.send(remove());
+    bench.step();
+    bench.event("lpar1", EngineEventKind::State(GuestState::Stopped { restart: false }));
+    assert!(matches!(reply.try_recv(), Ok(Err(CallError::Refused(_)))));
+    assert_eq!(ethernets(&bench, "lpar1"), [2]);
+    bench.authority.world().check_invariants();
+    bench.power_on("lpar1");
+    bench.boot("lpar1");
+    let reply = bench.send(remove());
+    bench.step();
+    answer(&mut bench, "lpar1", &[]);
+    assert!(matches!(reply.try_recv(), Ok(Ok(SystemReply::Done))));
+    assert!(ethernets(&bench, "lpar1").is_empty());
+    let profile = bench.entry("lpar1").partition.profiles[0].configuration.clone();
+    assert!(profile.ethernet_adapters.is_empty(), "synchronization is on");
+}
+
+fn slot_of(name: &str, operation: DynamicOperation, drc_index: u32) -> SystemRequest {
+    let partition = named(name);
+    SystemRequest::ChangeIoSlot { partition, operation, drc_index, pool: None, force: false, wait_minutes: 5 }
+}
+
+#[test]
+fn a_physical_slot_has_one_owner_and_moves_between_running_partitions() {
+    let mut bench = bench("io-slots", 9);
+    let index = bench.authority.world().system().hardware.slots[0].drc_index;
+    let owners = |bench: &Bench| -> Vec<String> {
+        ["lpar1", "lpar2"]
+            .into_iter()
+            .filter(|name| {
+                let entry = bench.entry(name);
+                entry
+                    .partition
+                    .current
+                    .iter()
+                    .any(|one| one.physical_slots.iter().any(|slot| slot.drc_index == index))
+            })
+            .map(str::to_owned)
+            .collect()
+    };
+    assert!(bench.refused(slot_of("lpar1", DynamicOperation::Add, 1)).starts_with("HSCL0563"));
+    assert!(bench.refused(slot_of("lpar1", DynamicOperation::Remove, index)).starts_with("HSCL0568"));
+    bench.call(slot_of("lpar1", DynamicOperation::Add, index)).expect("off: at once");
+    assert!(bench.refused(slot_of("lpar1", DynamicOperation::Add, index)).starts_with("HSCL0567"));
+    for name in ["lpar1", "lpar2"] {
+        bench.power_on(name);
+        bench.boot(name);
+    }
+    // The activation took the profile, which has no slot.
+    let reply = bench.send(slot_of("lpar1", DynamicOperation::Add, index));
+    bench.step();
+    answer(&mut bench, "lpar1", &[]);
+    assert!(matches!(reply.try_recv(), Ok(Ok(SystemReply::Done))));
+    assert!(bench.refused(slot_of("lpar2", DynamicOperation::Add, index)).starts_with("HSCL03F6"));
+    let reply = bench.send(slot_of("lpar1", DynamicOperation::Move(named("lpar2")), index));
+    bench.step();
+    answer(&mut bench, "lpar1", &["\tpci0"]);
+    match reply.try_recv() {
+        Ok(Err(CallError::Refused(refusal))) => {
+            assert!(refusal.to_string().starts_with("HSCL2929"), "{refusal}")
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(owners(&bench), ["lpar1"]);
+    let reply = bench.send(slot_of("lpar1", DynamicOperation::Move(named("lpar2")), index));
+    bench.step();
+    answer(&mut bench, "lpar1", &[]);
+    assert!(reply.try_recv().is_err(), "the taker has to answer");
+    assert_eq!(owners(&bench), ["lpar2"], "both in one transaction");
+    answer(&mut bench, "lpar2", &[]);
+    assert!(matches!(reply.try_recv(), Ok(Ok(SystemReply::Done))));
+    bench.authority.world().check_invariants();
 }
 
 #[test]

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
 
 use varan_contract::engine::{
-    AdoptedGuest, EngineError, EngineEvent, EngineEventKind, EngineEvents, Generation, GuestSpecification,
-    GuestState, GuestStatistics, GuestTerminal, PartitionEngine, ProcessorAllocation, StopRequest,
+    AdapterChange, AdoptedGuest, EngineError, EngineEvent, EngineEventKind, EngineEvents, Generation,
+    GuestSpecification, GuestState, GuestStatistics, GuestTerminal, PartitionEngine, ProcessorAllocation,
+    StopRequest,
 };
 use varan_environment::Environment;
 use varan_model::ids::PartitionUuid;
@@ -23,7 +24,8 @@ use crate::terminal::{Link, Terminal};
 /// Stack of a guest's thread.
 const STACK_BYTES: usize = 256 << 10;
 /// What a dynamic change is answered with.
-const NOT_DYNAMIC: &str = "The memory and processors of a partition on QEMU cannot be changed while it runs.";
+const NOT_DYNAMIC: &str =
+    "The memory, processors and adapters of a partition on QEMU cannot be changed while it runs.";
 
 /// How the engine works.
 #[derive(Clone, Debug)]
@@ -282,6 +284,18 @@ impl PartitionEngine for QemuEngine {
         let guest = self.shared.guest(partition)?;
         let (processors, details) = (guest.record.processors, vec![NOT_DYNAMIC.to_owned()]);
         self.shared.send(&guest, EngineEventKind::ProcessorsSet { token, processors, details });
+        Ok(())
+    }
+
+    fn change_adapter(
+        &self,
+        partition: PartitionUuid,
+        _: AdapterChange,
+        token: u64,
+    ) -> Result<(), EngineError> {
+        let guest = self.shared.guest(partition)?;
+        let details = vec![NOT_DYNAMIC.to_owned()];
+        self.shared.send(&guest, EngineEventKind::AdapterChanged { token, done: false, details });
         Ok(())
     }
 

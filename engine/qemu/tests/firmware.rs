@@ -109,6 +109,8 @@ fn specification(number: u16, generation: u64) -> GuestSpecification {
         },
         boot_mode: BootMode::OpenFirmware,
         network_adapters: Vec::new(),
+        device_adapters: Vec::new(),
+        io_slots: Vec::new(),
         boot_disk: None,
         installation: Installation {
             personality: Personality::Linux,

@@ -48,6 +48,9 @@ impl PartitionEngine for Engine {
     fn set_processors(&self, id: PartitionUuid, _: ProcessorAllocation, _: u64) -> Result<(), EngineError> {
         Err(EngineError::NotRunning(id))
     }
+    fn change_adapter(&self, id: PartitionUuid, _: AdapterChange, _: u64) -> Result<(), EngineError> {
+        Err(EngineError::NotRunning(id))
+    }
     fn open_terminal(&self, partition: PartitionUuid) -> Result<Box<dyn GuestTerminal>, EngineError> {
         Err(EngineError::TerminalBusy(partition))
     }

@@ -1,8 +1,9 @@
 //! Acting: what is done after a decision is recorded.
 
-use varan_contract::engine::{EngineError, GuestFault};
+use varan_contract::engine::{AdapterChange, EngineError, GuestFault};
 
 use super::*;
+use crate::guest::adapter_at;
 
 /// Real seconds after which a guest that took no request is asked again.
 const ASK_AGAIN_SECONDS: u64 = 1;
@@ -38,7 +39,9 @@ impl Authority {
                 let waiting: Vec<PartitionUuid> = self.stop_waiters.keys().copied().collect();
                 let asked: Vec<PartitionUuid> =
                     self.dynamic.values().map(|pending| pending.plan.partition).collect();
-                for partition in waiting.into_iter().chain(asked) {
+                let adapters: Vec<PartitionUuid> =
+                    self.adapters.values().map(|pending| pending.plan.partition).collect();
+                for partition in waiting.into_iter().chain(asked).chain(adapters) {
                     self.settle_stopped(partition);
                 }
             }
@@ -48,6 +51,18 @@ impl Authority {
             }
             Effect::SetProcessors { partition, processors, token } => {
                 let asked = self.engine.set_processors(partition, processors, token);
+                self.asked(partition, token, asked);
+            }
+            Effect::PutAdapter { partition, address, token } => {
+                let entry = self.world.by_uuid(partition).cloned();
+                let adapter = entry.and_then(|entry| adapter_at(&self.world, &entry, &self.guests, address));
+                if let Some(adapter) = adapter {
+                    let asked = self.engine.change_adapter(partition, AdapterChange::Put(adapter), token);
+                    self.asked(partition, token, asked);
+                }
+            }
+            Effect::RemoveAdapter { partition, address, token } => {
+                let asked = self.engine.change_adapter(partition, AdapterChange::Remove(address), token);
                 self.asked(partition, token, asked);
             }
             Effect::Forget(partition) => {

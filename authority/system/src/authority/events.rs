@@ -12,6 +12,11 @@ impl Authority {
             self.dynamic_answer(*token, &event.kind);
             return;
         }
+        if let EngineEventKind::AdapterChanged { token, done, details } = &event.kind {
+            let answer = if *done { Ok(()) } else { Err(details.clone()) };
+            self.adapter_answer(*token, answer);
+            return;
+        }
         let moment = self.moment();
         let decision = decide::engine_event(&self.world, event, moment);
         match &event.kind {
@@ -66,6 +71,7 @@ impl Authority {
         if running {
             return;
         }
+        self.settle_adapters(partition);
         // A guest that went down will not answer any more.
         let lost: Vec<u64> = self
             .dynamic
@@ -121,7 +127,7 @@ impl Authority {
 
     /// Applies and records the changes of a decision, which then has none left. If they cannot be recorded, none of them
     /// happened.
-    fn record_all_or_nothing(&mut self, decision: &mut Decision) -> Result<(), Refusal> {
+    pub(super) fn record_all_or_nothing(&mut self, decision: &mut Decision) -> Result<(), Refusal> {
         let before = self.world.snapshot.clone();
         let (events, mut dirty) = (self.events.len(), Dirty::default());
         let touched: Vec<PartitionId> = decision.changes.iter().filter_map(Change::partition).collect();

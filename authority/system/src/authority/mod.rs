@@ -11,6 +11,7 @@
 //! transaction and after the effects were started. An activation is admitted by the engine before it is recorded: what the
 //! host cannot do is refused while nothing has changed.
 
+mod adapters;
 mod admission;
 mod effects;
 mod events;
@@ -37,7 +38,7 @@ use varan_model::system::SystemState;
 use varan_task::{StepFailure, TaskId};
 
 use self::admission::Admitted;
-use crate::decide::{self, Answer, Decision, DynamicPlan, Effect, Moment};
+use crate::decide::{self, AdapterPlan, Answer, Decision, DynamicPlan, Effect, Moment};
 use crate::firmware::FirmwareTasks;
 use crate::guest::{GuestSettings, specification};
 use crate::inbox::{Inbox, Input};
@@ -56,6 +57,12 @@ enum Timer {
     WaitExpires(u64),
     AskAgain(u64),
     StopAgain(PartitionUuid, bool),
+}
+
+/// A change of an adapter that waits for a guest, and where its outcome goes.
+struct PendingAdapter {
+    plan: AdapterPlan,
+    reply: Option<ReplySender>,
 }
 
 struct PendingDynamic {
@@ -106,6 +113,7 @@ pub struct Authority {
     stop_waiters: BTreeMap<PartitionUuid, Vec<StopWaiter>>,
     dynamic: HashMap<u64, PendingDynamic>,
     firmware: FirmwareTasks,
+    adapters: HashMap<u64, PendingAdapter>,
     events: Vec<SystemEventKind>,
     counters: Counters,
     /// Sequence number of the newest entry of the error log that is on disk.
@@ -179,6 +187,7 @@ impl Authority {
             stop_waiters: BTreeMap::new(),
             dynamic: HashMap::new(),
             firmware,
+            adapters: HashMap::new(),
             events: Vec::new(),
             counters: Counters::default(),
             errors_recorded,
@@ -286,7 +295,16 @@ impl Authority {
             }
             Timer::AskAgain(token) => {
                 let request = self.dynamic.get(token).map(|pending| decide::request_of(&pending.plan));
-                self.act(request.into_iter().collect());
+                let adapter = self.adapters.get(token).map(|pending| decide::adapter_request(&pending.plan));
+                self.act(request.into_iter().chain(adapter).collect());
+            }
+            Timer::WaitExpires(token) if self.adapters.contains_key(token) => {
+                if let Some(pending) = self.adapters.get_mut(token)
+                    && let Some(reply) = pending.reply.take()
+                {
+                    let refusal = Refusal::new(MessageKey::WaitExpired).with(pending.plan.wait_minutes);
+                    let _ = reply.try_send(Err(refusal.into()));
+                }
             }
             Timer::WaitExpires(token) => {
                 if let Some(pending) = self.dynamic.get_mut(token)
@@ -446,6 +464,10 @@ impl Authority {
                 let effects =
                     decision.effects.into_iter().filter(|effect| !matches!(effect, Effect::Reserve(_, true)));
                 self.act(effects.collect());
+            }
+            Answer::WhenAdapterChanged(plan) => {
+                self.await_adapter(*plan, Some(reply));
+                self.act(decision.effects);
             }
             Answer::WhenTerminalClosed(partition) => {
                 let closed = self.engine.close_terminal(partition);

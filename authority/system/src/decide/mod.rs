@@ -1,6 +1,7 @@
 //! Deciding: state and request give a refusal, or a list of changes with the effects that follow once they are
 //! recorded. Nothing here does input or output, and nothing is changed when a request is refused.
 
+mod adapter;
 mod definition;
 mod dynamic;
 mod dynamic_end;
@@ -12,6 +13,10 @@ mod runtime;
 mod service;
 mod virtual_io;
 
+pub use adapter::{
+    AdapterEnd, AdapterPlan, finish as finish_adapter, give_up as give_up_adapter,
+    request_of as adapter_request,
+};
 pub use dynamic::{DynamicPlan, allocation, request_of};
 pub use dynamic_end::{finish_dynamic, give_up, keep_what_is, set_back};
 pub use fault::{RMC_SILENCE_SECONDS, guest_crashed};
@@ -22,7 +27,7 @@ pub use service::failure;
 
 use std::sync::atomic::AtomicU64;
 
-use varan_contract::engine::{GuestFault, ProcessorAllocation, StopRequest};
+use varan_contract::engine::{AdapterAddress, GuestFault, ProcessorAllocation, StopRequest};
 use varan_contract::system::{SystemReply, SystemRequest};
 use varan_model::ids::{PartitionId, PartitionUuid};
 use varan_model::partition::Usage;
@@ -82,6 +87,24 @@ pub enum Effect {
         /// Token of the answer.
         token: u64,
     },
+    /// Give the guest the adapter of its current configuration at an address.
+    PutAdapter {
+        /// Partition.
+        partition: PartitionUuid,
+        /// Address.
+        address: AdapterAddress,
+        /// Token of the answer.
+        token: u64,
+    },
+    /// Have the guest give an adapter up.
+    RemoveAdapter {
+        /// Partition.
+        partition: PartitionUuid,
+        /// Address.
+        address: AdapterAddress,
+        /// Token of the answer.
+        token: u64,
+    },
     /// The partition is gone: so are its terminal and the internal boot disk made for it.
     Forget(PartitionUuid),
     /// Go to a state of the system after its real time.
@@ -117,6 +140,8 @@ pub enum Answer {
     WhenDynamicEnds(Box<DynamicPlan>),
     /// When the firmware update ends.
     WhenFirmwareEnds(Box<FirmwarePlan>),
+    /// When a guest has taken an adapter or given it up.
+    WhenAdapterChanged(Box<AdapterPlan>),
     /// With the outcome of closing a terminal.
     WhenTerminalClosed(PartitionUuid),
     /// When the engine has broken the guest on purpose, or mended it.
@@ -189,8 +214,10 @@ pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<
             dynamic::set_sharing(world, partition, record, moment)
         }
         SystemRequest::SetSystemMemory { record } => definition::set_system_memory(world, record),
-        SystemRequest::ChangeAdapter { partition, operation, kind, slot, record } => {
-            virtual_io::change_adapter(world, partition, *operation, *kind, *slot, record)
+        SystemRequest::ChangeAdapter(change) => virtual_io::change_adapter(world, change, moment),
+        SystemRequest::ChangeIoSlot { partition, operation, drc_index, pool, force, wait_minutes } => {
+            let how = (*force, *wait_minutes);
+            adapter::change_slot(world, partition, operation, *drc_index, *pool, how, moment)
         }
         SystemRequest::ChangeVirtualSwitch { name, operation, record } => {
             virtual_io::change_switch(world, name, *operation, record)

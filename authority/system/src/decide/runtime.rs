@@ -45,7 +45,9 @@ pub fn engine_event(world: &World, event: &EngineEvent, moment: Moment) -> Decis
             runtime.state = PartitionState::Running;
         }
         // Answers to dynamic changes are matched with their plans by the authority.
-        EngineEventKind::MemorySet { .. } | EngineEventKind::ProcessorsSet { .. } => {
+        EngineEventKind::MemorySet { .. }
+        | EngineEventKind::ProcessorsSet { .. }
+        | EngineEventKind::AdapterChanged { .. } => {
             return Decision::default();
         }
     }

@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! off:      record the new current configuration, done; profiles stay as they are
-//! running:  refused: without RMC as the console does, with RMC because guests take no adapters while they run
+//! running:  through the guest, see `adapter`; without RMC refused, or past the guest with --force
 //! ```
 
-use varan_contract::system::{ListOperation, Selector};
+use varan_contract::engine::AdapterAddress;
+use varan_contract::system::{AdapterRequest, ListOperation};
 use varan_model::codes::MessageKey;
 use varan_model::configuration::Configuration;
-use varan_model::ids::{PartitionUuid, VirtualSlot};
-use varan_model::partition::{PartitionEntry, PartitionState, RmcState};
+use varan_model::ids::PartitionUuid;
 use varan_model::record::Assignment;
 use varan_model::refusal::Refusal;
 use varan_model::rules::edit::only_set;
@@ -19,66 +19,74 @@ use varan_model::rules::virtual_io::{self, AdapterKind, VIRTUAL_SWITCHES_MAX};
 use varan_model::rules::{PartitionLookup, addresses, validity};
 use varan_model::system::SystemSettings;
 
-use super::Decision;
+use super::adapter::{self, AdapterPlan, AdapterStep, Doing, Way};
 use super::definition::check_reachable;
-use super::dynamic::{current, with_configuration};
+use super::dynamic::current;
+use super::{Decision, Effect, Moment};
 use crate::world::{Change, World};
-
-fn check_off(entry: &PartitionEntry, operation: ListOperation) -> Result<(), Refusal> {
-    let name = &entry.partition.name;
-    match entry.runtime.state {
-        PartitionState::NotActivated => Ok(()),
-        PartitionState::Running if entry.runtime.rmc != RmcState::Active => {
-            let key = match operation {
-                ListOperation::Add => MessageKey::VirtualAddNoRmc,
-                ListOperation::Remove => MessageKey::VirtualRemoveNoRmc,
-                ListOperation::Set => MessageKey::DlparNoRmc,
-            };
-            Err(Refusal::new(key).with(name))
-        }
-        PartitionState::Running => Err(Refusal::new(MessageKey::NotSupportedAtThisLevel)
-            .with(format_args!("chhwres -r virtualio on partition {name}, which is running,"))),
-        _ => Err(Refusal::new(MessageKey::StateNotAllowed)),
-    }
-}
 
 pub(super) fn change_adapter(
     world: &World,
-    selector: &Selector,
-    operation: ListOperation,
-    kind: Option<AdapterKind>,
-    slot: Option<VirtualSlot>,
-    record: &[Assignment],
+    request: &AdapterRequest,
+    moment: Moment,
 ) -> Result<Decision, Refusal> {
-    let entry = world.snapshot.find(selector)?;
+    let entry = world.snapshot.find(&request.partition)?;
     check_reachable(world)?;
-    check_off(entry, operation)?;
+    let doing = match request.operation {
+        ListOperation::Add => Doing::Adding,
+        ListOperation::Remove => Doing::Removing,
+        ListOperation::Set => Doing::Setting,
+    };
+    let way = adapter::way(entry, true, doing, request.force)?;
     let mut content = current(entry)?.clone();
     let context = EditContext { system: world.system(), lookup: world };
     let name = &entry.partition.name;
     let missing = |option: &str| Refusal::new(MessageKey::ParameterInvalid).with(option);
-    match operation {
-        ListOperation::Add => {
+    let (kind, record) = (request.kind, request.record.as_slice());
+    let slot = match (request.operation, request.slot) {
+        (ListOperation::Add, slot) => {
+            let slot = slot.or_else(|| virtual_io::next_free_slot(&content));
             let kind = kind.ok_or_else(|| missing("--rsubtype"))?;
             virtual_io::add(&mut content, kind, slot, record, &context)?;
+            slot.ok_or_else(|| missing("-s"))?
         }
-        ListOperation::Remove => {
-            virtual_io::remove(&mut content, name, kind, slot.ok_or_else(|| missing("-s"))?)?;
+        (_, None) => return Err(missing("-s")),
+        (ListOperation::Remove, Some(slot)) => {
+            virtual_io::remove(&mut content, name, kind, slot)?;
+            slot
         }
-        ListOperation::Set if kind == Some(AdapterKind::Ethernet) => {
-            let slot = slot.ok_or_else(|| missing("-s"))?;
+        (ListOperation::Set, Some(slot)) if kind == Some(AdapterKind::Ethernet) => {
             virtual_io::set_ethernet(&mut content, name, slot, record, &context)?;
+            slot
         }
-        ListOperation::Set => return Err(missing("--rsubtype")),
+        (ListOperation::Set, Some(_)) => return Err(missing("--rsubtype")),
+    };
+    validity::check(&content, world.system())?;
+    let partition = entry.partition.uuid;
+    let address = AdapterAddress::Virtual(slot);
+    let plan = |step| AdapterPlan {
+        token: moment.token,
+        partition,
+        address,
+        step,
+        wait_minutes: request.wait_minutes,
+    };
+    if request.operation == ListOperation::Remove && way == Way::Guest {
+        return Ok(adapter::remove(entry, plan(AdapterStep::Remove(None))));
     }
     let mut settings = world.system().settings.clone();
-    validity::check(&content, world.system())?;
-    complete_addresses(world, entry.partition.uuid, &mut content, &mut settings)?;
-    let mut changes = vec![Change::PutPartition(Box::new(with_configuration(entry, content, false)))];
-    if settings != world.system().settings {
-        changes.push(Change::PutSettings(Box::new(settings)));
+    complete_addresses(world, partition, &mut content, &mut settings)?;
+    let more = (settings != world.system().settings).then(|| Change::PutSettings(Box::new(settings)));
+    let more: Vec<Change> = more.into_iter().collect();
+    if request.operation == ListOperation::Add {
+        return Ok(adapter::add(entry, content, way, plan(AdapterStep::Add), more));
     }
-    Ok(Decision { changes, ..Decision::default() })
+    let mut changes = vec![Change::PutPartition(Box::new(adapter::with_adapters(entry, content)))];
+    changes.extend(more);
+    // The hypervisor's part of the adapter changed; the guest is told but has no say.
+    let told = Effect::PutAdapter { partition, address, token: moment.token };
+    let effects = if way == Way::Guest { vec![told] } else { Vec::new() };
+    Ok(Decision { changes, effects, ..Decision::default() })
 }
 
 /// Checks the addresses that are stated, and generates those that are not.

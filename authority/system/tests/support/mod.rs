@@ -43,6 +43,7 @@ pub enum Call {
     Memory(PartitionUuid, u64, u64),
     Processors(PartitionUuid, ProcessorAllocation, u64),
     Fault(PartitionUuid, GuestFault),
+    Adapter(PartitionUuid, AdapterChange, u64),
 }
 
 impl FakeEngine {
@@ -95,6 +96,14 @@ impl PartitionEngine for FakeEngine {
         token: u64,
     ) -> Result<(), EngineError> {
         self.take(Call::Processors(partition, processors, token))
+    }
+    fn change_adapter(
+        &self,
+        partition: PartitionUuid,
+        change: AdapterChange,
+        token: u64,
+    ) -> Result<(), EngineError> {
+        self.take(Call::Adapter(partition, change, token))
     }
     fn open_terminal(&self, partition: PartitionUuid) -> Result<Box<dyn GuestTerminal>, EngineError> {
         Err(EngineError::NotRunning(partition))

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
-use varan_contract::engine::{Installation, Personality};
+use varan_contract::engine::{AdapterAddress, Installation, Personality};
 use varan_model::ids::{MacAddress, MachineIdentity, PartitionId, VirtualSlot};
 
 /// Most entries of the error log; the oldest is dropped first. It keeps the store well inside its 64 KiB.
@@ -11,6 +11,9 @@ pub const ERROR_LOG_ENTRIES: usize = 128;
 
 /// Most attributes that differ from their default.
 pub const ODM_ATTRIBUTES: usize = 64;
+
+/// Most devices of one guest; adapters beyond it stay without. It keeps the store well inside its 64 KiB.
+pub const ODM_DEVICES: usize = 256;
 
 /// How the first Ethernet interface is configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +35,15 @@ pub struct OdmDevice {
     pub slot: VirtualSlot,
     /// MAC address by which it is recognized.
     pub mac_address: MacAddress,
+}
+
+/// An adapter without a MAC address that the operating system has configured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OdmAdapter {
+    /// Logical name, such as `vscsi0`.
+    pub name: String,
+    /// Where it is.
+    pub address: AdapterAddress,
 }
 
 /// One entry of the error log.
@@ -70,6 +82,12 @@ pub struct BootConfiguration {
     pub attributes: Vec<(String, String)>,
     /// Configured Ethernet adapters.
     pub devices: Vec<OdmDevice>,
+    /// Configured adapters that are no virtual Ethernet adapters.
+    #[serde(default)]
+    pub adapters: Vec<OdmAdapter>,
+    /// Devices that are known but not in use: state Defined.
+    #[serde(default)]
+    pub defined: Vec<String>,
     /// Machine and partition number of the last boot; `None` before the first.
     pub last_identity: Option<(MachineIdentity, PartitionId)>,
     /// The error log, oldest first.
@@ -98,6 +116,8 @@ impl BootConfiguration {
             ghostdev: false,
             attributes: Vec::new(),
             devices: Vec::new(),
+            adapters: Vec::new(),
+            defined: Vec::new(),
             last_identity: None,
             error_log: Vec::new(),
             next_error_sequence: 1,
@@ -121,6 +141,8 @@ impl BootConfiguration {
         self.ghostdev = false;
         self.attributes.clear();
         self.devices.clear();
+        self.adapters.clear();
+        self.defined.clear();
     }
 
     /// Bytes on the heap behind this value.
@@ -132,6 +154,10 @@ impl BootConfiguration {
             self.attributes.iter().map(|(name, value)| 48 + name.capacity() + value.capacity()).sum();
         let devices: usize =
             self.devices.iter().map(|device| size_of::<OdmDevice>() + device.name.capacity()).sum();
+        let adapters: usize =
+            self.adapters.iter().map(|adapter| size_of::<OdmAdapter>() + adapter.name.capacity()).sum();
+        let defined: usize = self.defined.iter().map(|name| size_of::<String>() + name.capacity()).sum();
+        let devices = devices + adapters + defined;
         let log = self.error_log.capacity() * size_of::<ErrorLogEntry>();
         (text + attributes + devices + log) as u64
     }

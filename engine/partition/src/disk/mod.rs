@@ -7,7 +7,8 @@ mod memory;
 mod store;
 
 pub use configuration::{
-    BootConfiguration, ERROR_LOG_ENTRIES, ErrorLogEntry, Network, ODM_ATTRIBUTES, OdmDevice,
+    BootConfiguration, ERROR_LOG_ENTRIES, ErrorLogEntry, Network, ODM_ATTRIBUTES, ODM_DEVICES, OdmAdapter,
+    OdmDevice,
 };
 pub use file::{FILE_BOOT_DISK_BYTES, FileBootDisk};
 pub use memory::MemoryBootDisk;

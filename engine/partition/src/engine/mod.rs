@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
 
 use varan_contract::engine::{
-    EngineError, EngineEvents, Generation, GuestFault, GuestSpecification, GuestStatistics, GuestTerminal,
-    PartitionEngine, ProcessorAllocation, StopRequest,
+    AdapterChange, EngineError, EngineEvents, Generation, GuestFault, GuestSpecification, GuestStatistics,
+    GuestTerminal, PartitionEngine, ProcessorAllocation, StopRequest,
 };
 use varan_environment::{Environment, Monotonic};
 use varan_model::ids::PartitionUuid;
@@ -296,6 +296,15 @@ impl PartitionEngine for EmbeddedEngine {
         token: u64,
     ) -> Result<(), EngineError> {
         self.request(partition, Input::SetProcessors { processors, token })
+    }
+
+    fn change_adapter(
+        &self,
+        partition: PartitionUuid,
+        change: AdapterChange,
+        token: u64,
+    ) -> Result<(), EngineError> {
+        self.request(partition, Input::ChangeAdapter { change, token })
     }
 
     fn open_terminal(&self, partition: PartitionUuid) -> Result<Box<dyn GuestTerminal>, EngineError> {

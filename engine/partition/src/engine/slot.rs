@@ -88,7 +88,10 @@ impl Slot {
                 mailbox.typed_bytes = 0;
                 mailbox.inputs.push_back((now, input));
             }
-            Input::Stop { .. } | Input::SetMemory { .. } | Input::SetProcessors { .. }
+            Input::Stop { .. }
+            | Input::SetMemory { .. }
+            | Input::SetProcessors { .. }
+            | Input::ChangeAdapter { .. }
                 if mailbox.inputs.len() >= MAILBOX_INPUTS =>
             {
                 return Posted::Full;

@@ -76,6 +76,7 @@ impl Guest {
             Input::Stop { .. }
             | Input::SetMemory { .. }
             | Input::SetProcessors { .. }
+            | Input::ChangeAdapter { .. }
             | Input::TerminalSize { .. } => {
                 if frozen.waiting.len() < REQUESTS {
                     frozen.waiting.push(input);

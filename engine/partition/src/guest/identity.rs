@@ -7,7 +7,7 @@ use varan_model::ids::{MachineIdentity, VirtualSlot};
 
 use super::error_log::errors;
 use super::{Guest, Moment};
-use crate::disk::{Network, OdmDevice};
+use crate::disk::Network;
 
 /// The machine id that `uname -m` prints, `00` `C9707C` `4C00` for serial number 659707C: the plant's two
 /// digits become one, the last five follow, 4C is the model id of all these machines.
@@ -90,7 +90,7 @@ impl Guest {
 
     /// The configured address: adapter slot, address, prefix length.
     pub(super) fn address(&self) -> Option<(VirtualSlot, Ipv4Addr, u8)> {
-        let adapter = self.specification.network_adapters.first()?;
+        let adapter = self.primary_adapter()?.0;
         let (address, prefix) = match self.configuration.as_ref()?.network {
             Network::Fixed(address, prefix) => (address, prefix),
             Network::Dhcp => adapter.offered_address?,
@@ -151,28 +151,6 @@ impl Guest {
         }
         self.configure_devices();
         self.log_error(now, errors::RMC_STARTED);
-    }
-
-    /// Gives each adapter that has no device one; returns the names of the new ones.
-    pub(super) fn configure_devices(&mut self) -> Vec<String> {
-        let Some(configuration) = &mut self.configuration else {
-            return Vec::new();
-        };
-        let mut added = Vec::new();
-        for adapter in &self.specification.network_adapters {
-            let devices = &mut configuration.devices;
-            match devices.iter_mut().find(|device| device.mac_address == adapter.mac_address) {
-                Some(known) => known.slot = adapter.slot,
-                None => {
-                    let mut names = (0..).map(|number| format!("ent{number}"));
-                    let name = names.find(|name| devices.iter().all(|device| device.name != *name));
-                    let name = name.unwrap_or_default();
-                    added.push(name.clone());
-                    devices.push(OdmDevice { name, slot: adapter.slot, mac_address: adapter.mac_address });
-                }
-            }
-        }
-        added
     }
 }
 

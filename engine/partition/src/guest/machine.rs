@@ -63,6 +63,7 @@ impl Guest {
             Input::TerminalSize { columns, rows } => self.terminal_size = (columns, rows),
             Input::Stop { request, restart } => self.stop_requested(now, request, restart),
             Input::SetMemory { megabytes, token } => self.memory_requested(now, megabytes, token),
+            Input::ChangeAdapter { change, token } => self.adapter_requested(now, change, token),
             Input::SetProcessors { processors, token } => {
                 self.processors_requested(now, processors, token);
             }

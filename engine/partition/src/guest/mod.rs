@@ -1,8 +1,10 @@
 //! One guest: partition firmware, an operating system's manners, a console and a workload, as one state
 //! machine without I/O, threads or clocks. The driver hands it inputs and carries out its effects.
 
+mod adapters;
 mod boot;
 mod date;
+mod devices;
 mod dynamic;
 mod error_log;
 mod fault;
@@ -21,7 +23,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use varan_contract::engine::{
-    EngineEventKind, GuestFault, GuestSpecification, GuestStatistics, ProcessorAllocation, StopRequest,
+    AdapterChange, EngineEventKind, GuestDeviceAdapter, GuestFault, GuestIoSlot, GuestSpecification,
+    GuestStatistics, ProcessorAllocation, StopRequest,
 };
 use varan_environment::{Monotonic, WallClock};
 
@@ -84,6 +87,13 @@ pub enum Input {
     SetMemory {
         /// Size in MB.
         megabytes: u64,
+        /// Token for the answer.
+        token: u64,
+    },
+    /// The guest should have one adapter more or less.
+    ChangeAdapter {
+        /// Change.
+        change: AdapterChange,
         /// Token for the answer.
         token: u64,
     },
@@ -245,6 +255,9 @@ impl Guest {
             .iter()
             .map(|adapter| size_of_val(adapter) + adapter.virtual_switch.capacity())
             .sum();
+        let adapters = adapters
+            + specification.device_adapters.capacity() * size_of::<GuestDeviceAdapter>()
+            + specification.io_slots.iter().map(io_slot_bytes).sum::<usize>();
         let texts = specification.name.capacity()
             + specification.processor_mode.capacity()
             + specification.installation.level.capacity()
@@ -286,6 +299,10 @@ impl Guest {
             _ => self.effects.push(Effect::Output(bytes)),
         }
     }
+}
+
+fn io_slot_bytes(slot: &GuestIoSlot) -> usize {
+    size_of::<GuestIoSlot>() + slot.location.capacity() + slot.description.capacity()
 }
 
 /// What the firmware leaves in the guest's first page: who this is.

@@ -103,12 +103,13 @@ impl Guest {
             }
             ("lparstat", ["-i"]) => text(self.lparstat()),
             ("ifconfig", ["-a"]) => text(self.ifconfig()),
-            ("cfgmgr", []) => {
-                if self.configure_devices().is_empty() {
-                    return Some(text(""));
-                }
-                Reply::Durable { text: String::new(), report: true }
-            }
+            ("ifconfig", [interface, "detach"]) => self.detach(interface),
+            ("cfgmgr", []) => self.cfgmgr(),
+            ("lsdev", arguments) => self.lsdev(arguments),
+            ("lscfg", arguments) => self.lscfg(arguments),
+            ("lsslot", arguments) => self.lsslot(arguments),
+            ("mkdev", arguments) => self.mkdev(arguments),
+            ("rmdev", arguments) => self.rmdev(arguments),
             _ => return None,
         })
     }
@@ -135,7 +136,10 @@ impl Guest {
             ("echo", _) => text(format!("{}\n", arguments.join(" "))),
             ("errlog", []) => text(self.errpt(&[])),
             ("errlog", ["-ls"]) => text(self.errpt(&["-a"])),
-            ("cfgdev", []) => self.run_aix("cfgmgr", &[]).unwrap_or_else(|| text("")),
+            ("cfgdev", []) => self.cfgmgr(),
+            ("lsdev", arguments) => self.lsdev_padmin(arguments),
+            ("rmdev", ["-dev", ..]) => self.rmdev(arguments),
+            ("rmdev", _) => text("Usage: rmdev -dev Name [-recursive] [-ucfg]\n"),
             ("shutdown", flags) if flags.iter().all(|flag| matches!(*flag, "-force" | "-restart")) => {
                 Reply::ShutDown { fast: true, restart: flags.contains(&"-restart") }
             }

@@ -243,11 +243,8 @@ impl Guest {
     }
 
     /// Name of the interface of the first adapter: `en0` on `ent0`.
-    fn first_interface(&self) -> Option<String> {
-        let adapter = self.specification.network_adapters.first()?;
-        let devices = &self.configuration.as_ref()?.devices;
-        let device = devices.iter().find(|device| device.mac_address == adapter.mac_address)?;
-        Some(device.name.replacen("ent", "en", 1))
+    pub(super) fn first_interface(&self) -> Option<String> {
+        Some(self.primary_adapter()?.1.replacen("ent", "en", 1))
     }
 
     /// The `oslevel -s` of the AIX, or of the AIX under a VIOS as far as its level tells.
@@ -351,19 +348,21 @@ impl Guest {
     pub(super) fn ip_addresses(&self) -> String {
         let mut lines =
             "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536\n    inet 127.0.0.1/8 scope host lo\n".to_owned();
+        let devices = self.configuration.as_ref().map(|known| known.devices.as_slice()).unwrap_or_default();
         for (number, adapter) in self.specification.network_adapters.iter().enumerate() {
+            let device = devices.iter().find(|device| device.mac_address == adapter.mac_address);
+            let name =
+                device.map_or_else(|| format!("eth{number}"), |device| device.name.replacen("ent", "eth", 1));
             let mac = adapter.mac_address.to_string();
             let octets: Vec<&str> = (0..6).filter_map(|at| mac.get(2 * at..2 * at + 2)).collect();
             let index = number + 2;
             lines.push_str(&format!(
-                "{index}: eth{number}: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500\n    link/ether {} brd ff:ff:ff:ff:ff:ff\n",
+                "{index}: {name}: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500\n    link/ether {} brd ff:ff:ff:ff:ff:ff\n",
                 octets.join(":")
             ));
             if let Some((_, address, prefix)) = self.address().filter(|(slot, _, _)| *slot == adapter.slot) {
                 let broadcast = Ipv4Addr::from(u32::from(address) | !u32::from(netmask(prefix)));
-                lines.push_str(&format!(
-                    "    inet {address}/{prefix} brd {broadcast} scope global eth{number}\n"
-                ));
+                lines.push_str(&format!("    inet {address}/{prefix} brd {broadcast} scope global {name}\n"));
             }
         }
         lines

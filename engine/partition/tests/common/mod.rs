@@ -197,6 +197,8 @@ pub fn specification(
             virtual_switch: "ETHERNET0".to_owned(),
             offered_address: Some((Ipv4Addr::new(10, 10, 0, 7), 16)),
         }],
+        device_adapters: Vec::new(),
+        io_slots: Vec::new(),
         boot_disk,
         installation: Installation {
             personality,

@@ -45,12 +45,12 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
                 "accel",
                 "resgroup",
             ]),
-            "What to change: memory, processors, shared processor pools, virtual I/O.",
+            "What to change: memory, processors, shared processor pools, physical and virtual I/O.",
         ),
         OptionDefinition::new(
             "--rsubtype",
-            OptionValue::Text("{eth | scsi | fc | serial | vswitch}"),
-            "Kind of resource within -r virtualio.",
+            OptionValue::Text("{eth | scsi | fc | serial | vswitch | slot}"),
+            "Kind of resource within -r virtualio; slot within -r io.",
         ),
         MANAGED_SYSTEM,
         OptionDefinition::new(
@@ -75,7 +75,7 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         OptionDefinition::new(
             "--force",
             OptionValue::Flag,
-            "Carry the change out although the partition may object.",
+            "Change the adapters of a running partition without RMC; it sees the change when it starts again.",
         ),
         OptionDefinition::later("--entitled", OptionValue::Text("quantity"), "I/O entitled memory."),
         OptionDefinition::new(
@@ -88,7 +88,11 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
             OptionValue::Number("pool-ID", 0, 63),
             "Number of the shared processor pool.",
         ),
-        OptionDefinition::later("-l", OptionValue::Text("slot-DRC-index"), "Physical I/O slot."),
+        OptionDefinition::new(
+            "-l",
+            OptionValue::Text("slot-DRC-index"),
+            "DRC index of the physical I/O slot, eight hexadecimal digits.",
+        ),
         OptionDefinition::new(
             "-s",
             OptionValue::Number("virtual-slot", 0, 65_534),
@@ -115,6 +119,7 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
     attributes: &[
         AttributeGroup { title: "-r mem -o s", attributes: settable_memory },
         AttributeGroup { title: "-r proc -o s", attributes: |_| SHARING.to_vec() },
+        AttributeGroup { title: "-r io -o a", attributes: |_| SLOT_POOL.to_vec() },
         AttributeGroup { title: "-r procpool -o s", attributes: virtual_io::settable_pools },
         AttributeGroup {
             title: "-r virtualio --rsubtype eth -o {a | s}",
@@ -140,6 +145,18 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
     run,
 };
 
+/// Minutes that a dynamic change waits for the operating system.
+fn wait_minutes(options: &ParsedOptions) -> Result<u32, Refusal> {
+    Ok(options.number("-w")?.unwrap_or(WAIT_MINUTES))
+}
+
+const SLOT_POOL: [AttributeHelp; 1] = [AttributeHelp {
+    name: "slot_io_pool_id",
+    help: "I/O pool, or none.",
+    listing: Listing::Never,
+    change: Change::Anytime,
+}];
+
 const SHARING: [AttributeHelp; 2] = [
     AttributeHelp {
         name: "sharing_mode",
@@ -163,6 +180,7 @@ fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, C
     let resource = options.require("-r")?;
     match resource {
         "virtualio" => return virtual_io::run(invocation, options),
+        "io" => return virtual_io::slot(invocation, options),
         "procpool" => return virtual_io::pool(invocation, options),
         _ => {}
     }
@@ -211,6 +229,6 @@ fn change(options: &ParsedOptions, resource: &str) -> Result<SystemRequest, Refu
         partition: selector(options, "-p", "--id")?,
         operation,
         resource,
-        wait_minutes: options.number("-w")?.unwrap_or(WAIT_MINUTES),
+        wait_minutes: wait_minutes(options)?,
     })
 }

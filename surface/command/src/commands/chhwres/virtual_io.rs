@@ -1,14 +1,16 @@
-//! `chhwres -r virtualio` and `chhwres -r procpool`.
+//! `chhwres -r virtualio`, `chhwres -r io` and `chhwres -r procpool`.
 
 use varan_console::Task;
-use varan_contract::system::{ListOperation, PoolSelector, SystemRequest};
+use varan_contract::system::{AdapterRequest, DynamicOperation, ListOperation, PoolSelector, SystemRequest};
 use varan_model::attributes::processor::PROCESSOR_POOLS;
 use varan_model::attributes::{Change, Listing, Release, Table};
+use varan_model::codes::MessageKey;
 use varan_model::ids::VirtualSlot;
 use varan_model::record::Assignment;
 use varan_model::refusal::Refusal;
 use varan_model::rules::virtual_io::AdapterKind;
 
+use super::wait_minutes;
 use crate::failure::{CommandError, invalid_parameters};
 use crate::invocation::{Invocation, selector};
 use crate::manual::{AttributeHelp, attributes};
@@ -59,10 +61,56 @@ pub(super) fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> R
         let kind = subtype.map(|word| AdapterKind::from_word(word).ok_or_else(unknown)).transpose()?;
         let slot = options.number("-s")?.map(VirtualSlot);
         let partition = selector(options, "-p", "--id")?;
-        SystemRequest::ChangeAdapter { partition, operation, kind, slot, record }
+        let (force, wait_minutes) = (options.has("--force"), wait_minutes(options)?);
+        SystemRequest::ChangeAdapter(AdapterRequest {
+            partition,
+            operation,
+            kind,
+            slot,
+            record,
+            force,
+            wait_minutes,
+        })
     };
     let system = invocation.system(options)?;
-    invocation.ask(&system, request)?;
+    invocation.ask_long(&system, request)?;
+    Ok(0)
+}
+
+/// `-r io -o a|r|m`.
+pub(super) fn slot(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+    invocation.authorize(Task::DynamicChange)?;
+    if options.get("--rsubtype").is_some_and(|subtype| subtype != "slot") {
+        return Err(invalid_parameters(&["--rsubtype"]).into());
+    }
+    let operation = match options.require("-o")? {
+        "a" => DynamicOperation::Add,
+        "r" => DynamicOperation::Remove,
+        _ => DynamicOperation::Move(selector(options, "-t", "--tid")?),
+    };
+    let index = options.require("-l")?;
+    let drc_index = u32::from_str_radix(index, 16).ok().filter(|_| index.len() == 8);
+    let drc_index = drc_index.ok_or_else(|| invalid_parameters(&["-l"]))?;
+    let mut pool = None;
+    for assignment in given_record(options)? {
+        match (assignment.name.as_str(), assignment.value.as_str()) {
+            ("slot_io_pool_id", "none") => pool = None,
+            ("slot_io_pool_id", value) => {
+                pool = Some(value.parse().map_err(|_| invalid_parameters(&["-a"]))?);
+            }
+            (other, _) => return Err(Refusal::new(MessageKey::AttributeInvalid).with(other).into()),
+        }
+    }
+    let request = SystemRequest::ChangeIoSlot {
+        partition: selector(options, "-p", "--id")?,
+        operation,
+        drc_index,
+        pool,
+        force: options.has("--force"),
+        wait_minutes: wait_minutes(options)?,
+    };
+    let system = invocation.system(options)?;
+    invocation.ask_long(&system, request)?;
     Ok(0)
 }
 

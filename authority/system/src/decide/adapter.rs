@@ -1,0 +1,356 @@
+//! Adapters of partitions while they run: how a change begins and ends.
+//!
+//! ```text
+//! off, forced:  record the new current configuration, done
+//! add:          record ──> ask the guest ──┬─ taken ────> done
+//!                                          └─ refused ──> record without it, refused
+//! remove:       ask the guest ──┬─ given up ──> record ──┬─ recorded ──> done, or add to the taker of a move
+//!                               │                        └─ not recorded ──> give it back, refused
+//!                               └─ refused ───> refused with the guest's words
+//! set:          record ──> tell the guest, done
+//! ```
+//!
+//! An adapter is recorded before the guest has it, so that its addresses are generated once; one that goes is recorded when
+//! the guest has given it up, since only the guest knows whether it is in use. A frame that loses its power in between has
+//! no guests: what is recorded is what the next activation gets.
+
+use varan_contract::engine::AdapterAddress;
+use varan_contract::system::DynamicOperation;
+use varan_model::adapters::PhysicalSlot;
+use varan_model::codes::MessageKey;
+use varan_model::configuration::Configuration;
+use varan_model::ids::{PartitionId, PartitionUuid};
+use varan_model::partition::{Partition, PartitionEntry, PartitionState, RmcState, Synchronization};
+use varan_model::refusal::Refusal;
+use varan_model::rules::PartitionLookup;
+use varan_model::rules::virtual_io;
+
+use super::definition::check_reachable;
+use super::dynamic::{current, with_configuration};
+use super::{Answer, Decision, Effect, Moment};
+use crate::world::{Change, World};
+use varan_contract::system::Selector;
+
+/// What a guest is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdapterStep {
+    /// To take the adapter, which is recorded.
+    Add,
+    /// To give the adapter up; afterwards the partition named gets it.
+    Remove(Option<PartitionId>),
+}
+
+/// A change of an adapter that waits for a guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdapterPlan {
+    /// Token of the answer that it waits for.
+    pub token: u64,
+    /// Partition that is asked.
+    pub partition: PartitionUuid,
+    /// Where the adapter is.
+    pub address: AdapterAddress,
+    /// What is asked.
+    pub step: AdapterStep,
+    /// Minutes that the user waits, 0 for ever.
+    pub wait_minutes: u32,
+}
+
+/// How a change of an adapter reaches the partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// The partition is off.
+    Off,
+    /// Through its guest.
+    Guest,
+    /// Past its guest, which sees it when it starts again.
+    Forced,
+}
+
+/// What is done to an adapter, for the refusal's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Doing {
+    Adding,
+    Removing,
+    Setting,
+}
+
+/// The way to the partition, or the refusal where its state allows none.
+pub(super) fn way(
+    entry: &PartitionEntry,
+    address_is_virtual: bool,
+    doing: Doing,
+    force: bool,
+) -> Result<Way, Refusal> {
+    let name = &entry.partition.name;
+    match entry.runtime.state {
+        PartitionState::NotActivated => Ok(Way::Off),
+        PartitionState::Running if entry.runtime.changing => {
+            Err(Refusal::new(MessageKey::Locked).with(format_args!("partition {name}")))
+        }
+        PartitionState::Running if entry.runtime.rmc == RmcState::Active => Ok(Way::Guest),
+        PartitionState::Running if force => Ok(Way::Forced),
+        PartitionState::Running => {
+            let key = match doing {
+                Doing::Adding if address_is_virtual => MessageKey::VirtualAddNoRmc,
+                Doing::Removing if address_is_virtual => MessageKey::VirtualRemoveNoRmc,
+                _ => MessageKey::DlparNoRmc,
+            };
+            Err(Refusal::new(key).with(name))
+        }
+        _ => Err(Refusal::new(MessageKey::StateNotAllowed)),
+    }
+}
+
+/// Writes a configuration with other adapters as the current one, and to the current profile where synchronization says
+/// so.
+pub(super) fn with_adapters(entry: &PartitionEntry, content: Configuration) -> Partition {
+    let running = entry.runtime.state != PartitionState::NotActivated;
+    let mut partition = with_configuration(entry, content, false);
+    let name = partition.current_profile.clone();
+    let synchronized = running && partition.settings.synchronization == Synchronization::Enabled;
+    let profile = partition.profiles.iter_mut().find(|one| synchronized && one.name == name);
+    if let (Some(profile), Some(content)) = (profile, &partition.current) {
+        let kept = &mut std::sync::Arc::make_mut(profile).configuration;
+        kept.ethernet_adapters.clone_from(&content.ethernet_adapters);
+        kept.scsi_adapters.clone_from(&content.scsi_adapters);
+        kept.fibre_channel_adapters.clone_from(&content.fibre_channel_adapters);
+        kept.serial_adapters.clone_from(&content.serial_adapters);
+        kept.physical_slots.clone_from(&content.physical_slots);
+    }
+    partition
+}
+
+fn locked(entry: &PartitionEntry, changing: bool) -> Change {
+    let mut runtime = (*entry.runtime).clone();
+    runtime.changing = changing;
+    Change::PutRuntime(entry.partition.id, Box::new(runtime))
+}
+
+/// Adds an adapter that `content` has: recorded, then taken by the guest where there is one.
+pub(super) fn add(
+    entry: &PartitionEntry,
+    content: Configuration,
+    way: Way,
+    plan: AdapterPlan,
+    more: Vec<Change>,
+) -> Decision {
+    let mut changes = vec![Change::PutPartition(Box::new(with_adapters(entry, content)))];
+    changes.extend(more);
+    if way != Way::Guest {
+        return Decision { changes, ..Decision::default() };
+    }
+    changes.push(locked(entry, true));
+    Decision { changes, effects: vec![request_of(&plan)], answer: Answer::WhenAdapterChanged(Box::new(plan)) }
+}
+
+/// Has a guest give an adapter up.
+pub(super) fn remove(entry: &PartitionEntry, plan: AdapterPlan) -> Decision {
+    Decision {
+        changes: vec![locked(entry, true)],
+        effects: vec![request_of(&plan)],
+        answer: Answer::WhenAdapterChanged(Box::new(plan)),
+    }
+}
+
+/// What the guest of a plan is asked.
+#[must_use]
+pub fn request_of(plan: &AdapterPlan) -> Effect {
+    let (partition, address, token) = (plan.partition, plan.address, plan.token);
+    match plan.step {
+        AdapterStep::Add => Effect::PutAdapter { partition, address, token },
+        AdapterStep::Remove(_) => Effect::RemoveAdapter { partition, address, token },
+    }
+}
+
+fn without(content: &Configuration, partition: &Partition, address: AdapterAddress) -> Configuration {
+    let mut content = content.clone();
+    match address {
+        // An adapter that is gone already leaves what is there.
+        AdapterAddress::Virtual(slot) => {
+            let _ = virtual_io::remove(&mut content, &partition.name, None, slot);
+        }
+        AdapterAddress::Physical(index) => content.physical_slots.retain(|slot| slot.drc_index != index),
+    }
+    content
+}
+
+fn refusal_of(entry: &PartitionEntry, plan: &AdapterPlan, details: Vec<String>) -> Refusal {
+    let key = match (plan.step, plan.address) {
+        (AdapterStep::Add, AdapterAddress::Virtual(_)) => MessageKey::VirtualAddFailed,
+        (AdapterStep::Add, AdapterAddress::Physical(_)) => MessageKey::PhysicalAddFailed,
+        (AdapterStep::Remove(_), AdapterAddress::Virtual(_)) => MessageKey::VirtualRemoveFailed,
+        (AdapterStep::Remove(_), AdapterAddress::Physical(_)) => MessageKey::PhysicalRemoveFailed,
+    };
+    Refusal::new(key).with(&entry.partition.name).detailed(details)
+}
+
+/// What follows from a guest's answer.
+pub struct AdapterEnd {
+    /// To be recorded, all or nothing.
+    pub decision: Decision,
+    /// What the user is told; `None` when it is done.
+    pub refusal: Option<Refusal>,
+    /// What follows when it cannot be recorded.
+    pub otherwise: Decision,
+}
+
+/// Ends a step with the guest's answer: `Ok` when it did what was asked, else its words.
+#[must_use]
+pub fn finish(world: &World, plan: &AdapterPlan, answer: Result<(), Vec<String>>, token: u64) -> AdapterEnd {
+    let nothing = AdapterEnd { decision: Decision::default(), refusal: None, otherwise: Decision::default() };
+    let Some(entry) = world.by_uuid(plan.partition) else { return nothing };
+    let unlock = locked(entry, false);
+    let otherwise = Decision::change(unlock.clone());
+    let content = entry.partition.current.clone().unwrap_or_default();
+    let without = || without(&content, &entry.partition, plan.address);
+    match (answer, plan.step) {
+        (Ok(()), AdapterStep::Add) => AdapterEnd { decision: Decision::change(unlock), ..nothing },
+        (Err(details), AdapterStep::Add) => {
+            let partition = with_adapters(entry, without());
+            let changes = vec![Change::PutPartition(Box::new(partition)), unlock];
+            let refusal = Some(refusal_of(entry, plan, details));
+            AdapterEnd { decision: Decision { changes, ..Decision::default() }, refusal, otherwise }
+        }
+        (Err(details), AdapterStep::Remove(_)) => {
+            let refusal = Some(refusal_of(entry, plan, details));
+            AdapterEnd { decision: Decision::change(unlock), refusal, ..nothing }
+        }
+        (Ok(()), AdapterStep::Remove(taker)) => {
+            let partition = with_adapters(entry, without());
+            let mut decision = Decision {
+                changes: vec![Change::PutPartition(Box::new(partition)), unlock],
+                ..Decision::default()
+            };
+            // Nobody waits for this answer: what the guest gave up it can take.
+            let back = Effect::PutAdapter { partition: plan.partition, address: plan.address, token: 0 };
+            let otherwise = Decision { effects: vec![back], ..otherwise };
+            let given = match (taker, plan.address) {
+                (Some(taker), AdapterAddress::Physical(index)) => {
+                    hand_over(world, taker, index, &content, plan.wait_minutes, token)
+                }
+                _ => Ok(Decision::default()),
+            };
+            match given {
+                Ok(next) => {
+                    decision.changes.extend(next.changes);
+                    decision.effects.extend(next.effects);
+                    decision.answer = next.answer;
+                    AdapterEnd { decision, refusal: None, otherwise }
+                }
+                // The slot is free; the user sees why the other partition did not take it.
+                Err(refusal) => AdapterEnd { decision, refusal: Some(refusal), otherwise },
+            }
+        }
+    }
+}
+
+/// A guest ended before it answered.
+#[must_use]
+pub fn give_up(world: &World, plan: &AdapterPlan, token: u64) -> AdapterEnd {
+    let mut end = finish(world, plan, Err(Vec::new()), token);
+    end.refusal = Some(Refusal::new(MessageKey::StateNotAllowed));
+    end
+}
+
+/// The taker of a move gets the slot that another partition has given up.
+fn hand_over(
+    world: &World,
+    taker: PartitionId,
+    index: u32,
+    giver: &Configuration,
+    wait_minutes: u32,
+    token: u64,
+) -> Result<Decision, Refusal> {
+    let entry = world.snapshot.find(&Selector::Id(taker))?;
+    let moved = giver.physical_slots.iter().find(|slot| slot.drc_index == index);
+    let pool = moved.and_then(|slot| slot.pool);
+    let way = way(entry, false, Doing::Adding, false)?;
+    let mut content = current(entry)?.clone();
+    content.physical_slots.retain(|slot| slot.drc_index != index);
+    content.physical_slots.push(PhysicalSlot { drc_index: index, pool, required: false });
+    let address = AdapterAddress::Physical(index);
+    let plan =
+        AdapterPlan { token, partition: entry.partition.uuid, address, step: AdapterStep::Add, wait_minutes };
+    Ok(add(entry, content, way, plan, Vec::new()))
+}
+
+/// `chhwres -r io -o a|r|m`: a physical slot of a partition.
+pub(super) fn change_slot(
+    world: &World,
+    selector: &Selector,
+    operation: &DynamicOperation,
+    index: u32,
+    pool: Option<u16>,
+    (force, wait_minutes): (bool, u32),
+    moment: Moment,
+) -> Result<Decision, Refusal> {
+    let entry = world.snapshot.find(selector)?;
+    check_reachable(world)?;
+    if world.system().hardware.slot(index).is_none() {
+        return Err(Refusal::new(MessageKey::PhysicalSlotNotFound).with(format_args!("{index:08X}")));
+    }
+    let content = current(entry)?;
+    let has = content.physical_slots.iter().any(|slot| slot.drc_index == index);
+    let address = AdapterAddress::Physical(index);
+    let plan = |step| AdapterPlan {
+        token: moment.token,
+        partition: entry.partition.uuid,
+        address,
+        step,
+        wait_minutes,
+    };
+    if *operation == DynamicOperation::Add {
+        let way = way(entry, false, Doing::Adding, force)?;
+        check_free(world, entry, index, has)?;
+        let mut content = content.clone();
+        content.physical_slots.push(PhysicalSlot { drc_index: index, pool, required: false });
+        return Ok(add(entry, content, way, plan(AdapterStep::Add), Vec::new()));
+    }
+    if !has {
+        let refusal = Refusal::new(MessageKey::PhysicalSlotNotOwned).with(&entry.partition.name);
+        return Err(refusal.with(format_args!("{index:08X}")));
+    }
+    let way_out = way(entry, false, Doing::Removing, force)?;
+    let taker = match operation {
+        DynamicOperation::Move(selector) => {
+            let taker = world.snapshot.find(selector)?;
+            if taker.partition.id == entry.partition.id {
+                return Err(Refusal::new(MessageKey::ParameterInvalid).with("-t"));
+            }
+            // It must be able to take before anything is given.
+            way(taker, false, Doing::Adding, false)?;
+            let has = current(taker)?.physical_slots.iter().any(|slot| slot.drc_index == index);
+            if has && taker.runtime.state != PartitionState::NotActivated {
+                return Err(Refusal::new(MessageKey::PhysicalSlotOwned).with(&taker.partition.name));
+            }
+            Some(taker.partition.id)
+        }
+        _ => None,
+    };
+    if way_out == Way::Guest {
+        return Ok(remove(entry, plan(AdapterStep::Remove(taker))));
+    }
+    let partition = with_adapters(entry, without(content, &entry.partition, address));
+    let mut decision = Decision::change(Change::PutPartition(Box::new(partition)));
+    if let Some(taker) = taker {
+        let next = hand_over(world, taker, index, content, wait_minutes, moment.token)?;
+        decision.changes.extend(next.changes);
+        decision.effects.extend(next.effects);
+        decision.answer = next.answer;
+    }
+    Ok(decision)
+}
+
+/// A slot that no partition which holds its resources has.
+fn check_free(world: &World, entry: &PartitionEntry, index: u32, has: bool) -> Result<(), Refusal> {
+    if has {
+        return Err(Refusal::new(MessageKey::PhysicalSlotOwned).with(&entry.partition.name));
+    }
+    match world.slot_holder(index) {
+        Some(holder) if holder != entry.partition.id => {
+            let name = world.snapshot.find(&Selector::Id(holder))?.partition.name.clone();
+            Err(Refusal::new(MessageKey::PhysicalSlotInUse).with(format_args!("{index:08X}")).with(name))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,285 @@
+//! The adapters that the hypervisor gives the guest, and the devices that the operating system makes of them.
+//!
+//! ```text
+//!            added                cfgmgr, boot (Linux: at once)
+//! (nothing) -------> Undiscovered -------------------------------> Available
+//!    ^                    |          cfgmgr, mkdev, boot            |   ^
+//!    |                    | removed        .------ rmdev -l --------'   |
+//!    |                    v                v                            |
+//!    '--------- removed --+----------- Defined -------------------------'
+//! ```
+//!
+//! An adapter whose device is Available is not given up. Linux has no such states: its devices come and go with the
+//! adapters. A device whose adapter is gone stays Defined until `rmdev -d`.
+
+use varan_contract::engine::{
+    AdapterAddress, AdapterChange, DeviceAdapterKind, EngineEventKind, GuestAdapter, GuestDeviceAdapter,
+    GuestIoSlot, GuestNetworkAdapter, Personality,
+};
+
+use super::date::Date;
+use super::machine::Stage;
+use super::{Guest, Moment};
+use crate::disk::{ODM_DEVICES, OdmAdapter, OdmDevice};
+
+/// A device of the operating system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Device {
+    /// Logical name, such as `ent0`.
+    pub(super) name: String,
+    /// Where its adapter is or was.
+    pub(super) address: AdapterAddress,
+    /// Whether the adapter is there.
+    pub(super) present: bool,
+    /// Available; Defined otherwise.
+    pub(super) available: bool,
+}
+
+/// An adapter as the hypervisor shows it.
+#[derive(Clone, Copy)]
+pub(super) enum Adapter<'a> {
+    Network(&'a GuestNetworkAdapter),
+    Device(&'a GuestDeviceAdapter),
+    Physical(&'a GuestIoSlot),
+}
+
+impl Adapter<'_> {
+    pub(super) fn address(&self) -> AdapterAddress {
+        match self {
+            Self::Network(adapter) => AdapterAddress::Virtual(adapter.slot),
+            Self::Device(adapter) => AdapterAddress::Virtual(adapter.slot),
+            Self::Physical(slot) => AdapterAddress::Physical(slot.drc_index),
+        }
+    }
+
+    /// What logical names begin with; `None` where there is nothing to configure.
+    fn prefix(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Network(_) => "ent",
+            Self::Device(adapter) => match (adapter.kind, adapter.server) {
+                (DeviceAdapterKind::Scsi, false) => "vscsi",
+                (DeviceAdapterKind::Scsi, true) => "vhost",
+                (DeviceAdapterKind::FibreChannel, false) => "fcs",
+                (DeviceAdapterKind::FibreChannel, true) => "vfchost",
+                (DeviceAdapterKind::Serial, _) => "vsa",
+            },
+            Self::Physical(slot) if !slot.occupied => return None,
+            Self::Physical(slot) if slot.description.contains("Ethernet") => "ent",
+            Self::Physical(slot) if slot.description.contains("Fibre") => "fcs",
+            Self::Physical(slot) if slot.description.contains("SAS") => "sissas",
+            Self::Physical(_) => "pci",
+        })
+    }
+
+    pub(super) fn description(&self) -> &str {
+        match self {
+            Self::Network(_) => "Virtual I/O Ethernet Adapter (l-lan)",
+            Self::Device(adapter) => match (adapter.kind, adapter.server) {
+                (DeviceAdapterKind::Scsi, false) => "Virtual SCSI Client Adapter",
+                (DeviceAdapterKind::Scsi, true) => "Virtual SCSI Server Adapter",
+                (DeviceAdapterKind::FibreChannel, false) => "Virtual Fibre Channel Client Adapter",
+                (DeviceAdapterKind::FibreChannel, true) => "Virtual FC Server Adapter",
+                (DeviceAdapterKind::Serial, _) => "LPAR Virtual Serial Adapter",
+            },
+            Self::Physical(slot) => &slot.description,
+        }
+    }
+}
+
+impl Guest {
+    /// Every adapter, virtual Ethernet first.
+    pub(super) fn hardware(&self) -> impl Iterator<Item = Adapter<'_>> {
+        let specification = &self.specification;
+        let network = specification.network_adapters.iter().map(Adapter::Network);
+        let devices = specification.device_adapters.iter().map(Adapter::Device);
+        network.chain(devices).chain(specification.io_slots.iter().map(Adapter::Physical))
+    }
+
+    /// Location code of an adapter without its port: `U8286.41A.2166661-V3-C2`.
+    pub(super) fn location(&self, address: AdapterAddress) -> String {
+        match address {
+            AdapterAddress::Virtual(slot) => {
+                let machine = &self.specification.machine;
+                let model = machine.type_model.replace('-', ".");
+                format!("U{model}.{}-V{}-C{slot}", machine.serial_number, self.specification.id)
+            }
+            AdapterAddress::Physical(index) => {
+                let slot = self.specification.io_slots.iter().find(|slot| slot.drc_index == index);
+                slot.map(|slot| slot.location.clone()).unwrap_or_default()
+            }
+        }
+    }
+
+    /// The devices, by name within their kind in the order of their making.
+    pub(super) fn devices(&self) -> Vec<Device> {
+        let Some(configuration) = &self.configuration else { return Vec::new() };
+        let network = configuration.devices.iter().map(|device| {
+            let adapter = self.specification.network_adapters.iter();
+            let adapter = adapter.clone().find(|adapter| adapter.mac_address == device.mac_address);
+            let slot = adapter.map_or(device.slot, |adapter| adapter.slot);
+            (&device.name, AdapterAddress::Virtual(slot), adapter.is_some())
+        });
+        let others = configuration.adapters.iter().map(|device| {
+            // A slot whose adapter was replaced by one of another kind does not make the old device come back.
+            let present = self.hardware().any(|adapter| {
+                adapter.address() == device.address
+                    && adapter
+                        .prefix()
+                        .is_some_and(|prefix| device.name.trim_end_matches(char::is_numeric) == prefix)
+            });
+            (&device.name, device.address, present)
+        });
+        network
+            .chain(others)
+            .map(|(name, address, present)| Device {
+                name: name.clone(),
+                address,
+                present,
+                available: present && !configuration.defined.contains(name),
+            })
+            .collect()
+    }
+
+    /// The Ethernet adapter that carries the guest's address: the one with the first device that is in use.
+    pub(super) fn primary_adapter(&self) -> Option<(&GuestNetworkAdapter, &str)> {
+        let configuration = self.configuration.as_ref()?;
+        let in_use =
+            configuration.devices.iter().filter(|device| !configuration.defined.contains(&device.name));
+        let number = |name: &str| name.trim_start_matches("ent").parse::<u32>().unwrap_or(u32::MAX);
+        in_use
+            .filter_map(|device| {
+                let adapter = self.specification.network_adapters.iter();
+                let adapter = adapter.clone().find(|adapter| adapter.mac_address == device.mac_address)?;
+                Some((adapter, device.name.as_str()))
+            })
+            .min_by_key(|(_, name)| number(name))
+    }
+
+    /// Makes the devices of all adapters that are there Available; returns the names of those that were not.
+    pub(super) fn configure_devices(&mut self) -> Vec<String> {
+        let mut changed = Vec::new();
+        for device in self.devices() {
+            if device.present && !device.available {
+                changed.push(device.name);
+            }
+        }
+        let known = self.devices();
+        let mut names: Vec<String> = known.iter().map(|device| device.name.clone()).collect();
+        let (mut network, mut others) = (Vec::new(), Vec::new());
+        for adapter in self.hardware() {
+            let Some(prefix) = adapter.prefix() else { continue };
+            let address = adapter.address();
+            let has_device = known.iter().any(|device| device.present && device.address == address);
+            if has_device || names.len() >= ODM_DEVICES {
+                continue;
+            }
+            let mut candidates = (0..).map(|number| format!("{prefix}{number}"));
+            let name = candidates.find(|name| !names.contains(name)).unwrap_or_default();
+            names.push(name.clone());
+            changed.push(name.clone());
+            match adapter {
+                Adapter::Network(adapter) => {
+                    network.push(OdmDevice { name, slot: adapter.slot, mac_address: adapter.mac_address });
+                }
+                Adapter::Device(_) | Adapter::Physical(_) => others.push(OdmAdapter { name, address }),
+            }
+        }
+        let slots: Vec<(String, AdapterAddress)> =
+            known.into_iter().map(|device| (device.name, device.address)).collect();
+        if let Some(configuration) = &mut self.configuration {
+            for device in &mut configuration.devices {
+                // The slot of a known address may be another one since the last boot.
+                if let Some((_, AdapterAddress::Virtual(slot))) =
+                    slots.iter().find(|(name, _)| *name == device.name)
+                {
+                    device.slot = *slot;
+                }
+            }
+            configuration.devices.extend(network);
+            configuration.adapters.extend(others);
+            configuration.defined.retain(|name| !changed.contains(name));
+        }
+        changed
+    }
+
+    /// DLPAR of an adapter.
+    pub(super) fn adapter_requested(&mut self, now: Moment, change: AdapterChange, token: u64) {
+        let details = match change {
+            _ if self.stage != Stage::Multiuser => vec!["The operating system does not respond.".to_owned()],
+            AdapterChange::Put(adapter) => {
+                self.put_adapter(adapter);
+                Vec::new()
+            }
+            AdapterChange::Remove(address) => self.give_up(now, address),
+        };
+        self.event(EngineEventKind::AdapterChanged { token, done: details.is_empty(), details });
+    }
+
+    fn put_adapter(&mut self, adapter: GuestAdapter) {
+        self.take_away(adapter.address());
+        match adapter {
+            GuestAdapter::Network(adapter) => self.specification.network_adapters.push(adapter),
+            GuestAdapter::Device(adapter) => self.specification.device_adapters.push(adapter),
+            GuestAdapter::Physical(slot) => self.specification.io_slots.push(slot),
+        }
+        if self.personality() == Personality::Linux {
+            self.configure_devices();
+            self.save();
+        }
+    }
+
+    fn take_away(&mut self, address: AdapterAddress) {
+        let kept = |other: AdapterAddress| other != address;
+        let specification = &mut self.specification;
+        specification.network_adapters.retain(|adapter| kept(AdapterAddress::Virtual(adapter.slot)));
+        specification.device_adapters.retain(|adapter| kept(AdapterAddress::Virtual(adapter.slot)));
+        specification.io_slots.retain(|slot| kept(AdapterAddress::Physical(slot.drc_index)));
+    }
+
+    /// Gives an adapter up; detail lines say why not.
+    fn give_up(&mut self, now: Moment, address: AdapterAddress) -> Vec<String> {
+        let users: Vec<Device> =
+            self.devices().into_iter().filter(|device| device.address == address).collect();
+        if self.personality() == Personality::Linux {
+            // The kernel takes the device away with its adapter.
+            let names: Vec<String> = users.into_iter().map(|device| device.name).collect();
+            self.take_away(address);
+            self.delete_devices(&names);
+            self.save();
+            self.report();
+            return Vec::new();
+        }
+        let busy: Vec<String> =
+            users.into_iter().filter(|device| device.available).map(|device| device.name).collect();
+        if busy.is_empty() {
+            self.take_away(address);
+            return Vec::new();
+        }
+        let date = Date::from_seconds(now.wall.seconds());
+        let mut lines = vec![
+            format!(
+                "{} {:02} {:02}:{:02}:{:02} caDlparCommand:execv to drmgr",
+                date.month_name(),
+                date.day,
+                date.hour,
+                date.minute,
+                date.second
+            ),
+            format!("{}", self.location(address)),
+            "The specified slot contains device(s) which are currently configured.".to_owned(),
+            "Unconfigure the following device(s) and try again.".to_owned(),
+        ];
+        lines.extend(busy.iter().map(|name| format!("\t{name}")));
+        lines.push("The OS return code is 3.".to_owned());
+        lines
+    }
+
+    /// Forgets devices.
+    pub(super) fn delete_devices(&mut self, names: &[String]) {
+        if let Some(configuration) = &mut self.configuration {
+            configuration.devices.retain(|device| !names.contains(&device.name));
+            configuration.adapters.retain(|device| !names.contains(&device.name));
+            configuration.defined.retain(|name| !names.contains(name));
+        }
+    }
+}
