@@ -184,8 +184,10 @@ fn a_guest_lives_and_ends_as_its_partition() {
     // What it cannot do is answered, not ignored.
     let statistics = engine.statistics(partition).expect("statistics");
     assert!(statistics.resident_bytes > 0 && statistics.capped_nanoseconds > 0, "{statistics:?}");
-    let details =
-        vec!["The memory and processors of a partition on QEMU cannot be changed while it runs.".to_owned()];
+    let details = vec![
+        "The memory, processors and adapters of a partition on QEMU cannot be changed while it runs."
+            .to_owned(),
+    ];
     engine.set_memory(partition, 512, 7).expect("asked");
     recorder.wait_for(1, &EngineEventKind::MemorySet { token: 7, megabytes: 256, details: details.clone() });
     engine.set_processors(partition, first.processors, 8).expect("asked");
