@@ -203,6 +203,19 @@ refused(*ask("GET", "/rest/api/uom/ManagedSystem", token=reader), 401, "session"
 hmc("mkhmcusr -i 'name=shell,taskrole=hmcviewer,passwd=abc12345'")
 refused(*logon("shell", "abc12345"), 401, "not valid")
 assert "REST PUT" in hmc("lssvcevents -t console")
+
+# A user whose role names one partition sees that one, its system, and nothing else.
+serial = hmc("lssyscfg -r sys -m p814-1 -F type_model,serial_num").strip().replace(",", "*")
+hmc("mkaccfg -t resourcerole -i 'name=one,\"resources=lpar:root/lpar/ibmhscS1_0|1*" + serial + "|IBMHSC_Partition\"'")
+hmc("mkhmcusr -i 'name=narrow,taskrole=hmcviewer,passwd=abc12345,remote_webui_access=1,resourcerole=one'")
+narrow = tree.fromstring(logon("narrow", "abc12345")[1])[1].text
+seen = json.loads(ask("GET", "/rest/api/uom/ManagedSystem/quick/All", token=narrow)[1])
+assert [one["SystemName"] for one in seen] == ["p814-1"], seen
+servers = json.loads(ask("GET", "/rest/api/uom/VirtualIOServer/quick/All", token=narrow)[1])
+assert [(one["PartitionID"], one["PartitionName"]) for one in servers] == [(1, "vios1")], servers
+assert ask("GET", "/rest/api/uom/LogicalPartition", token=narrow)[0].status == 204
+refused(*ask("GET", "/rest/api/uom/LogicalPartition/" + partitions["lpar1"], token=narrow), 404, "REST029B")
+
 for _ in range(3):
     logon("hscpe", "wrong")
 refused(*logon("hscpe", "abc123"), 401, "locked")

@@ -40,12 +40,13 @@ static EVENT: &[Element<EventView>] = &[
 pub fn answer(api: &RestApi, request: &Request, session: &Session) -> Result<Reply, Failure> {
     let content_type = atom_type(request)?;
     let links = Arc::new(Links { base: format!("{}/rest/api/uom/", request.base), suffix: String::new() });
-    let reading = Reading { api, request, links: links.clone(), groups: Groups::DEFAULT };
+    let scope = api.console.scope_of(&session.user);
+    let reading = Reading { api, request, links: links.clone(), groups: Groups::DEFAULT, scope };
     if session.events.is_new() {
         // What the partitions are called must be known before the first of them is removed.
         reading.learn_partitions();
     }
-    let views = match session.events.take(api.limits.event_wait) {
+    let views: Vec<EventView> = match session.events.take(api.limits.event_wait) {
         Taken::New => vec![EventView {
             number: api.hub.next_number(),
             kind: "NEW_CLIENT",
@@ -60,9 +61,13 @@ pub fn answer(api: &RestApi, request: &Request, session: &Session) -> Result<Rep
                 data: String::new(),
                 detail: "",
             });
-            lost.into_iter().chain(announced.into_iter().map(|one| reading.event(one))).collect()
+            let told = announced.into_iter().filter(|one| reading.may_hear(one));
+            lost.into_iter().chain(told.map(|one| reading.event(one))).collect()
         }
     };
+    if views.is_empty() {
+        return Ok(Reply::empty(204));
+    }
     let mut writer = XmlWriter::new(api.schema);
     let now = api.milliseconds();
     let console = crate::resource::console::console_id(api.console.description());
@@ -111,6 +116,20 @@ impl Reading<'_> {
         let path = partition_path(entry.partition.environment, entry.partition.uuid);
         self.api.hub.known().insert((system, id), path.clone());
         (path, true)
+    }
+
+    /// Whether the user may know of an announcement.
+    fn may_hear(&self, one: &Announcement) -> bool {
+        let Some(connection) = self.connections().find(|known| known.hardware.uuid == one.system) else {
+            return false;
+        };
+        let identity = connection.identity().to_string();
+        match one.kind {
+            SystemEventKind::PartitionChanged(id)
+            | SystemEventKind::PartitionState(id)
+            | SystemEventKind::PartitionRemoved(id) => self.scope.allows_partition(&identity, id),
+            _ => true,
+        }
     }
 
     fn event(&self, one: Announcement) -> EventView {

@@ -175,7 +175,8 @@ impl Reading<'_> {
             Mode::ManagementPartition { system, .. } => Some(system),
         };
         let all = self.api.console.systems();
-        all.filter(move |one| only.is_none_or(|only| one.name() == only)).cloned()
+        let seen = |one: &&Arc<SystemConnection>| self.scope.sees(&one.identity().to_string());
+        all.filter(seen).filter(move |one| only.is_none_or(|only| one.name() == only)).cloned()
     }
 
     fn connection(&self, id: &str) -> Result<Arc<SystemConnection>, Failure> {
@@ -188,7 +189,13 @@ impl Reading<'_> {
     fn read(&self, connection: Arc<SystemConnection>) -> Result<Read, Failure> {
         let request = SystemRequest::ListPartitions(PartitionFilter::All);
         match self.api.console.call(&connection, request) {
-            Ok(SystemReply::Partitions { system, entries }) => Ok(Read { connection, system, entries }),
+            Ok(SystemReply::Partitions { system, mut entries }) => {
+                let identity = connection.identity().to_string();
+                if !self.scope.allows_all_partitions(&identity) {
+                    entries.retain(|entry| self.scope.allows_partition(&identity, entry.partition.id));
+                }
+                Ok(Read { connection, system, entries })
+            }
             Err(refusal) if refusal.key != MessageKey::SystemNoConnection => Err(refusal.into()),
             _ => {
                 let system = self.api.console.describe(&connection)?;
@@ -233,7 +240,9 @@ impl Reading<'_> {
                 continue;
             };
             if let Some(entry) = entries.into_iter().next() {
-                let right = partition_kind(entry.partition.environment) == kind;
+                let identity = connection.identity().to_string();
+                let right = partition_kind(entry.partition.environment) == kind
+                    && self.scope.allows_partition(&identity, entry.partition.id);
                 return if right { Ok(self.hosted(&system, entry)) } else { Err(missing()) };
             }
         }

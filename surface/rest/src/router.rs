@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hyper::Method;
-use varan_console::{Console, LoginOutcome};
+use varan_console::{Console, LoginOutcome, ResourceScope};
 use varan_model::codes::MessageKey;
 
 use crate::collection::{Collection, Objects};
@@ -152,7 +152,7 @@ impl RestApi {
                 self.events(request, &session)
             }
             ["uom", "jobs", id, ..] => Err(Failure::new(404, MessageKey::RestNoSuchJob).with(id)),
-            ["uom", rest @ ..] if !rest.is_empty() => self.objects(request, rest),
+            ["uom", rest @ ..] if !rest.is_empty() => self.objects(request, &session, rest),
             _ => Err(invalid()),
         }
     }
@@ -251,7 +251,7 @@ impl RestApi {
         Ok(Reply::whole(200, "application/xml", document))
     }
 
-    fn objects(&self, request: &Request, path: &[&str]) -> Result<Reply, Failure> {
+    fn objects(&self, request: &Request, session: &Session, path: &[&str]) -> Result<Reply, Failure> {
         let groups = Groups::parse(request.queries("group"))
             .map_err(|name| Failure::new(400, MessageKey::RestGroupInvalid).with(name))?;
         let suffix = request.queries("group").collect::<Vec<_>>().join(",");
@@ -259,7 +259,8 @@ impl RestApi {
         let links = Arc::new(Links { base: format!("{}/rest/api/uom/", request.base), suffix });
         let (collection, rest) = Collection::parse(path)?;
         reading(request)?;
-        let mut reading = Reading { api: self, request, links, groups };
+        let scope = self.console.scope_of(&session.user);
+        let mut reading = Reading { api: self, request, links, groups, scope };
         match rest {
             [] => reading.feed(&collection, None),
             ["quick", "All"] => quick::all(reading.open(&collection)?.objects),
@@ -326,6 +327,8 @@ pub(crate) struct Reading<'a> {
     pub request: &'a Request,
     pub links: Arc<Links>,
     pub groups: Groups,
+    /// What the user may reach: the rest is not there for it.
+    pub scope: ResourceScope,
 }
 
 impl Reading<'_> {
