@@ -4,6 +4,7 @@
 //! process boundary.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -12,8 +13,9 @@ use varan_model::configuration::BootMode;
 use varan_model::ids::{PartitionId, PartitionUuid, VirtualSlot};
 use varan_model::partition::{Keylock, Partition, PartitionEntry, Profile};
 use varan_model::record::Assignment;
-use varan_model::refusal::Refusal;
+use varan_model::refusal::{Refusal, Subject};
 use varan_model::rules::firmware::FirmwareOperation;
+use varan_model::rules::unique::{Holder, UniqueName};
 use varan_model::rules::virtual_io::AdapterKind;
 use varan_model::service::ErrorEntry;
 use varan_model::system::{ManagedSystem, SystemState};
@@ -26,6 +28,16 @@ use crate::fault::SystemFault;
 /// Identity of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RequestId(pub u128);
+
+/// Identity of a claim on unique names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ClaimId(pub u128);
+
+/// Longest time that a console takes to claim names at all systems, and longest time after its claim at which a system
+/// makes a change with it. Neither is divided by the site's time scale: they keep two changes apart.
+pub const CLAIM_PHASE: Duration = Duration::from_secs(40);
+/// Time after which a claim that nobody released is void: longer than claiming and changing together.
+pub const CLAIM_LIFETIME: Duration = Duration::from_secs(120);
 
 /// A partition as the user named it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -346,6 +358,28 @@ pub enum SystemRequest {
     },
     /// A fault on purpose, or its end.
     Fault(SystemFault),
+    /// Holds unique names for a change that is about to be made, here or on another system. Refused when a definition of
+    /// this system or another claim has one of them.
+    Claim {
+        /// Identity; a repeat is harmless.
+        claim: ClaimId,
+        /// Who is to have the names.
+        holder: Holder,
+        /// Names.
+        names: Vec<UniqueName>,
+    },
+    /// Ends a claim: the change was made or refused.
+    ReleaseClaim {
+        /// Identity.
+        claim: ClaimId,
+    },
+    /// A change that states unique names, made under a claim on them.
+    WithClaim {
+        /// Claim.
+        claim: ClaimId,
+        /// Change.
+        request: Box<SystemRequest>,
+    },
 }
 
 impl SystemRequest {
@@ -397,7 +431,10 @@ impl SystemRequest {
             | Self::SetSystemMemory { .. }
             | Self::ChangeVirtualSwitch { .. }
             | Self::ChangeProcessorPool { .. }
-            | Self::Fault(_) => RequestSubject::System,
+            | Self::Fault(_)
+            | Self::Claim { .. }
+            | Self::ReleaseClaim { .. } => RequestSubject::System,
+            Self::WithClaim { request, .. } => request.subject(),
             Self::ChangeResource { partition, operation: DynamicOperation::Move(target), .. }
             | Self::ChangeIoSlot { partition, operation: DynamicOperation::Move(target), .. } => {
                 RequestSubject::Change(vec![partition, target])
@@ -465,6 +502,16 @@ pub enum SystemReply {
     },
     /// A terminal was closed, or none was open.
     TerminalClosed(bool),
+    /// Nothing was done: the change states unique names, which the asker claims at all systems before it asks again with
+    /// [`SystemRequest::WithClaim`].
+    ClaimNeeded {
+        /// Who is to have the names.
+        holder: Holder,
+        /// Names.
+        names: Vec<UniqueName>,
+        /// First line of the refusal, where one of them is used.
+        subject: Option<Subject>,
+    },
 }
 
 /// Why a call has no answer of the system.

@@ -77,6 +77,8 @@ messages! {
     FilterInvalid: "", "An invalid filter was entered.  The invalid filter is {0}.  Please check your entry and retry the command.", Unverified, "The --help text lists the filters.";
     /// A file given with -f that cannot be read.
     FileUnreadable: "", "The file {0} cannot be read: {1}.", Own, "Copy the file into the home directory first.";
+    /// A command line sent over SSH that is too long or no text.
+    CommandLineUnusable: "", "The command line cannot be run: {0}.", Own, "Put long data in a file and give it with -f.";
     /// A command or option that a later level brings.
     NotSupportedAtThisLevel: "", "{0} is not supported at this level.", Own, "See CHANGELOG.md for what each level brings.";
     /// No such managed system.
@@ -285,6 +287,8 @@ messages! {
     FirmwareStuck: "", "The update could not be completed: {0}.  It is tried again when the managed system is started again.", Own, "Check free space of the data directory.";
     /// No such managed frame.
     FrameNotFound: "HSCL8005", "The managed frame {0} was not found.  Please check your entry and retry the command.", Unverified, "The machines of a site have no managed frames; use -m.";
+    /// A name that another managed system has.
+    SystemNameUsed: "HSCL0580", "The managed system name {0} is already used.", Unverified, "Choose another name.";
     /// No such user of the console.
     UserNotFound: "", "The user {0} was not found.  Please check your entry and retry the command.", Unverified, "List the users with lshmcusr -F name.";
     /// A user of that name is there already.

@@ -1,5 +1,6 @@
 //! Managed systems: settings that are recorded, state, and what is free.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use crate::configuration::words;
 use crate::firmware::FirmwareLevels;
 use crate::hardware::Hardware;
 use crate::partition::{Keylock, ReferenceCodes, Usage};
+use crate::rules::unique::UniqueName;
 use crate::service::Indicators;
 use crate::units::ProcessingUnits;
 
@@ -119,6 +121,9 @@ pub struct SystemSettings {
     /// Virtual switches added to those of the site file.
     #[serde(default)]
     pub virtual_switches: Vec<String>,
+    /// Addresses ahead of the two counters that definitions of other systems have; never generated.
+    #[serde(default)]
+    pub reserved_names: BTreeSet<UniqueName>,
     /// Shared processor pools that differ from their factory state; pool 0 is always there.
     pub processor_pools: Vec<SharedProcessorPool>,
     /// Hardware that is out of use. The service processor remembers it over a loss of power.
@@ -146,6 +151,7 @@ impl SystemSettings {
             revision: 1,
             indicators: Indicators::default(),
             virtual_switches: Vec::new(),
+            reserved_names: BTreeSet::new(),
             processor_pools: vec![SharedProcessorPool {
                 id: 0,
                 name: "DefaultPool".to_owned(),
@@ -231,6 +237,15 @@ impl ManagedSystem {
         // A later site file may bring a switch of the same name.
         let added = self.settings.virtual_switches.iter().filter(|name| !of_hardware.contains(name));
         of_hardware.iter().chain(added)
+    }
+
+    /// Whether `-m` finds this system by that name: its user-defined name, an alias of the site file, its type, model and
+    /// serial number.
+    #[must_use]
+    pub fn answers_to(&self, name: &str) -> bool {
+        self.settings.name == name
+            || self.hardware.aliases.iter().any(|alias| alias == name)
+            || self.hardware.identity.to_string() == name
     }
 
     /// Whether there is a virtual switch of that name.

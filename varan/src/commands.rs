@@ -202,7 +202,7 @@ impl CommandHost for ConsoleHost {
     }
 
     fn host_name(&self) -> String {
-        self.console.description().hostname.clone()
+        self.console.hostname()
     }
 
     fn identity(&self) -> Identity {

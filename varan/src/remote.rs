@@ -234,6 +234,8 @@ fn patience(request: &SystemRequest) -> Duration {
         | SystemRequest::UpdateFirmware(_)
         | SystemRequest::ChangeAdapter(_)
         | SystemRequest::ChangeIoSlot { .. } => DEADLINE,
+        // A system that hangs must not use up the time in which a claim is to be had everywhere.
+        SystemRequest::Claim { .. } | SystemRequest::ReleaseClaim { .. } => READ_PATIENCE,
         request if request.is_read() => READ_PATIENCE,
         _ => CHANGE_PATIENCE,
     }

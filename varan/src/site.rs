@@ -77,6 +77,14 @@ pub fn open_console(
     Ok(opened)
 }
 
+/// Memory of this machine in bytes as the kernel has it; 0 where it does not say.
+fn memory_of_host() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kilobytes = total.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1_024
+}
+
 fn describe(console: &SiteConsole) -> ConsoleDescription {
     ConsoleDescription {
         name: console.name.clone(),
@@ -88,6 +96,8 @@ fn describe(console: &SiteConsole) -> ConsoleDescription {
         base_version: console.base_version.clone(),
         service_pack: console.service_pack.clone(),
         build_level: console.build_level.clone(),
+        bios_level: concat!("Varan ", env!("CARGO_PKG_VERSION")).to_owned(),
+        memory_bytes: memory_of_host(),
         fixes: console.fixes.clone(),
         identity: console.identity.clone(),
         users: console

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use varan_console::{Console, LoginOutcome, OfferedKey as ConsoleKey};
+use varan_model::codes::MessageKey;
+use varan_model::refusal::Refusal;
 use varan_shell::{ByteSink, Cancellation, Channels, Input, Output, Shell, Terminal};
 use varan_ssh::{
     AuthenticationOutcome, ChannelReader, ChannelWriter, HomeDirectory, HomeQuota, OfferedKey, ServerEvent,
@@ -65,6 +67,14 @@ fn feed(mut input: ChannelReader, terminal: &Arc<Terminal>, cancellation: &Arc<C
 impl ConsoleSsh {
     fn run_session(&self, session: Session) -> Result<u8, String> {
         let request = session.request;
+        if let SessionKind::Unusable(problem) = request.kind {
+            let refusal = Refusal::new(MessageKey::CommandLineUnusable).with(problem);
+            let mut output = session.output;
+            let _ = writeln!(output, "{refusal}");
+            let peer = request.peer.ip().to_string();
+            self.console.record(&request.user, &peer, "(command line that cannot be run)", CANNOT_BEGIN);
+            return Ok(CANNOT_BEGIN);
+        }
         let peer = request.peer.ip().to_string();
         let host = host_for(&self.console, &request.user, &peer, &self.homes)?;
         let home = host.home.clone();
@@ -124,6 +134,7 @@ impl ConsoleSsh {
                 }
                 Ok(shell.interactive(&terminal, &cancellation))
             }
+            SessionKind::Unusable(_) => Ok(CANNOT_BEGIN),
         }
     }
 }

@@ -10,7 +10,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -128,7 +128,12 @@ fn start_consoles(
 ) -> Result<Vec<Served>, String> {
     let mut served = Vec::new();
     for (index, described) in site.consoles.iter().enumerate() {
-        let console = open_console(site, described, layout, environment, links)?;
+        // The address by which clients reach the console is one of its settings, whoever chose it.
+        let mut reached = described.clone();
+        if let IpAddr::V4(address) = options.listen {
+            reached.listen_address.get_or_insert(SocketAddrV4::new(address, options.ssh_port));
+        }
+        let console = open_console(site, &reached, layout, environment, links)?;
         make_home_directories(described, layout).map_err(|error| error.to_string())?;
         let directory = layout.console(&described.name);
         let homes = directory.join("homes");

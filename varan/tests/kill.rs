@@ -223,8 +223,10 @@ fn a_killed_frame_process_is_a_power_loss() {
             });
             verify(&sockets, &mut [&mut victim], &mut histories[0], true);
             site.until(&running, "Running,active");
-            let unwanted = "lssyscfg -r lpar -m left --filter lpar_names=unwanted -F state";
-            assert_eq!(site.done(unwanted), "Not Activated\n", "it does not start with the system");
+            // The name of the system changes meanwhile.
+            let unwanted =
+                format!("lssyscfg -r lpar -m '{}' --filter lpar_names=unwanted -F state", SYSTEMS[0]);
+            assert_eq!(site.done(&unwanted), "Not Activated\n", "it does not start with the system");
         }
         drop(ended);
         beside.join().expect("the client of the other frame");

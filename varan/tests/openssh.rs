@@ -351,3 +351,25 @@ fn a_terminated_program_ends_cleanly_and_starts_again() {
     assert_eq!(second.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&second.stderr).contains("another process uses the data directory"));
 }
+
+#[test]
+fn logins_can_be_switched_off_and_long_lines_are_answered() {
+    if !have("ssh") || !have("setsid") {
+        return;
+    }
+    let program = Program::start("switched-off", &[]);
+    let half = "x".repeat(100_000);
+    let output = program.client("ssh").args(["myhmc", "echo", &half, &half]).output().expect("ssh");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(text, "The command line cannot be run: it has more than 131072 bytes.\n");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(program.text("chhmc -c ssh -s disable"), (String::new(), Some(0)));
+    assert_eq!(program.ssh("lshmc -V").status.code(), Some(255));
+    let status = Command::new(env!("CARGO_BIN_EXE_varan"))
+        .args(["hmc", "--data"])
+        .arg(&program.data)
+        .arg("chhmc -c ssh -s enable")
+        .status();
+    assert_eq!(status.expect("hmc").code(), Some(0));
+    assert_eq!(program.text("lshmc -r -F ssh"), ("enable\n".to_owned(), Some(0)));
+}

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! The lines after a command are its whole output, standard error included. Holes in it are typed: `<number>`, `<units>`,
-//! `<time>`, `<uuid>`, `<mac>`, `<wwpn>`, `<address>`, `<hex>`, `<os>`. Directives: `@wait SYSTEM PARTITION STATE [active]`
+//! `<time>`, `<date>`, `<uuid>`, `<mac>`, `<wwpn>`, `<address>`, `<hex>`, `<os>`. Directives: `@wait SYSTEM PARTITION STATE [active]`
 //! and `@wait SYSTEM STATE` wait for an event; `@user NAME` changes the user; `@file NAME` and the indented lines after it
 //! write a file of the user's home; `@power-loss` cuts and restores the power of the site; `@terminal COMMAND` with
 //! `@expect TEXT`, `@type TEXT`, `@end` talks to a command that has a terminal, `@meanwhile COMMAND` runs one in another
@@ -84,6 +84,10 @@ fn holes() -> Vec<(&'static str, regex::Regex)> {
         ("<wwpn>", regex(r"[0-9a-f]{16}")),
         ("<address>", regex(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")),
         ("<hex>", regex(r"[0-9A-Fa-f]+")),
+        (
+            "<date>",
+            regex(r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2} [A-Z]+ [0-9]{4}"),
+        ),
         ("<os>", regex(r"(AIX|VIOS|Linux/[A-Za-z ]+) [0-9][0-9A-Za-z. -]*")),
     ]
 }

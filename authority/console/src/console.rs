@@ -1,7 +1,7 @@
 //! The console: what its commands ask for.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use thiserror::Error;
 use varan_contract::engine::GuestTerminal;
@@ -14,6 +14,7 @@ use varan_model::refusal::Refusal;
 use varan_model::system::ManagedSystem;
 
 use crate::audit::{AUDIT_ENTRIES_KEPT, AuditEntry, masked_line};
+use crate::console_settings::ConsoleSettings;
 use crate::description::{ConsoleDescription, Secret, UserDescription};
 use crate::link::SwitchedLink;
 use crate::observation::{Earlier, Observation};
@@ -73,6 +74,7 @@ pub struct Console {
     pub(crate) observation: Observation,
     pub(crate) writer: Writer,
     sessions: Sessions,
+    pub(crate) settings: RwLock<ConsoleSettings>,
 }
 
 impl Console {
@@ -107,6 +109,7 @@ impl Console {
             resource_roles: ResourceRoles::new(store.resource_roles()?),
             policies: PasswordPolicies::new(store.password_policies()?, store.active_password_policy()?),
             sessions: Sessions::default(),
+            settings: RwLock::new(store.settings()?),
             changing_users: Mutex::new(()),
             observation: Observation::new(earlier),
             writer: Writer::start(store).map_err(ConsoleError::Thread)?,
@@ -136,7 +139,7 @@ impl Console {
         self.systems.all()
     }
 
-    /// Finds the system that `-m` names: its user-defined name, `tttt-mmm*sssssss`, or the site's name or alias.
+    /// Finds the system that `-m` names: its user-defined name, `tttt-mmm*sssssss`, or an alias of the site file.
     ///
     /// # Errors
     /// [`MessageKey::SystemNotFound`], [`MessageKey::SystemAmbiguous`].
@@ -157,6 +160,26 @@ impl Console {
         self.systems.switch(system).cloned()
     }
 
+    /// The user-defined name of a system, also of one that cannot be reached.
+    #[must_use]
+    pub fn name_of(&self, system: &SystemConnection) -> String {
+        self.systems.name(system)
+    }
+
+    /// What a user sees when there is no connection to a system.
+    #[must_use]
+    pub fn no_connection(&self, system: &SystemConnection) -> Refusal {
+        Refusal::new(MessageKey::SystemNoConnection).with(self.name_of(system))
+    }
+
+    fn call_refusal(&self, error: CallError, system: &SystemConnection) -> Refusal {
+        match error {
+            CallError::Refused(refusal) => *refusal,
+            CallError::NoConnection => self.no_connection(system),
+            CallError::Busy => Refusal::new(MessageKey::Busy),
+        }
+    }
+
     /// A new request id.
     #[must_use]
     pub fn request_id(&self) -> RequestId {
@@ -168,7 +191,12 @@ impl Console {
     /// # Errors
     /// What the system refuses, [`MessageKey::SystemNoConnection`], [`MessageKey::Busy`].
     pub fn call(&self, system: &SystemConnection, request: SystemRequest) -> Result<SystemReply, Refusal> {
-        self.answer(system, system.link.call(self.request_id(), request))
+        self.answer(system, self.call_claiming(system, request))
+    }
+
+    /// The systems in the order of their identities, the same on every console.
+    pub(crate) fn systems_by_identity(&self) -> impl Iterator<Item = &SystemConnection> {
+        self.systems.by_identity()
     }
 
     /// Opens the virtual terminal of a partition.
@@ -180,7 +208,7 @@ impl Console {
         system: &SystemConnection,
         partition: Selector,
     ) -> Result<Box<dyn GuestTerminal>, Refusal> {
-        system.link.open_terminal(partition).map_err(|error| call_refusal(error, system))
+        system.link.open_terminal(partition).map_err(|error| self.call_refusal(error, system))
     }
 
     /// Turns the result of a call that was made elsewhere into what a user sees.
@@ -192,7 +220,7 @@ impl Console {
         system: &SystemConnection,
         result: Result<SystemReply, CallError>,
     ) -> Result<SystemReply, Refusal> {
-        result.map_err(|error| call_refusal(error, system))
+        result.map_err(|error| self.call_refusal(error, system))
     }
 
     /// The system itself; one that cannot be reached is described in state `No Connection`.
@@ -206,14 +234,14 @@ impl Console {
                 Ok(found)
             }
             Ok(_) | Err(CallError::NoConnection) => Ok(self.systems.unreachable(system)),
-            Err(error) => Err(call_refusal(error, system)),
+            Err(error) => Err(self.call_refusal(error, system)),
         }
     }
 
     /// Decides on a password. Takes the time of one Argon2 hash.
     #[must_use]
     pub fn check_password(&self, user: &str, password: &str, peer: &str) -> LoginOutcome {
-        self.checked(user, password, peer, User::may_log_in)
+        self.checked(user, password, peer, |user, now| self.may_log_in(user, now))
     }
 
     /// Decides on a password for the web interface and the REST API.
@@ -239,11 +267,16 @@ impl Console {
     #[must_use]
     pub fn check_key(&self, user: &str, key: OfferedKey<'_>, peer: &str) -> LoginOutcome {
         let outcome = self.users.check_key(user, key.line, self.environment.monotonic());
-        let outcome = self.admitted(outcome, false, User::may_log_in);
+        let outcome = self.admitted(outcome, false, |user, now| self.may_log_in(user, now));
         if key.proven {
             self.note_login(&outcome, peer);
         }
         outcome
+    }
+
+    /// Whether a user may log in over SSH: the console takes such logins, and this user's.
+    fn may_log_in(&self, user: &User, now_seconds: i64) -> bool {
+        self.settings().remote_commands && user.may_log_in(now_seconds)
     }
 
     /// A user who is who it claims to be may still be disabled, kept from this way in, or have a password that is too old.
@@ -372,15 +405,6 @@ impl Console {
     #[must_use]
     pub fn lost_records(&self) -> u64 {
         self.writer.lost()
-    }
-}
-
-/// What a user sees of a call that failed.
-fn call_refusal(error: CallError, system: &SystemConnection) -> Refusal {
-    match error {
-        CallError::Refused(refusal) => *refusal,
-        CallError::NoConnection => Refusal::new(MessageKey::SystemNoConnection).with(system.name()),
-        CallError::Busy => Refusal::new(MessageKey::Busy),
     }
 }
 

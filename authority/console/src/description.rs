@@ -64,6 +64,10 @@ pub struct ConsoleDescription {
     pub build_level: String,
     /// One line for each fix.
     pub fixes: Vec<String>,
+    /// Level of the console's own firmware, for `lshmc -b`.
+    pub bios_level: String,
+    /// Memory of the machine that the console runs on, in bytes; 0 when it is not known.
+    pub memory_bytes: u64,
     /// Machine type, model and serial number of the console itself.
     pub identity: MachineIdentity,
     /// Users of a new console; ignored when its database exists already.

@@ -5,7 +5,9 @@
 
 mod administration;
 mod audit;
+mod claims;
 mod console;
+mod console_settings;
 mod description;
 mod link;
 mod observation;
@@ -29,6 +31,7 @@ pub use administration::{
 };
 pub use audit::{AUDIT_COMMAND_BYTES_MAX, AUDIT_ENTRIES_KEPT, AuditEntry, masked_command, masked_line};
 pub use console::{Console, ConsoleError};
+pub use console_settings::ConsoleSettings;
 pub use description::{ConsoleDescription, Secret, UserDescription, release_number};
 pub use link::SwitchedLink;
 pub use password::PasswordError;

@@ -202,7 +202,8 @@ impl ResourceScope {
             SystemReply::Done
             | SystemReply::System(_)
             | SystemReply::Errors { .. }
-            | SystemReply::TerminalClosed(_) => false,
+            | SystemReply::TerminalClosed(_)
+            | SystemReply::ClaimNeeded { .. } => false,
         };
         if left_out && matches!(asked, Some(PartitionFilter::Only(_))) {
             return Err(Refusal::new(MessageKey::NotAuthorized));

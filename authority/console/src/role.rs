@@ -110,6 +110,8 @@ tasks! {
     ListHardware = cec "ListHardwareResources": "SOVPRL";
     /// List the console's own settings.
     ListConsole = HMCConsole "ListHMCConfiguration": "SOVPRL";
+    /// Change the console's own settings.
+    ChangeConsole = HMCConsole "ChangeHMCConfiguration": "SO--R-";
     /// List connections to systems.
     ListConnections = HMCConsole "ListConnections": "SOVPRL";
     /// List users.
@@ -291,6 +293,7 @@ mod tests {
         assert_eq!(
             lacking(TaskRole::ProductEngineer),
             [
+                ChangeConsole,
                 ListUsers,
                 CreatePartition,
                 DeletePartition,
@@ -324,6 +327,7 @@ mod tests {
         assert_eq!(
             lacking(TaskRole::ClientLiveUpdate),
             [
+                ChangeConsole,
                 ListUsers,
                 ChangeSystem,
                 PowerOnSystem,

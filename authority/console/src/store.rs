@@ -7,6 +7,7 @@
 //! | `task_role` | name, task role as JSON |
 //! | `resource_role` | name, managed resource role as JSON |
 //! | `password_policy` | name, policy as JSON |
+//! | `setting` | `console`, the console's own settings as JSON |
 //! | `login` | name, time and peer of the last login |
 //! | `audit` | commands, newest last |
 //! | `service_event` | problem number, open, cause, event as JSON |
@@ -20,6 +21,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use thiserror::Error;
 
 use crate::audit::{AUDIT_ENTRIES_KEPT, AuditEntry};
+use crate::console_settings::ConsoleSettings;
 use crate::observation::Earlier;
 use crate::password_policy::PasswordPolicy;
 use crate::resource_roles::ResourceRole;
@@ -101,6 +103,8 @@ pub enum Change {
     RemovePasswordPolicy(String),
     /// Another password policy is active, or none.
     ActivatePasswordPolicy(Option<String>),
+    /// The console's own settings changed.
+    PutSettings(Box<ConsoleSettings>),
     /// A user logged in.
     Login {
         /// User.
@@ -251,6 +255,25 @@ impl Store {
             users.push(user);
         }
         Ok(users)
+    }
+
+    /// Reads the console's own settings; those of a new console where none were written.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn settings(&self) -> Result<ConsoleSettings, StoreError> {
+        let query = "SELECT content FROM setting WHERE name = 'console'";
+        let found: Option<String> = self
+            .connection
+            .query_row(query, [], |row| row.get(0))
+            .optional()
+            .map_err(|source| StoreError::Database { path: self.path.clone(), source })?;
+        let Some(text) = found else { return Ok(ConsoleSettings::default()) };
+        serde_json::from_str(&text).map_err(|source| StoreError::Content {
+            path: self.path.clone(),
+            name: "console".to_owned(),
+            source,
+        })
     }
 
     /// Reads all task roles in the order of their names.
@@ -536,6 +559,13 @@ fn write_change(transaction: &Transaction<'_>, change: &Change) -> Result<(), ru
         Change::ActivatePasswordPolicy(None) => {
             transaction.execute("DELETE FROM meta WHERE key = 'password_policy'", [])?;
         }
+        Change::PutSettings(settings) => {
+            let text = serde_json::to_string(settings)
+                .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+            let query = "INSERT INTO setting (name, content) VALUES ('console', ?1) \
+                         ON CONFLICT (name) DO UPDATE SET content = ?1";
+            transaction.prepare_cached(query)?.execute([text])?;
+        }
         Change::Login { user, seconds, peer } => {
             let query = "INSERT INTO login (name, seconds, peer) VALUES (?1, ?2, ?3) \
                          ON CONFLICT (name) DO UPDATE SET seconds = ?2, peer = ?3";
@@ -584,6 +614,7 @@ CREATE TABLE IF NOT EXISTS user (name TEXT PRIMARY KEY, content TEXT NOT NULL) W
 CREATE TABLE IF NOT EXISTS task_role (name TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS resource_role (name TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS password_policy (name TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS login (name TEXT PRIMARY KEY, seconds INTEGER NOT NULL, peer TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS audit (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, seconds INTEGER NOT NULL, user TEXT NOT NULL,

@@ -1,6 +1,6 @@
 //! The managed systems that a console is connected to, and how a name finds one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub struct SystemConnection {
 }
 
 impl SystemConnection {
-    /// The name in the site.
+    /// The name that the site file gives the machine; its user-defined name is [`crate::Console::name_of`].
     #[must_use]
     pub fn name(&self) -> &str {
         &self.hardware.site_name
@@ -70,11 +70,20 @@ struct Known {
     seen: Mutex<Option<Arc<ManagedSystem>>>,
 }
 
+impl Known {
+    /// The user-defined name as it was last seen. A system that was never seen has the one that the site gave it.
+    fn name(&self) -> String {
+        let seen = lock(&self.seen);
+        seen.as_ref()
+            .map_or_else(|| self.connection.hardware.site_name.clone(), |system| system.settings.name.clone())
+    }
+}
+
 /// All systems of a console. Finding one takes the same time however many systems and partitions there are.
 pub struct Systems {
     known: Vec<Known>,
-    site: HashMap<String, Vec<usize>>,
-    identity: HashMap<String, usize>,
+    aliases: HashMap<String, Vec<usize>>,
+    identity: BTreeMap<String, usize>,
     any_stale: Arc<AtomicBool>,
     user_defined: RwLock<HashMap<String, Vec<usize>>>,
     /// Held while names are read anew, with the time before which a system that did not answer is not asked again.
@@ -89,15 +98,15 @@ impl Systems {
     /// Takes over connections and subscribes to their events.
     pub fn new(connections: Vec<SystemConnection>) -> Self {
         let any_stale = Arc::new(AtomicBool::new(true));
-        let mut site: HashMap<String, Vec<usize>> = HashMap::new();
-        let mut identity = HashMap::new();
+        let mut aliases: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut identity = BTreeMap::new();
         let mut known = Vec::with_capacity(connections.len());
         for (index, mut connection) in connections.into_iter().enumerate() {
             let switch = Arc::new(SwitchedLink::new(connection.link));
             connection.link = switch.clone();
             let hardware = &connection.hardware;
-            for name in std::iter::once(&hardware.site_name).chain(&hardware.aliases) {
-                let places = site.entry(name.clone()).or_default();
+            for name in &hardware.aliases {
+                let places = aliases.entry(name.clone()).or_default();
                 if !places.contains(&index) {
                     places.push(index);
                 }
@@ -113,7 +122,7 @@ impl Systems {
         }
         Self {
             known,
-            site,
+            aliases,
             identity,
             any_stale,
             user_defined: RwLock::default(),
@@ -126,8 +135,13 @@ impl Systems {
         self.known.iter().map(|known| &known.connection)
     }
 
-    /// Finds a system by its user-defined name, by type-model*serial, or by the site's name or alias for it, in this
-    /// order. `ask` reads a system when its name may have changed.
+    /// Connections in the order of type-model*serial.
+    pub fn by_identity(&self) -> impl Iterator<Item = &SystemConnection> {
+        self.identity.values().map(|index| &*self.known[*index].connection)
+    }
+
+    /// Finds a system by its user-defined name (before it was first seen, the site's), by type-model*serial, or by an alias
+    /// of the site, in this order. `ask` reads a system when its name may have changed.
     ///
     /// # Errors
     /// [`MessageKey::SystemNotFound`], [`MessageKey::SystemAmbiguous`].
@@ -154,8 +168,11 @@ impl Systems {
     fn look_up(&self, name: &str) -> Result<Arc<SystemConnection>, Refusal> {
         let user_defined = self.user_defined.read().unwrap_or_else(PoisonError::into_inner);
         let by_identity = self.identity.get(name).map(std::slice::from_ref);
-        let candidates =
-            [user_defined.get(name).map(Vec::as_slice), by_identity, self.site.get(name).map(Vec::as_slice)];
+        let candidates = [
+            user_defined.get(name).map(Vec::as_slice),
+            by_identity,
+            self.aliases.get(name).map(Vec::as_slice),
+        ];
         match candidates.into_iter().flatten().next() {
             Some(&[index]) => Ok(self.known[index].connection.clone()),
             Some(_) => Err(Refusal::new(MessageKey::SystemAmbiguous).with(name)),
@@ -188,9 +205,7 @@ impl Systems {
         }
         let mut names: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, known) in self.known.iter().enumerate() {
-            if let Some(system) = &*lock(&known.seen) {
-                names.entry(system.settings.name.clone()).or_default().push(index);
-            }
+            names.entry(known.name()).or_default().push(index);
         }
         *self.user_defined.write().unwrap_or_else(PoisonError::into_inner) = names;
     }
@@ -204,6 +219,11 @@ impl Systems {
     pub fn switch(&self, identity: &MachineIdentity) -> Option<&Arc<SwitchedLink>> {
         let index = self.identity.get(&identity.to_string())?;
         self.known.get(*index).map(|known| &known.switch)
+    }
+
+    /// The user-defined name of a system as it was last seen.
+    pub fn name(&self, connection: &SystemConnection) -> String {
+        self.known(connection).map_or_else(|| connection.hardware.site_name.clone(), Known::name)
     }
 
     /// Remembers a system as it was seen.

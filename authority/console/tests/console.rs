@@ -155,6 +155,8 @@ fn description(users: Vec<UserDescription>) -> ConsoleDescription {
         base_version: "V8R8.6.0".to_owned(),
         service_pack: "0".to_owned(),
         build_level: "20161101.1".to_owned(),
+        bios_level: "1.0".to_owned(),
+        memory_bytes: 1 << 34,
         fixes: Vec::new(),
         identity: "7042-CR7*1234567".parse().expect("identity"),
         users,
@@ -307,6 +309,8 @@ fn systems_are_found_by_every_name_without_asking_again() {
     source.rename("box");
     assert_eq!(found("box").as_deref(), Ok("source-machine"));
     assert_eq!((asked(&source), asked(&dest)), (2, 1), "only the changed one is read");
+    assert!(found("source-machine").expect_err("the old name").starts_with("HSCL8003"));
+    assert_eq!(found("source-server").as_deref(), Ok("source-machine"), "an alias stays");
     // A user-defined name wins over another system's alias.
     dest.rename("source-server");
     assert_eq!(found("source-server").as_deref(), Ok("dest-machine"));

@@ -214,6 +214,8 @@ impl World {
             base_version: "V8R8.6.0".to_owned(),
             service_pack: "0".to_owned(),
             build_level: "1".to_owned(),
+            bios_level: "1.0".to_owned(),
+            memory_bytes: 0,
             fixes: Vec::new(),
             identity: "7042-CR7*1234567".parse().expect("identity"),
             users: Vec::new(),

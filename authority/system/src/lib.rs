@@ -4,6 +4,7 @@
 //! returns a [`SystemHandle`], by which consoles in the same process ask.
 
 pub mod authority;
+pub mod claims;
 pub mod decide;
 pub mod firmware;
 pub mod guest;

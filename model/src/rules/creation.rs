@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::edit::{only_set, value_invalid};
 use super::partition::{self as partition_rules, PartitionEdit, check_name};
 use super::profile::{self as profile_rules, EditContext, check_repeats};
+use super::unique::UniqueName;
 use super::{PartitionLookup, addresses, validity};
 use crate::codes::MessageKey;
 use crate::configuration::{Configuration, PartitionEnvironment};
@@ -211,7 +212,11 @@ pub fn complete_profile(
     validity::check(content, system)?;
     validity::check_addresses(content, owner, lookup)?;
     let stated: Vec<_> = validity::port_names(content).collect();
-    let taken = |name| lookup.port_name_holder(name).is_some() || stated.contains(&name);
+    let taken = |name| {
+        lookup.port_name_holder(name).is_some()
+            || stated.contains(&name)
+            || system.settings.reserved_names.contains(&UniqueName::PortName(name))
+    };
     addresses::generate_port_names(content, &system.hardware.identity, settings, &taken);
     Ok(())
 }

@@ -10,6 +10,7 @@ pub mod partition;
 pub mod processor_pool;
 pub mod profile;
 pub mod shared_memory;
+pub mod unique;
 pub mod validity;
 pub mod virtual_io;
 

@@ -258,6 +258,7 @@ impl Invocation<'_> {
         mut request: SystemRequest,
     ) -> Result<SystemReply, CommandError> {
         self.permit(&self.scope(), system, &mut request)?;
+        let again = request.clone();
         let (sender, answer) = std::sync::mpsc::sync_channel(1);
         let id = self.console.request_id();
         let connection = system.clone();
@@ -268,15 +269,66 @@ impl Invocation<'_> {
         std::thread::Builder::new().name("console-request".to_owned()).spawn(ask)?;
         loop {
             match answer.recv_timeout(CANCELLATION_INTERVAL) {
+                // Nothing was done: the change states names that are claimed first. Such a change waits for no guest.
+                Ok(Ok(SystemReply::ClaimNeeded { .. })) => return Ok(self.console.call(system, again)?),
                 Ok(result) => return Ok(self.console.answer(system, result)?),
                 Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => {
-                    return Err(Refusal::new(MessageKey::SystemNoConnection).with(system.name()).into());
+                    return Err(self.console.no_connection(system).into());
                 }
                 Err(std::sync::mpsc::RecvTimeoutError::Timeout) if (self.cancelled)() => {
                     return Err(CommandError::Cancelled);
                 }
                 Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
             }
+        }
+    }
+
+    /// Does something for each of several partitions. Where there are several, a refusal says which one it is about.
+    pub(crate) fn each_partition(
+        &mut self,
+        system: &SystemConnection,
+        doing: &str,
+        partitions: Vec<Selector>,
+        mut action: impl FnMut(&mut Self, Selector) -> Result<(), CommandError>,
+    ) -> Result<u8, CommandError> {
+        let several = partitions.len() > 1;
+        self.each(partitions, |invocation, partition| {
+            action(invocation, partition.clone()).map_err(|error| match error {
+                CommandError::Refused(refusal) if several => {
+                    invocation.about_partition(system, doing, &partition, *refusal).into()
+                }
+                error => error,
+            })
+        })
+    }
+
+    /// Adds the line that names the partition, unless the refusal names it already.
+    fn about_partition(
+        &self,
+        system: &SystemConnection,
+        doing: &str,
+        partition: &Selector,
+        refusal: Refusal,
+    ) -> Refusal {
+        let unknown = [MessageKey::PartitionNotFound, MessageKey::PartitionIdNotFound];
+        if refusal.subject.is_some() || unknown.contains(&refusal.key) {
+            return refusal;
+        }
+        let name = match partition {
+            Selector::Name(name) => Some(name.clone()),
+            Selector::Id(_) | Selector::Uuid(_) => {
+                let request = SystemRequest::ListPartitions(PartitionFilter::Only(vec![partition.clone()]));
+                match self.ask(system, request) {
+                    Ok(SystemReply::Partitions { entries, .. }) => {
+                        entries.first().map(|entry| entry.partition.name.clone())
+                    }
+                    _ => None,
+                }
+            }
+        };
+        match name {
+            Some(name) => refusal.about(doing, "partition", &name),
+            None => refusal,
         }
     }
 

@@ -373,6 +373,7 @@ fn a_system_is_found_by_its_new_name() {
     world.ok("lssyscfg -r sys -m p814-1 -F name", "p814-1\n");
     world.systems[1].rename("box");
     world.ok("lssyscfg -r sys -m box -F name", "box\n");
+    world.refused("lssyscfg -r sys -m p814-2 -F name", "HSCL8003");
     world.systems[0].rename("box");
     world
         .refused("lssyscfg -r sys -m box -F name", "HSCL8004 More than one managed system has the name box.");

@@ -29,7 +29,7 @@ use crate::host::{AuthenticationOutcome, OfferedKey, ServerEvent, SshHost};
 use crate::limits::{self, Limits};
 use crate::output::Output;
 use crate::scp;
-use crate::session::SessionKind;
+use crate::session::{SessionKind, command_line};
 use crate::terminal::TerminalSize;
 use crate::transport::TransportControl;
 
@@ -356,12 +356,13 @@ impl Handler for Connection {
     }
 
     async fn exec_request(&mut self, id: ChannelId, line: &[u8], session: &mut Session) -> Outcome<()> {
-        let Some(line) = std::str::from_utf8(line).ok().filter(|line| acceptable_command(line)) else {
-            return session.channel_failure(id);
-        };
-        let work = match scp::parse_command(line) {
-            Some(command) => Work::Scp(command),
-            None => Work::Host(SessionKind::Exec(line.to_owned())),
+        let work = match command_line(line) {
+            // A refused request would close the channel without a word: the host answers instead.
+            Err(problem) => Work::Host(SessionKind::Unusable(problem)),
+            Ok(line) => match scp::parse_command(line) {
+                Some(command) => Work::Scp(command),
+                None => Work::Host(SessionKind::Exec(line.to_owned())),
+            },
         };
         self.start(id, work, session)
     }
@@ -402,10 +403,6 @@ impl Handler for Connection {
 /// Signatures over SHA-1 (`ssh-rsa`) can be forged; RSA keys sign with SHA-2 (RFC 8332).
 pub(crate) fn is_strong(algorithm: &Algorithm) -> bool {
     !matches!(algorithm, Algorithm::Rsa { hash: None })
-}
-
-fn acceptable_command(line: &str) -> bool {
-    line.len() <= limits::COMMAND_LINE_LENGTH && !line.contains('\0')
 }
 
 fn answer(outcome: AuthenticationOutcome) -> Auth {

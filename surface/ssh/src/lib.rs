@@ -37,5 +37,5 @@ pub use host::{
 pub use host_key::{HostKey, HostKeyError, NO_RSA_HOST_KEY};
 pub use limits::Limits;
 pub use server::{ServerError, ServerOptions, SshServer};
-pub use session::{ChannelReader, ChannelWriter, Session, SessionKind, SessionRequest};
+pub use session::{ChannelReader, ChannelWriter, CommandLineProblem, Session, SessionKind, SessionRequest};
 pub use terminal::{Terminal, TerminalSize};

@@ -17,6 +17,40 @@ pub enum SessionKind {
     Shell,
     /// One command line, as sent.
     Exec(String),
+    /// A command line that cannot be run: the host says why.
+    Unusable(CommandLineProblem),
+}
+
+/// Why a command line cannot be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommandLineProblem {
+    /// It has more bytes than [`crate::limits::COMMAND_LINE_LENGTH`].
+    TooLong,
+    /// It is not UTF-8.
+    NotText,
+    /// It has a NUL byte, which no command line can hold.
+    HasNul,
+}
+
+impl std::fmt::Display for CommandLineProblem {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::TooLong => {
+                write!(formatter, "it has more than {} bytes", crate::limits::COMMAND_LINE_LENGTH)
+            }
+            Self::NotText => formatter.write_str("it is not a text in UTF-8"),
+            Self::HasNul => formatter.write_str("it has a NUL byte"),
+        }
+    }
+}
+
+/// Checks a command line.
+pub(crate) fn command_line(bytes: &[u8]) -> Result<&str, CommandLineProblem> {
+    if bytes.len() > crate::limits::COMMAND_LINE_LENGTH {
+        return Err(CommandLineProblem::TooLong);
+    }
+    let line = std::str::from_utf8(bytes).map_err(|_| CommandLineProblem::NotText)?;
+    if line.contains('\0') { Err(CommandLineProblem::HasNul) } else { Ok(line) }
 }
 
 /// Who asked for a session, and how.
@@ -112,5 +146,26 @@ impl io::Write for ChannelWriter {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_lines_are_checked() {
+        let longest = "x".repeat(crate::limits::COMMAND_LINE_LENGTH);
+        let too_long = format!("{longest}x");
+        for (line, expected) in [
+            (&b"lssyscfg -r sys"[..], Ok("lssyscfg -r sys")),
+            (b"", Ok("")),
+            (longest.as_bytes(), Ok(&*longest)),
+            (too_long.as_bytes(), Err(CommandLineProblem::TooLong)),
+            (b"echo \xff", Err(CommandLineProblem::NotText)),
+            (b"echo \0", Err(CommandLineProblem::HasNul)),
+        ] {
+            assert_eq!(command_line(line), expected);
+        }
     }
 }

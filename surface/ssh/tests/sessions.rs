@@ -26,6 +26,23 @@ fn exec_gives_output_and_exit_status() {
 }
 
 #[test]
+fn a_command_line_that_cannot_be_run_is_answered() {
+    use std::os::unix::ffi::OsStrExt;
+    let server = TestServer::start();
+    // One argument of a process has a limit of its own: the client joins two.
+    let half = "x".repeat(100_000);
+    let output = run(&mut server.ssh(&["echo", &half, &half]));
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), "unusable: it has more than 131072 bytes\n");
+    let mut client = server.ssh(&["echo"]);
+    let output = run(client.arg(std::ffi::OsStr::from_bytes(b"\xff")));
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), "unusable: it is not a text in UTF-8\n");
+    let output = run(&mut server.ssh(&["-tt", "echo", &half, &half]));
+    assert_eq!(text(&output.stdout), "unusable: it has more than 131072 bytes\r\n");
+}
+
+#[test]
 fn input_and_output_pass_whole_in_both_directions() {
     let server = TestServer::start();
     let sent: Vec<u8> = (0..(5 << 20) + 17).map(flood_byte).collect();

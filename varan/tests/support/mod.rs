@@ -164,9 +164,25 @@ impl TestSite {
             Self::console(&self.site, &self.layout, &self.environment, &self.frames, &self.bell, self.link);
     }
 
+    /// Another console, with a database of its own, on the same frames.
+    pub fn second_console(&self) -> Arc<Console> {
+        let layout = Layout::new(&self.directory.join("second"));
+        let sockets = self.layout.sockets();
+        let connect = |(frame, system): (&Arc<SystemHandle>, &ManagedSystemDescription)| match self.link {
+            Link::Direct => frame.clone() as Arc<dyn SystemLink>,
+            _ => Arc::new(RemoteSystem::new(&sockets, &system.name)) as Arc<dyn SystemLink>,
+        };
+        let links: Vec<_> = self.frames.iter().zip(&self.site.managed_systems).map(connect).collect();
+        open_console(&self.site, &self.site.consoles[0], &layout, &self.environment, &links).expect("console")
+    }
+
     pub fn session(&self, user: &str) -> Session {
+        self.session_on(&self.console, user)
+    }
+
+    pub fn session_on(&self, console: &Arc<Console>, user: &str) -> Session {
         let homes = self.layout.console(&self.site.consoles[0].name).join("homes");
-        let host = host_for(&self.console, user, "127.0.0.1", &homes).expect("user");
+        let host = host_for(console, user, "127.0.0.1", &homes).expect("user");
         let home = host.home.clone();
         let home_path = home.path().to_owned();
         Session { shell: Some(Shell::new(Arc::new(host), home)), user: user.to_owned(), home: home_path }

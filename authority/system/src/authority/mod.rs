@@ -38,6 +38,7 @@ use varan_model::system::SystemState;
 use varan_task::{StepFailure, TaskId};
 
 use self::admission::Admitted;
+use crate::claims::Claims;
 use crate::decide::{self, AdapterPlan, Answer, Decision, DynamicPlan, Effect, Moment};
 use crate::firmware::FirmwareTasks;
 use crate::guest::{GuestSettings, specification};
@@ -115,6 +116,7 @@ pub struct Authority {
     firmware: FirmwareTasks,
     adapters: HashMap<u64, PendingAdapter>,
     events: Vec<SystemEventKind>,
+    claims: Claims,
     counters: Counters,
     /// Sequence number of the newest entry of the error log that is on disk.
     errors_recorded: u64,
@@ -189,6 +191,7 @@ impl Authority {
             firmware,
             adapters: HashMap::new(),
             events: Vec::new(),
+            claims: Claims::default(),
             counters: Counters::default(),
             errors_recorded,
         }
@@ -379,6 +382,7 @@ impl Authority {
         let before = self.world.snapshot.clone();
         let mut dirty = Dirty::default();
         let mut accepted: Vec<Accepted> = Vec::new();
+        let mut refused: Vec<(ReplySender, Refusal)> = Vec::new();
         for (id, request, reply) in requests {
             self.counters.requests += 1;
             let updates = matches!(request, SystemRequest::UpdateFirmware(_));
@@ -391,7 +395,10 @@ impl Authority {
             }
             let moment = self.moment();
             let decided = decide::decide(&self.world, &request, moment);
-            match decided.and_then(|decision| self.accept(decision, &mut dirty)) {
+            match decided
+                .and_then(|decision| self.settle_claims(&request, decision))
+                .and_then(|decision| self.accept(decision, &mut dirty))
+            {
                 Ok((decision, durable, admitted)) => {
                     // A second update of the same batch must not find the system idle.
                     self.world.updating |= matches!(decision.answer, Answer::WhenFirmwareEnds(_));
@@ -399,11 +406,41 @@ impl Authority {
                 }
                 Err(refusal) => {
                     self.activation_failed(&request, &refusal);
-                    let _ = reply.try_send(Err(refusal.into()));
+                    refused.push((reply, refusal));
                 }
             }
         }
         self.finish_batch(&before, &dirty, accepted);
+        // After the snapshot is published: a refused activation shows in the partition's state.
+        for (reply, refusal) in refused {
+            let _ = reply.try_send(Err(refusal.into()));
+        }
+    }
+
+    /// Grants and ends claims; a change that states unique names without a claim on them is not made.
+    fn settle_claims(&mut self, request: &SystemRequest, decision: Decision) -> Result<Decision, Refusal> {
+        let now = self.environment.monotonic();
+        let claim = match request {
+            SystemRequest::Claim { claim, names, .. } => {
+                self.claims.grant(*claim, names, now)?;
+                return Ok(decision);
+            }
+            SystemRequest::ReleaseClaim { claim } => {
+                self.claims.release(*claim);
+                return Ok(decision);
+            }
+            SystemRequest::WithClaim { claim, .. } => Some(*claim),
+            _ => None,
+        };
+        let Some((holder, names)) = decide::unique_names(&self.world, &decision.changes) else {
+            return Ok(decision);
+        };
+        if claim.is_some_and(|claim| self.claims.covers(claim, &names, now)) {
+            return Ok(decision);
+        }
+        let subject = decide::subject(&self.world, request);
+        let answer = Answer::With(SystemReply::ClaimNeeded { holder, names, subject });
+        Ok(Decision { answer, ..Decision::default() })
     }
 
     fn finish_batch(&mut self, before: &Snapshot, dirty: &Dirty, accepted: Vec<Accepted>) {

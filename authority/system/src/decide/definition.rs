@@ -12,6 +12,7 @@ use varan_model::rules::creation::{self, Creation};
 use varan_model::rules::edit::{flag, number, value_invalid, word};
 use varan_model::rules::partition::{self as partition_rules, PartitionEdit, check_name, description};
 use varan_model::rules::profile::{self as profile_rules, EditContext, check_repeats};
+use varan_model::rules::unique::UniqueName;
 use varan_model::system::{StartPolicy, SystemSettings};
 
 use super::{Decision, Effect, Moment};
@@ -222,7 +223,10 @@ pub(super) fn take_profile(
 ) {
     let mut content = content.clone();
     let identity = &world.system().hardware.identity;
-    let taken = |address| world.mac_address_holder(address).is_some();
+    let reserved = &world.system().settings.reserved_names;
+    let taken = |address| {
+        world.mac_address_holder(address).is_some() || reserved.contains(&UniqueName::MacAddress(address))
+    };
     addresses::generate_mac_addresses(&mut content, partition.current.as_ref(), identity, settings, &taken);
     partition.settings.take_from_profile(&content);
     partition.current = Some(content);

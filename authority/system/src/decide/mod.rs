@@ -2,6 +2,7 @@
 //! recorded. Nothing here does input or output, and nothing is changed when a request is refused.
 
 mod adapter;
+mod claim;
 mod definition;
 mod dynamic;
 mod dynamic_end;
@@ -17,6 +18,7 @@ pub use adapter::{
     AdapterEnd, AdapterPlan, finish as finish_adapter, give_up as give_up_adapter,
     request_of as adapter_request,
 };
+pub use claim::{subject, unique_names};
 pub use dynamic::{DynamicPlan, allocation, request_of};
 pub use dynamic_end::{finish_dynamic, give_up, keep_what_is, set_back};
 pub use fault::{RMC_SILENCE_SECONDS, guest_crashed};
@@ -236,5 +238,9 @@ pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<
             let uuid = entry.partition.uuid;
             Ok(Decision { answer: Answer::WhenTerminalClosed(uuid), ..Decision::default() })
         }
+        SystemRequest::Claim { holder, names, .. } => claim::claim(world, *holder, names),
+        SystemRequest::ReleaseClaim { .. } => Ok(Decision::default()),
+        // The claim is a matter of time, which the authority judges.
+        SystemRequest::WithClaim { request, .. } => decide(world, request, moment),
     }
 }

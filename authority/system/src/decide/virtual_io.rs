@@ -15,6 +15,7 @@ use varan_model::refusal::Refusal;
 use varan_model::rules::edit::only_set;
 use varan_model::rules::partition::check_name;
 use varan_model::rules::profile::{EditContext, check_repeats};
+use varan_model::rules::unique::UniqueName;
 use varan_model::rules::virtual_io::{self, AdapterKind, VIRTUAL_SWITCHES_MAX};
 use varan_model::rules::{PartitionLookup, addresses, validity};
 use varan_model::system::SystemSettings;
@@ -99,10 +100,19 @@ fn complete_addresses(
     validity::check_addresses(content, owner, world)?;
     let identity = &world.system().hardware.identity;
     let addresses: Vec<_> = validity::mac_addresses(content).collect();
-    let taken = |address| world.mac_address_holder(address).is_some() || addresses.contains(&address);
+    let reserved = &world.system().settings.reserved_names;
+    let taken = |address| {
+        world.mac_address_holder(address).is_some()
+            || addresses.contains(&address)
+            || reserved.contains(&UniqueName::MacAddress(address))
+    };
     addresses::generate_mac_addresses(content, None, identity, settings, &taken);
     let names: Vec<_> = validity::port_names(content).collect();
-    let taken = |name| world.port_name_holder(name).is_some() || names.contains(&name);
+    let taken = |name| {
+        world.port_name_holder(name).is_some()
+            || names.contains(&name)
+            || reserved.contains(&UniqueName::PortName(name))
+    };
     addresses::generate_port_names(content, identity, settings, &taken);
     Ok(())
 }

@@ -318,8 +318,19 @@ impl Bench {
         self.authority.step(self.inbox.drain());
     }
 
-    /// Sends, steps once and expects the answer.
+    /// Sends, steps once and expects the answer; claims unique names where the change states some.
     pub fn call(&mut self, request: SystemRequest) -> Result<SystemReply, CallError> {
+        let reply = self.call_once(request.clone())?;
+        let SystemReply::ClaimNeeded { holder, names, .. } = reply else { return Ok(reply) };
+        let claim = ClaimId(self.next_request);
+        self.call_once(SystemRequest::Claim { claim, holder, names })?;
+        let reply = self.call_once(SystemRequest::WithClaim { claim, request: Box::new(request) });
+        self.call_once(SystemRequest::ReleaseClaim { claim })?;
+        reply
+    }
+
+    /// Sends, steps once and expects the answer.
+    pub fn call_once(&mut self, request: SystemRequest) -> Result<SystemReply, CallError> {
         let answer = self.send(request);
         self.step();
         answer.try_recv().expect("answered at once")

@@ -196,16 +196,25 @@ fn systems(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u
         Some(names) => names.split(',').map(|name| name.trim().to_owned()).collect(),
         None => invocation.systems().iter().map(|system| system.identity().to_string()).collect(),
     };
-    let keylock = keylock(options);
+    let (keylock, several) = (keylock(options), names.len() > 1);
     invocation.each(names, |invocation, name| {
         let system = invocation.find_system(&name)?;
-        if let Some(keylock) = keylock {
-            invocation.ask(&system, SystemRequest::TurnKey { partition: None, keylock })?;
-        }
-        if let Some(power) = power {
-            invocation.ask_long(&system, SystemRequest::PowerSystem(power))?;
-        }
-        Ok(())
+        let change = || -> Result<(), CommandError> {
+            if let Some(keylock) = keylock {
+                invocation.ask(&system, SystemRequest::TurnKey { partition: None, keylock })?;
+            }
+            if let Some(power) = power {
+                invocation.ask_long(&system, SystemRequest::PowerSystem(power))?;
+            }
+            Ok(())
+        };
+        change().map_err(|error| match error {
+            CommandError::Refused(refusal) if several && refusal.subject.is_none() => {
+                let shown = invocation.console.name_of(&system);
+                (*refusal).about("changing the state of", "managed system", &shown).into()
+            }
+            error => error,
+        })
     })
 }
 
@@ -215,14 +224,16 @@ fn partitions(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Resul
     invocation.authorize(if shuts { Task::ShutdownPartition } else { Task::ActivatePartition })?;
     let system = invocation.system(options)?;
     let targets = selectors(options, "-n", "--id")?;
-    invocation.each(targets, |invocation, partition| match operation {
-        "on" => activate(invocation, options, &system, partition),
-        "chkey" => {
-            let keylock = keylock(options).ok_or_else(|| invalid_parameters(&["-k"]))?;
-            invocation.ask(&system, SystemRequest::TurnKey { partition: Some(partition), keylock })?;
-            Ok(())
+    invocation.each_partition(&system, "changing the state of", targets, |invocation, partition| {
+        match operation {
+            "on" => activate(invocation, options, &system, partition),
+            "chkey" => {
+                let keylock = keylock(options).ok_or_else(|| invalid_parameters(&["-k"]))?;
+                invocation.ask(&system, SystemRequest::TurnKey { partition: Some(partition), keylock })?;
+                Ok(())
+            }
+            _ => stop(invocation, options, &system, partition),
         }
-        _ => stop(invocation, options, &system, partition),
     })
 }
 

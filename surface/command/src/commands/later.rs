@@ -11,7 +11,6 @@ pub(crate) static NAMES: &[&str] = &[
     "chcodpool",
     "chcomgmt",
     "chdatarep",
-    "chhmc",
     "chhmcauth",
     "chhmccert",
     "chhmcencr",

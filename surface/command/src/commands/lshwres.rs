@@ -259,7 +259,7 @@ fn reachable(invocation: &Invocation<'_>, options: &ParsedOptions) -> Result<Arc
     let connection = invocation.system(options)?;
     let system = invocation.console.describe(&connection)?;
     if system.state == SystemState::NoConnection {
-        return Err(Refusal::new(MessageKey::SystemNoConnection).with(connection.name()));
+        return Err(invocation.console.no_connection(&connection));
     }
     Ok(system)
 }

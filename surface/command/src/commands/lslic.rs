@@ -116,7 +116,7 @@ pub(super) fn reachable(
 ) -> Result<Arc<ManagedSystem>, Refusal> {
     let system = invocation.console.describe(connection)?;
     if system.state == SystemState::NoConnection {
-        return Err(Refusal::new(MessageKey::SystemNoConnection).with(connection.name()));
+        return Err(invocation.console.no_connection(connection));
     }
     Ok(system)
 }

@@ -2,10 +2,8 @@
 
 use varan_console::Task;
 use varan_model::attributes::{Attribute, Table, Value};
-use varan_model::codes::MessageKey;
 use varan_model::ids::PartitionId;
 use varan_model::partition::{REFERENCE_CODES_KEPT, ReferenceCode};
-use varan_model::refusal::Refusal;
 use varan_model::system::SystemState;
 
 use super::{FIELDS, FILTER, HEADER, MANAGED_SYSTEM, lssyscfg};
@@ -171,7 +169,7 @@ fn system_codes(
     let connection = invocation.system(options)?;
     let system = invocation.console.describe(&connection)?;
     if system.state == SystemState::NoConnection {
-        return Err(Refusal::new(MessageKey::SystemNoConnection).with(connection.name()).into());
+        return Err(invocation.console.no_connection(&connection).into());
     }
     // The codes are those of the primary service processor.
     let most = if options.get("-s") == Some("s") { 0 } else { most };

@@ -1,6 +1,7 @@
 //! One module for each command or pair of commands.
 
 mod access;
+mod chhmc;
 mod chhwres;
 mod chlparstate;
 mod chsyscfg;
@@ -33,6 +34,7 @@ use crate::options::{OptionDefinition, OptionValue};
 /// Every command that is there, in the order of their names.
 pub(crate) static ALL: &[&CommandDefinition] = &[
     &access::CHANGE,
+    &chhmc::COMMAND,
     &users::CHANGE,
     &chhwres::COMMAND,
     &indicators::CHANGE,

@@ -143,7 +143,7 @@ fn shown(id: impl std::fmt::Display, name: &str) -> String {
 /// The user-defined name of a system, or the site's name for it when it cannot be reached.
 fn system_name(invocation: &Invocation<'_>, connection: &SystemConnection) -> String {
     let described = invocation.console.describe(connection);
-    described.map_or_else(|_| connection.name().to_owned(), |system| system.settings.name.clone())
+    described.map_or_else(|_| invocation.console.name_of(connection), |system| system.settings.name.clone())
 }
 
 /// Names of partitions by number; those that are gone are left out.

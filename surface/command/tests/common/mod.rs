@@ -337,6 +337,8 @@ pub fn description() -> ConsoleDescription {
         base_version: "V8R8.6.0".to_owned(),
         service_pack: "0".to_owned(),
         build_level: "20161101.1".to_owned(),
+        bios_level: "1.0".to_owned(),
+        memory_bytes: 1 << 34,
         fixes: vec!["MH01655: Required fix for HMC V8R8.6.0 (11-01-2016)".to_owned()],
         identity: "7042-CR7*1234567".parse().expect("identity"),
         users: vec![user("hscroot", "hmcsuperadmin")],

@@ -79,6 +79,10 @@ impl SshHost for TestHost {
     fn run(&self, session: Session) -> u8 {
         match session.request.kind.clone() {
             SessionKind::Shell => self.shell(session),
+            SessionKind::Unusable(problem) => {
+                let mut output = session.output;
+                writeln!(output, "unusable: {problem}").map_or(3, |()| 1)
+            }
             SessionKind::Exec(line) => self.exec(&line, session).unwrap_or_else(|error| {
                 self.journal.add(format!("{line}: {error}"));
                 99

@@ -44,7 +44,7 @@ pub(super) fn ask(
     let system = invocation.system(options)?;
     match invocation.ask(&system, SystemRequest::ListAdapters(partitions))? {
         SystemReply::Adapters { system, entries, names } => Ok(Adapters { system, entries, names }),
-        _ => Err(Refusal::new(MessageKey::SystemNoConnection).with(system.name())),
+        _ => Err(invocation.console.no_connection(&system)),
     }
 }
 
