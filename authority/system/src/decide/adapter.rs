@@ -274,16 +274,25 @@ fn hand_over(
     Ok(add(entry, content, way, plan, Vec::new()))
 }
 
+/// A change of a physical slot's owner, as it was asked for.
+pub(super) struct SlotChange<'a> {
+    pub(super) operation: &'a DynamicOperation,
+    /// DRC index.
+    pub(super) index: u32,
+    /// I/O pool to be stated with the slot.
+    pub(super) pool: Option<u16>,
+    pub(super) force: bool,
+    pub(super) wait_minutes: u32,
+}
+
 /// `chhwres -r io -o a|r|m`: a physical slot of a partition.
 pub(super) fn change_slot(
     world: &World,
     selector: &Selector,
-    operation: &DynamicOperation,
-    index: u32,
-    pool: Option<u16>,
-    (force, wait_minutes): (bool, u32),
+    change: &SlotChange<'_>,
     moment: Moment,
 ) -> Result<Decision, Refusal> {
+    let SlotChange { operation, index, pool, force, wait_minutes } = *change;
     let entry = world.snapshot.find(selector)?;
     check_reachable(world)?;
     if world.system().hardware.slot(index).is_none() {

@@ -218,8 +218,14 @@ pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<
         SystemRequest::SetSystemMemory { record } => definition::set_system_memory(world, record),
         SystemRequest::ChangeAdapter(change) => virtual_io::change_adapter(world, change, moment),
         SystemRequest::ChangeIoSlot { partition, operation, drc_index, pool, force, wait_minutes } => {
-            let how = (*force, *wait_minutes);
-            adapter::change_slot(world, partition, operation, *drc_index, *pool, how, moment)
+            let change = adapter::SlotChange {
+                operation,
+                index: *drc_index,
+                pool: *pool,
+                force: *force,
+                wait_minutes: *wait_minutes,
+            };
+            adapter::change_slot(world, partition, &change, moment)
         }
         SystemRequest::ChangeVirtualSwitch { name, operation, record } => {
             virtual_io::change_switch(world, name, *operation, record)
