@@ -154,6 +154,9 @@ const OPERATIONS: &[(&str, Task)] = &[
     ("lslogon -r ssh", Task::ListSessions),
     ("lslic -m nosuch", Task::ListSystems),
     ("updlic -o c -m nosuch", Task::UpdateFirmware),
+    ("updlic -o a -m nosuch -r disk -l latest", Task::UpdateFirmware),
+    ("updlic -o h -m nosuch", Task::UpdateFirmware),
+    ("updlic -o p", Task::UpdateFirmware),
 ];
 
 /// Whether a line is of a form, as far as the options that choose the form say.
