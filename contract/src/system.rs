@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use varan_model::attributes::profile::RemoteNames;
 use varan_model::configuration::BootMode;
-use varan_model::ids::{PartitionId, PartitionUuid, VirtualSlot};
+use varan_model::ids::{MachineIdentity, PartitionId, PartitionUuid, VirtualSlot};
 use varan_model::partition::{Keylock, Partition, PartitionEntry, Profile};
 use varan_model::record::Assignment;
 use varan_model::refusal::{Refusal, Subject};
@@ -18,7 +18,7 @@ use varan_model::rules::firmware::FirmwareOperation;
 use varan_model::rules::unique::{Holder, UniqueName};
 use varan_model::rules::virtual_io::AdapterKind;
 use varan_model::service::ErrorEntry;
-use varan_model::system::{ManagedSystem, SystemState};
+use varan_model::system::{AccessPassword, ManagedSystem, SystemState};
 use varan_model::units::ProcessingUnits;
 use varan_model::utilization::UtilizationReport;
 
@@ -38,6 +38,16 @@ pub struct ClaimId(pub u128);
 pub const CLAIM_PHASE: Duration = Duration::from_secs(40);
 /// Time after which a claim that nobody released is void: longer than claiming and changing together.
 pub const CLAIM_LIFETIME: Duration = Duration::from_secs(120);
+/// The console that a request comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Name of the console.
+    pub console: String,
+    /// Machine type, model and serial number of the console.
+    pub identity: MachineIdentity,
+    /// What the console knows of the service processor's password.
+    pub access: AccessPassword,
+}
 
 /// A partition as the user named it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -351,6 +361,14 @@ pub enum SystemRequest {
         /// On or off.
         on: bool,
     },
+    /// `chsyspwd -t access`: the password by which consoles reach the service processor. It proves itself by `current`, so
+    /// that a console whose own password is wrong may ask.
+    SetAccessPassword {
+        /// The password that is in force; of no meaning while none is set.
+        current: AccessPassword,
+        /// The password from now on; the same as `current` to try it only.
+        new: AccessPassword,
+    },
     /// `rmvterm`.
     CloseTerminal {
         /// Partition.
@@ -573,6 +591,21 @@ pub trait SystemLink: Send + Sync {
     /// # Errors
     /// [`CallError`].
     fn call(&self, id: RequestId, request: SystemRequest) -> Result<SystemReply, CallError>;
+
+    /// As [`SystemLink::call`], for a console: the system checks the console's password and knows whose request it is. A
+    /// link that does not say where requests come from is one of the machine's own, which needs no password.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    fn call_from(
+        &self,
+        origin: &Arc<Origin>,
+        id: RequestId,
+        request: SystemRequest,
+    ) -> Result<SystemReply, CallError> {
+        let _ = origin;
+        self.call(id, request)
+    }
 
     /// Opens the virtual terminal of a partition.
     ///

@@ -87,6 +87,18 @@ messages! {
     SystemAmbiguous: "HSCL8004", "More than one managed system has the name {0}.  Use the type, model and serial number (tttt-mmm*sssssss) instead.", Unverified, "Use the second form of -m.";
     /// The console has no connection to the system.
     SystemNoConnection: "HSCL0001", "The management console has no connection to managed system {0}.", Unverified, "Check the system with lssyscfg -r sys -F name,state.";
+    /// The console's password of the service processor is wrong.
+    AccessFailed: "", "The management console cannot authenticate with managed system {0}.  The password of the service processor is not the one that the console knows.", Unverified, "Give the console the password with chsyspwd -t access -m system --passwd.";
+    /// The service processor's password has not been set.
+    AccessPending: "", "The passwords of managed system {0} have not been set.", Unverified, "Set them with chsyspwd -t access -m system --newpasswd.";
+    /// A wrong password was given to change the service processor's.
+    AccessPasswordWrong: "", "The current password of managed system {0} is not the one that was entered.", Unverified, "Ask whoever changed the password.";
+    /// A connection that there is already.
+    ConnectionExists: "", "The management console has a connection to the address {0} already.", Unverified, "List the connections with lssysconn -r all.";
+    /// No such connection.
+    ConnectionNotFound: "", "The management console has no connection named {0}.  Please check your entry and retry the command.", Unverified, "List the connections with lssysconn -r all.";
+    /// Too many connections that nobody answers.
+    ConnectionsExhausted: "", "The management console has {0} connections to addresses at which no managed system is, and takes no more.", Own, "Remove some with rmsysconn -o remove --ip.";
     /// The operation needs the system in Operating state.
     SystemNotOperating: "HSCL0238", "This operation is only allowed when the managed system is in the Operating state.", Unverified, "Power the system on first.";
     /// The operation needs the system powered off.
@@ -202,11 +214,11 @@ messages! {
     /// Wrong boot or key word.
     ValueNotAllowed: "", "The command entered is either missing a required parameter or a parameter value is invalid. The parameters that are missing or have an invalid value are {0}. Please check your entry and retry the command.", Captured, "Run the command with --help.";
     /// The authority could not record a change.
-    RecordFailed: "HSCL0002", "The change could not be recorded: {0}.  Nothing was changed.", Own, "Check free space of the data directory.";
+    RecordFailed: "", "The change could not be recorded: {0}.  Nothing was changed.", Own, "Check free space of the data directory.";
     /// Too many requests wait.
-    Busy: "HSCL0003", "The managed system is busy.  Retry the command.", Own, "Retry.";
+    Busy: "", "The managed system is busy.  Retry the command.", Own, "Retry.";
     /// The command was cancelled or the time is up.
-    WaitExpired: "HSCL0004", "The operation did not finish within {0} minutes.  It goes on in the background.", Own, "Look at the state of the partition.";
+    WaitExpired: "", "The operation did not finish within {0} minutes.  It goes on in the background.", Own, "Look at the state of the partition.";
     /// Adding virtual I/O to a running partition without RMC.
     VirtualAddNoRmc: "HSCL294C", "Dynamic add of virtual I/O resources failed:  There is currently no RMC connection between the management console and the partition {0}.", Unverified, "Check rmc_state, or shut the partition down first.";
     /// Removing virtual I/O from a running partition without RMC.

@@ -36,6 +36,8 @@ words! {
         Recovery = "Recovery",
         /// The password of the service processor is wrong.
         FailedAuthentication = "Failed Authentication",
+        /// The passwords of the service processor have not been set.
+        PendingAuthentication = "Pending Authentication",
         /// Some of its information cannot be read.
         Incomplete = "Incomplete",
     }
@@ -85,6 +87,18 @@ pub struct FailedHardware {
     pub memory: u64,
 }
 
+/// The password by which consoles reach a service processor (the HMC access password). The password itself is nowhere kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AccessPassword {
+    /// None has been set since the factory: consoles wait in Pending Authentication.
+    Unset,
+    /// The one that a site begins with.
+    #[default]
+    Initial,
+    /// A key derived from a password that somebody set.
+    Derived(String),
+}
+
 /// Settings of a managed system: recorded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SystemSettings {
@@ -118,6 +132,9 @@ pub struct SystemSettings {
     /// Indicators that are on.
     #[serde(default)]
     pub indicators: Indicators,
+    /// Password of consoles.
+    #[serde(default)]
+    pub access: AccessPassword,
     /// Virtual switches added to those of the site file.
     #[serde(default)]
     pub virtual_switches: Vec<String>,
@@ -150,6 +167,7 @@ impl SystemSettings {
             port_name_pairs_generated: 0,
             revision: 1,
             indicators: Indicators::default(),
+            access: AccessPassword::default(),
             virtual_switches: Vec::new(),
             reserved_names: BTreeSet::new(),
             processor_pools: vec![SharedProcessorPool {

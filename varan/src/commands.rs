@@ -160,7 +160,9 @@ impl CommandHost for ConsoleHost {
             }
             ("mkvterm", _) => Some(Arc::new(CommandStreams::new(&streams))),
             // They may ask for a password, which must not be echoed; a password from a pipe is read from there.
-            ("chhmcusr" | "mkhmcusr", Some(terminal)) if streams.input.is_terminal() => {
+            ("chhmcusr" | "chsyspwd" | "mkhmcusr" | "mksysconn", Some(terminal))
+                if streams.input.is_terminal() =>
+            {
                 Some(Arc::new(CommandTerminal::new(terminal, streams.cancellation)))
             }
             _ => None,

@@ -11,7 +11,7 @@ use varan_model::ids::{MachineIdentity, PartitionUuid, SystemUuid};
 use varan_model::partition::{GuestEngine, GuestInstallation};
 use varan_model::rules::addresses::machine_bits;
 use varan_model::site::{ManagedSystemDescription, PowerOnSide, Site};
-use varan_model::system::{SystemSettings, SystemState};
+use varan_model::system::{AccessPassword, SystemSettings, SystemState};
 use varan_partition_engine::{EmbeddedEngine, EngineOptions, FileBootDisk, FrameArena, Workers};
 use varan_qemu_engine::{QemuEngine, QemuOptions};
 use varan_system::guest::{BootDisks, GuestSettings, ManagementNetwork};
@@ -109,7 +109,15 @@ pub fn check_site(site: &Site) -> Result<(), String> {
     if site.awk {
         return Err("site.awk: a console with awk is not supported at this level".to_owned());
     }
+    let mut addresses = std::collections::HashMap::new();
     for (index, system) in site.managed_systems.iter().enumerate() {
+        let address = crate::site::service_processor_address(site, index);
+        if let Some(other) = addresses.insert(address.clone(), &system.name) {
+            return Err(format!(
+                "the service processors of {other} and {} have the same address {address}",
+                system.name
+            ));
+        }
         let bits = machine_bits(&system.identity);
         if let Some(other) =
             site.managed_systems[..index].iter().find(|one| machine_bits(&one.identity) == bits)
@@ -131,6 +139,9 @@ pub(crate) fn first_settings(system: &ManagedSystemDescription, hardware: &Hardw
     settings.start_policy = system.partition_start_policy;
     settings.temporary_side = matches!(system.power_on_side, PowerOnSide::Temporary);
     settings.description.clone_from(&system.description);
+    if !system.access_password_set {
+        settings.access = AccessPassword::Unset;
+    }
     settings
 }
 

@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use varan_contract::engine::GuestTerminal;
 use varan_contract::system::{
-    CallError, RequestId, Selector, SystemEvent, SystemEventKind, SystemEvents, SystemLink, SystemReply,
-    SystemRequest,
+    CallError, Origin, RequestId, Selector, SystemEvent, SystemEventKind, SystemEvents, SystemLink,
+    SystemReply, SystemRequest,
 };
 use varan_environment::Environment;
 use varan_system::SystemHandle;
@@ -45,6 +46,15 @@ const TYPED: u8 = 0;
 const RESIZED: u8 = 1;
 
 type Answer = Result<SystemReply, CallError>;
+
+/// A request as it crosses the socket.
+#[derive(Clone, Serialize, Deserialize)]
+struct Asked {
+    origin: Option<Arc<Origin>>,
+    request: SystemRequest,
+}
+
+type FrameClient = Client<Asked, Answer, SystemEventKind>;
 
 /// Socket for requests of a frame.
 #[must_use]
@@ -97,13 +107,17 @@ pub fn serve(
         EventHub::new(environment.random(), HubOptions { payload: PAYLOAD_MAX, ..HubOptions::default() });
     handle.subscribe(Arc::new(Publisher(hub.clone())));
     let answering = handle.clone();
-    let answer = move |context: RequestContext, request: SystemRequest| -> Answer {
-        answering.call(RequestId(context.id.0), request)
+    let answer = move |context: RequestContext, asked: Asked| -> Answer {
+        let id = RequestId(context.id.0);
+        match &asked.origin {
+            Some(origin) => answering.call_from(origin, id, asked.request),
+            None => answering.call(id, asked.request),
+        }
     };
     let clock_environment = environment.clone();
     let clock: varan_wire::MonotonicClock = Arc::new(move || clock_environment.monotonic().0);
     let options = ServerOptions { workers: WORKERS, payload: PAYLOAD_MAX, ..ServerOptions::default() };
-    let server: Server<SystemRequest, Answer> = Server::start(Arc::new(answer), hub, clock, options)?;
+    let server: Server<Asked, Answer> = Server::start(Arc::new(answer), hub, clock, options)?;
     let requests = listen(&request_socket(directory, frame))?;
     let terminals = listen(&terminal_socket(directory, frame))?;
     std::thread::Builder::new().name("frame requests".to_owned()).spawn(move || {
@@ -178,7 +192,7 @@ fn serve_terminal(handle: &SystemHandle, stream: UnixStream) -> std::io::Result<
 pub struct RemoteSystem {
     directory: PathBuf,
     frame: String,
-    client: Mutex<Option<Arc<Client<SystemRequest, Answer, SystemEventKind>>>>,
+    client: Mutex<Option<Arc<FrameClient>>>,
     subscribers: Arc<Mutex<Vec<Arc<dyn SystemEvents>>>>,
     trouble: Trouble,
     repeat_after: Duration,
@@ -204,7 +218,7 @@ impl RemoteSystem {
         Self { trouble, repeat_after, ..self }
     }
 
-    fn connected(&self) -> Result<Arc<Client<SystemRequest, Answer, SystemEventKind>>, CallError> {
+    fn connected(&self) -> Result<Arc<FrameClient>, CallError> {
         let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(present) = client.as_ref().filter(|present| present.is_connected()) {
             return Ok(present.clone());
@@ -258,15 +272,15 @@ fn announce(subscribers: &Mutex<Vec<Arc<dyn SystemEvents>>>, event: ClientEvent<
     tell(subscribers, &event);
 }
 
-impl SystemLink for RemoteSystem {
-    fn call(&self, id: RequestId, request: SystemRequest) -> Result<SystemReply, CallError> {
+impl RemoteSystem {
+    fn ask(&self, id: RequestId, asked: &Asked) -> Result<SystemReply, CallError> {
         // Without an answer the request is sent again with the same id: the system does a request once, however often it
         // is asked. A connection that broke meanwhile is made anew, once.
         let mut broken = 0;
         let mut waited = Duration::ZERO;
         while waited < DEADLINE && broken < 2 {
             let client = self.connected()?;
-            match client.call(varan_wire::RequestId(id.0), self.repeat_after, request.clone()) {
+            match client.call(varan_wire::RequestId(id.0), self.repeat_after, asked.clone()) {
                 Ok(answer) => return answer,
                 Err(varan_wire::CallError::TooManyOutstanding) => return Err(CallError::Busy),
                 Err(varan_wire::CallError::TimedOut | varan_wire::CallError::Fault(_)) => {
@@ -275,11 +289,26 @@ impl SystemLink for RemoteSystem {
                 Err(varan_wire::CallError::Disconnected) => broken += 1,
                 Err(_) => return Err(CallError::NoConnection),
             }
-            if waited >= patience(&request) {
+            if waited >= patience(&asked.request) {
                 break;
             }
         }
         Err(CallError::NoConnection)
+    }
+}
+
+impl SystemLink for RemoteSystem {
+    fn call(&self, id: RequestId, request: SystemRequest) -> Result<SystemReply, CallError> {
+        self.ask(id, &Asked { origin: None, request })
+    }
+
+    fn call_from(
+        &self,
+        origin: &Arc<Origin>,
+        id: RequestId,
+        request: SystemRequest,
+    ) -> Result<SystemReply, CallError> {
+        self.ask(id, &Asked { origin: Some(origin.clone()), request })
     }
 
     fn open_terminal(&self, partition: Selector) -> Result<Box<dyn GuestTerminal>, CallError> {

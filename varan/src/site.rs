@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use varan_console::{Console, ConsoleDescription, Secret, SystemConnection, UserDescription, release_number};
+use varan_console::{
+    Console, ConsoleDescription, NetworkSystem, Secret, SystemConnection, UserDescription, release_number,
+};
 use varan_contract::system::SystemLink;
 use varan_environment::Environment;
 use varan_model::attributes::Release;
@@ -41,9 +43,14 @@ pub fn start_frames(
     })
 }
 
-fn address_of_service_processor(index: usize) -> String {
-    // Service processors live on a private network of the console, as on the real thing; the numbers are for show.
-    format!("10.255.{}.{}", index / 250, index % 250 + 1)
+/// The address of a managed system's service processor: the site file's, else one that follows from the system's place in
+/// the file. Service processors live on a private network of the console, as on the real thing.
+#[must_use]
+pub fn service_processor_address(site: &Site, index: usize) -> String {
+    match site.managed_systems[index].service_processor_address {
+        Some(address) => address.to_string(),
+        None => format!("10.255.{}.{}", index / 250, index % 250 + 1),
+    }
 }
 
 /// Opens a console of the site over links to its systems, in the order of the site file.
@@ -57,21 +64,23 @@ pub fn open_console(
     environment: &Arc<dyn Environment>,
     links: &[Arc<dyn SystemLink>],
 ) -> Result<Arc<Console>, String> {
-    let connections = site
+    let network = site
         .managed_systems
         .iter()
         .zip(links)
         .enumerate()
-        .filter(|(_, (system, _))| console.manages(&system.name))
-        .map(|(index, (system, link))| SystemConnection {
-            hardware: Arc::new(frame::hardware(system)),
-            address: address_of_service_processor(index),
-            link: link.clone(),
+        .map(|(index, (system, link))| NetworkSystem {
+            connection: SystemConnection {
+                hardware: Arc::new(frame::hardware(system)),
+                address: service_processor_address(site, index),
+                link: link.clone(),
+            },
+            connected_at_first: console.manages(&system.name),
         })
         .collect();
     let directory = layout.console(&console.name);
     let fail = |error: String| format!("console {}: {error}", console.name);
-    let opened = Console::open(&directory, describe(console), environment.clone(), connections);
+    let opened = Console::open_on_network(&directory, describe(console), environment.clone(), network);
     let opened = opened.map(Arc::new).map_err(|error| fail(error.to_string()))?;
     opened.observe().map_err(|error| fail(error.to_string()))?;
     Ok(opened)

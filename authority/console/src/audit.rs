@@ -36,7 +36,7 @@ impl AuditEntry {
 /// What stands in place of a password.
 const MASK: &str = "****";
 /// Commands that take passwords on standard input or in records.
-const PASSWORD_COMMANDS: [&str; 2] = ["chhmcusr", "mkhmcusr"];
+const PASSWORD_COMMANDS: [&str; 4] = ["chhmcusr", "chsyspwd", "mkhmcusr", "mksysconn"];
 
 /// A command with its arguments as the audit keeps it: passwords are masked.
 #[must_use]
@@ -51,7 +51,8 @@ pub fn masked_command(name: &str, arguments: &[String]) -> String {
         } else {
             line.push_str(&masked_record(argument));
         }
-        secret = argument == "--passwd" || (argument == "-v" && password_change);
+        secret =
+            matches!(argument.as_str(), "--passwd" | "--newpasswd") || (argument == "-v" && password_change);
     }
     line
 }

@@ -5,15 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use thiserror::Error;
 use varan_contract::engine::GuestTerminal;
-use varan_contract::system::{CallError, RequestId, Selector, SystemReply, SystemRequest};
+use varan_contract::system::{CallError, Origin, RequestId, Selector, SystemReply, SystemRequest};
 use varan_environment::Environment;
 use varan_model::attributes::Release;
 use varan_model::codes::MessageKey;
 use varan_model::ids::MachineIdentity;
 use varan_model::refusal::Refusal;
-use varan_model::system::ManagedSystem;
+use varan_model::system::{AccessPassword, ManagedSystem, SystemState};
 
 use crate::audit::{AUDIT_ENTRIES_KEPT, AuditEntry, masked_line};
+use crate::connections::{ConnectionState, Connections};
 use crate::console_settings::ConsoleSettings;
 use crate::description::{ConsoleDescription, Secret, UserDescription};
 use crate::link::SwitchedLink;
@@ -25,7 +26,7 @@ use crate::role::TaskRole;
 use crate::sessions::{LoginSession, SessionGuard, Sessions};
 use crate::settings::{SECONDS_PER_DAY, Setting, UserSettings};
 use crate::store::{Change, Store, StoreError};
-use crate::systems::{SystemConnection, Systems};
+use crate::systems::{NetworkSystem, SystemConnection, Systems};
 use crate::task_roles::TaskRoles;
 use crate::users::{LoginOutcome, OfferedKey, User, Users};
 use crate::writer::Writer;
@@ -64,7 +65,8 @@ pub enum ConsoleError {
 pub struct Console {
     description: ConsoleDescription,
     environment: Arc<dyn Environment>,
-    systems: Systems,
+    pub(crate) systems: Systems,
+    pub(crate) connections: Connections,
     pub(crate) users: Users,
     pub(crate) task_roles: TaskRoles,
     pub(crate) resource_roles: ResourceRoles,
@@ -89,6 +91,21 @@ impl Console {
         environment: Arc<dyn Environment>,
         systems: Vec<SystemConnection>,
     ) -> Result<Self, ConsoleError> {
+        let first = |connection| NetworkSystem { connection, connected_at_first: true };
+        let network = systems.into_iter().map(first).collect();
+        Self::open_on_network(directory, description, environment, network)
+    }
+
+    /// As [`Console::open`], with all systems that the console could be connected to.
+    ///
+    /// # Errors
+    /// [`ConsoleError`].
+    pub fn open_on_network(
+        directory: &Path,
+        description: ConsoleDescription,
+        environment: Arc<dyn Environment>,
+        network: Vec<NetworkSystem>,
+    ) -> Result<Self, ConsoleError> {
         let mut store = Store::open(directory)?;
         if store.is_new() {
             let users = description.users.iter().map(|user| first_user(user, &*environment));
@@ -100,10 +117,18 @@ impl Console {
         let nobody = format!("{:016x}{:016x}", environment.random(), environment.random());
         let decoy = password::hash(&nobody, &*environment)
             .map_err(|source| ConsoleError::Password { user: "(none)".to_owned(), source })?;
+        let origin = Origin {
+            console: description.name.clone(),
+            identity: description.identity.clone(),
+            access: AccessPassword::default(),
+        };
+        let systems = Systems::new(network, &origin);
+        let connections = Connections::open(&mut store, &systems)?;
         Ok(Self {
             description,
             environment,
-            systems: Systems::new(systems),
+            systems,
+            connections,
             users: Users::new(users, decoy),
             task_roles: TaskRoles::new(store.task_roles()?),
             resource_roles: ResourceRoles::new(store.resource_roles()?),
@@ -233,8 +258,26 @@ impl Console {
                 self.systems.saw(system, &found);
                 Ok(found)
             }
-            Ok(_) | Err(CallError::NoConnection) => Ok(self.systems.unreachable(system)),
-            Err(error) => Err(self.call_refusal(error, system)),
+            result => {
+                let state = match ConnectionState::of(&result) {
+                    Some(ConnectionState::PendingAuthentication) => SystemState::PendingAuthentication,
+                    Some(ConnectionState::FailedAuthentication) => SystemState::FailedAuthentication,
+                    Some(_) => SystemState::NoConnection,
+                    None => return self.answer(system, result).and(Err(Refusal::new(MessageKey::Busy))),
+                };
+                Ok(self.systems.unreachable(system, state))
+            }
+        }
+    }
+
+    /// The system itself, as it answers now.
+    ///
+    /// # Errors
+    /// As [`Console::call`].
+    pub fn reach(&self, system: &SystemConnection) -> Result<Arc<ManagedSystem>, Refusal> {
+        match self.call(system, SystemRequest::GetSystem)? {
+            SystemReply::System(found) => Ok(found),
+            _ => Err(Refusal::new(MessageKey::SystemNoConnection).with(system.name())),
         }
     }
 

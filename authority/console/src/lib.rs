@@ -6,6 +6,7 @@
 mod administration;
 mod audit;
 mod claims;
+mod connections;
 mod console;
 mod console_settings;
 mod description;
@@ -30,6 +31,7 @@ pub use administration::{
     RESOURCES_MAX, TASK_ROLES_MAX, USERS_MAX, UserChange,
 };
 pub use audit::{AUDIT_COMMAND_BYTES_MAX, AUDIT_ENTRIES_KEPT, AuditEntry, masked_command, masked_line};
+pub use connections::{ConnectionEntry, ConnectionState, ConnectionTarget, UNANSWERED_MAX};
 pub use console::{Console, ConsoleError};
 pub use console_settings::ConsoleSettings;
 pub use description::{ConsoleDescription, Secret, UserDescription, release_number};
@@ -46,7 +48,7 @@ pub use service_events::{
 pub use sessions::{LoginSession, SessionGuard};
 pub use settings::{Setting, UserSettings};
 pub use store::StoreError;
-pub use systems::SystemConnection;
+pub use systems::{NetworkSystem, SystemConnection};
 pub use task_roles::{TaskRoleDefinition, TaskRoleEntry, format_tasks, parse_tasks};
 pub use users::{LOCK_SECONDS, LoginOutcome, OfferedKey, User, WRONG_PASSWORDS_MAX};
 pub use utilization::{

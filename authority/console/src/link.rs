@@ -12,12 +12,12 @@
 //! comes back, subscribers are told by an event of sequence 0 that they may have missed others, and read again.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 use varan_contract::engine::GuestTerminal;
 use varan_contract::system::{
-    CallError, RequestId, Selector, SystemEvent, SystemEventKind, SystemEvents, SystemLink, SystemReply,
-    SystemRequest,
+    CallError, Origin, RequestId, Selector, SystemEvent, SystemEventKind, SystemEvents, SystemLink,
+    SystemReply, SystemRequest,
 };
 
 type Closer = Box<dyn Fn() + Send + Sync>;
@@ -58,6 +58,7 @@ impl SystemEvents for Shared {
 /// A link with a switch. See the module's text.
 pub struct SwitchedLink {
     inner: Arc<dyn SystemLink>,
+    origin: RwLock<Option<Arc<Origin>>>,
     shared: Arc<Shared>,
     /// Held while the link is switched, so that two threads do not count one cut twice.
     switching: Mutex<()>,
@@ -70,7 +71,23 @@ impl SwitchedLink {
     pub fn new(inner: Arc<dyn SystemLink>) -> Self {
         let shared = Arc::new(Shared::default());
         inner.subscribe(shared.clone());
-        Self { inner, shared, switching: Mutex::default(), terminals: Mutex::default() }
+        Self {
+            inner,
+            origin: RwLock::default(),
+            shared,
+            switching: Mutex::default(),
+            terminals: Mutex::default(),
+        }
+    }
+
+    /// Says from now on on whose behalf the link asks.
+    pub fn set_origin(&self, origin: Arc<Origin>) {
+        *self.origin.write().unwrap_or_else(PoisonError::into_inner) = Some(origin);
+    }
+
+    /// On whose behalf the link asks.
+    pub(crate) fn origin(&self) -> Option<Arc<Origin>> {
+        self.origin.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether the link carries anything.
@@ -132,13 +149,20 @@ impl SwitchedLink {
 impl SystemLink for SwitchedLink {
     fn call(&self, id: RequestId, request: SystemRequest) -> Result<SystemReply, CallError> {
         let before = self.up()?;
-        let answer = self.inner.call(id, request);
+        let answer = match self.origin() {
+            Some(origin) => self.inner.call_from(&origin, id, request),
+            None => self.inner.call(id, request),
+        };
         // The answer of a request that a cut overtook is lost on the way.
         if self.up()? == before { answer } else { Err(CallError::NoConnection) }
     }
 
     fn open_terminal(&self, partition: Selector) -> Result<Box<dyn GuestTerminal>, CallError> {
         let before = self.up()?;
+        if let Some(origin) = self.origin() {
+            // A terminal is opened without a request: a console that may not ask may not type either.
+            self.inner.call_from(&origin, RequestId(0), SystemRequest::GetSystem)?;
+        }
         let terminal = self.inner.open_terminal(partition)?;
         let closer = Arc::new(terminal.closer());
         let mut open = lock(&self.terminals);

@@ -5,6 +5,7 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use thiserror::Error;
 use varan_environment::Environment;
+use varan_model::system::AccessPassword;
 
 /// Memory of one hash in KiB. Logins must stay quick, and several run at once.
 pub const MEMORY_KIB: u32 = 8 * 1_024;
@@ -59,6 +60,26 @@ pub fn check_hash(text: &str) -> Result<(), PasswordError> {
 pub fn verify(password: &str, hash: &str) -> bool {
     let Ok(hash) = PasswordHash::new(hash) else { return false };
     Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
+}
+
+/// The password by which consoles reach a service processor when nobody has set another.
+pub const INITIAL_ACCESS_PASSWORD: &str = "abc123";
+/// The salt is the same for all: a console must derive the key of a password without knowing the machine behind an address.
+const ACCESS_SALT: &[u8] = b"service processor access";
+
+/// The key that stands for the password of a service processor.
+///
+/// # Errors
+/// [`PasswordError::Hashing`].
+pub fn access_key(password: &str) -> Result<AccessPassword, PasswordError> {
+    if password == INITIAL_ACCESS_PASSWORD {
+        return Ok(AccessPassword::Initial);
+    }
+    let mut key = [0; 32];
+    hasher()?
+        .hash_password_into(password.as_bytes(), ACCESS_SALT, &mut key)
+        .map_err(|error| PasswordError::Hashing(error.to_string()))?;
+    Ok(AccessPassword::Derived(key.iter().map(|byte| format!("{byte:02x}")).collect()))
 }
 
 #[cfg(test)]

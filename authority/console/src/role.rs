@@ -114,6 +114,10 @@ tasks! {
     ChangeConsole = HMCConsole "ChangeHMCConfiguration": "SO--R-";
     /// List connections to systems.
     ListConnections = HMCConsole "ListConnections": "SOVPRL";
+    /// Add, reset and remove connections to systems.
+    ManageConnections = HMCConsole "ManageConnections": "S---R-";
+    /// Change the password by which consoles reach a service processor.
+    ChangeAccessPassword = cec "ChangeCECPassword": "S---R-";
     /// List users.
     ListUsers = HMCConsole "ListUsers": "S-----";
     /// Change a managed system.
@@ -277,6 +281,8 @@ mod tests {
         assert_eq!(
             lacking(TaskRole::Operator),
             [
+                ManageConnections,
+                ChangeAccessPassword,
                 ListUsers,
                 UpdateFirmware,
                 CreatePartition,
@@ -294,6 +300,8 @@ mod tests {
             lacking(TaskRole::ProductEngineer),
             [
                 ChangeConsole,
+                ManageConnections,
+                ChangeAccessPassword,
                 ListUsers,
                 CreatePartition,
                 DeletePartition,
@@ -328,6 +336,8 @@ mod tests {
             lacking(TaskRole::ClientLiveUpdate),
             [
                 ChangeConsole,
+                ManageConnections,
+                ChangeAccessPassword,
                 ListUsers,
                 ChangeSystem,
                 PowerOnSystem,

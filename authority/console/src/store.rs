@@ -8,6 +8,7 @@
 //! | `resource_role` | name, managed resource role as JSON |
 //! | `password_policy` | name, policy as JSON |
 //! | `setting` | `console`, the console's own settings as JSON |
+//! | `connection` | identity of the system or address, connection as JSON |
 //! | `login` | name, time and peer of the last login |
 //! | `audit` | commands, newest last |
 //! | `service_event` | problem number, open, cause, event as JSON |
@@ -21,6 +22,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use thiserror::Error;
 
 use crate::audit::{AUDIT_ENTRIES_KEPT, AuditEntry};
+use crate::connections::ConnectionRecord;
 use crate::console_settings::ConsoleSettings;
 use crate::observation::Earlier;
 use crate::password_policy::PasswordPolicy;
@@ -49,7 +51,7 @@ pub enum StoreError {
     Content {
         /// Database file.
         path: PathBuf,
-        /// User or task role.
+        /// User, task role or connection.
         name: String,
         /// Reason.
         source: serde_json::Error,
@@ -105,6 +107,10 @@ pub enum Change {
     ActivatePasswordPolicy(Option<String>),
     /// The console's own settings changed.
     PutSettings(Box<ConsoleSettings>),
+    /// A connection is new or changed.
+    PutConnection(Box<ConnectionRecord>),
+    /// The connection of that key is gone.
+    RemoveConnection(String),
     /// A user logged in.
     Login {
         /// User.
@@ -308,6 +314,14 @@ impl Store {
         let query = "SELECT value FROM meta WHERE key = 'password_policy'";
         let found = self.connection.query_row(query, [], |row| row.get(0)).optional();
         found.map_err(|source| StoreError::Database { path: self.path.clone(), source })
+    }
+
+    /// Reads all connections, those that were removed included.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn connections(&self) -> Result<Vec<ConnectionRecord>, StoreError> {
+        self.contents("SELECT name, content FROM connection ORDER BY name")
     }
 
     /// Reads rows of a name and a JSON text.
@@ -566,6 +580,13 @@ fn write_change(transaction: &Transaction<'_>, change: &Change) -> Result<(), ru
                          ON CONFLICT (name) DO UPDATE SET content = ?1";
             transaction.prepare_cached(query)?.execute([text])?;
         }
+        Change::PutConnection(record) => put(
+            transaction,
+            "INSERT INTO connection (name, content) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET content = ?2",
+            &record.key(),
+            record,
+        )?,
+        Change::RemoveConnection(key) => with_name("DELETE FROM connection WHERE name = ?1", key)?,
         Change::Login { user, seconds, peer } => {
             let query = "INSERT INTO login (name, seconds, peer) VALUES (?1, ?2, ?3) \
                          ON CONFLICT (name) DO UPDATE SET seconds = ?2, peer = ?3";
@@ -615,6 +636,7 @@ CREATE TABLE IF NOT EXISTS task_role (name TEXT PRIMARY KEY, content TEXT NOT NU
 CREATE TABLE IF NOT EXISTS resource_role (name TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS password_policy (name TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS connection (name TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS login (name TEXT PRIMARY KEY, seconds INTEGER NOT NULL, peer TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS audit (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, seconds INTEGER NOT NULL, user TEXT NOT NULL,

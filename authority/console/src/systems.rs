@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use varan_contract::system::{SystemEvent, SystemEventKind, SystemEvents, SystemLink};
+use varan_contract::system::{Origin, SystemEvent, SystemEventKind, SystemEvents, SystemLink};
 use varan_environment::Monotonic;
 use varan_model::codes::MessageKey;
 use varan_model::hardware::Hardware;
 use varan_model::ids::MachineIdentity;
 use varan_model::partition::{ReferenceCodes, Usage};
 use varan_model::refusal::Refusal;
-use varan_model::system::{ManagedSystem, SystemSettings, SystemState};
+use varan_model::system::{AccessPassword, ManagedSystem, SystemSettings, SystemState};
 
 use crate::link::SwitchedLink;
 
@@ -44,6 +44,15 @@ impl SystemConnection {
     }
 }
 
+/// A managed system on the console's network.
+#[derive(Clone)]
+pub struct NetworkSystem {
+    /// How it is reached.
+    pub connection: SystemConnection,
+    /// Whether a console that has never seen it is connected to it.
+    pub connected_at_first: bool,
+}
+
 /// Marks the name of one system as stale.
 struct NameWatch {
     stale: AtomicBool,
@@ -62,9 +71,14 @@ impl SystemEvents for NameWatch {
     }
 }
 
-struct Known {
-    connection: Arc<SystemConnection>,
+/// A managed system of the console's network, connected or not.
+pub struct Known {
+    /// How it is reached.
+    pub connection: Arc<SystemConnection>,
     switch: Arc<SwitchedLink>,
+    /// Whether a new console is connected to it.
+    pub connected_at_first: bool,
+    connected: AtomicBool,
     watch: Arc<NameWatch>,
     /// The system as it was last seen, for the time when it cannot be reached.
     seen: Mutex<Option<Arc<ManagedSystem>>>,
@@ -77,6 +91,11 @@ impl Known {
         seen.as_ref()
             .map_or_else(|| self.connection.hardware.site_name.clone(), |system| system.settings.name.clone())
     }
+
+    /// Whether the console is connected to it.
+    pub fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Acquire)
+    }
 }
 
 /// All systems of a console. Finding one takes the same time however many systems and partitions there are.
@@ -85,6 +104,8 @@ pub struct Systems {
     aliases: HashMap<String, Vec<usize>>,
     identity: BTreeMap<String, usize>,
     any_stale: Arc<AtomicBool>,
+    /// The console, with the password that it begins with.
+    origin: Origin,
     user_defined: RwLock<HashMap<String, Vec<usize>>>,
     /// Held while names are read anew, with the time before which a system that did not answer is not asked again.
     refreshing: Mutex<Monotonic>,
@@ -95,14 +116,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Systems {
-    /// Takes over connections and subscribes to their events.
-    pub fn new(connections: Vec<SystemConnection>) -> Self {
+    /// Takes over connections and subscribes to their events. `origin` says who asks.
+    pub fn new(network: Vec<NetworkSystem>, origin: &Origin) -> Self {
         let any_stale = Arc::new(AtomicBool::new(true));
         let mut aliases: HashMap<String, Vec<usize>> = HashMap::new();
         let mut identity = BTreeMap::new();
-        let mut known = Vec::with_capacity(connections.len());
-        for (index, mut connection) in connections.into_iter().enumerate() {
+        let mut known = Vec::with_capacity(network.len());
+        for (index, NetworkSystem { mut connection, connected_at_first }) in network.into_iter().enumerate() {
             let switch = Arc::new(SwitchedLink::new(connection.link));
+            switch.set_origin(Arc::new(origin.clone()));
             connection.link = switch.clone();
             let hardware = &connection.hardware;
             for name in &hardware.aliases {
@@ -118,13 +140,21 @@ impl Systems {
                 sequence: AtomicU64::new(0),
             });
             connection.link.subscribe(watch.clone());
-            known.push(Known { connection: Arc::new(connection), switch, watch, seen: Mutex::new(None) });
+            known.push(Known {
+                connection: Arc::new(connection),
+                switch,
+                connected_at_first,
+                connected: AtomicBool::new(connected_at_first),
+                watch,
+                seen: Mutex::new(None),
+            });
         }
         Self {
             known,
             aliases,
             identity,
             any_stale,
+            origin: origin.clone(),
             user_defined: RwLock::default(),
             refreshing: Mutex::default(),
         }
@@ -132,7 +162,49 @@ impl Systems {
 
     /// Connections in the order in which they were given.
     pub fn all(&self) -> impl Iterator<Item = &Arc<SystemConnection>> {
-        self.known.iter().map(|known| &known.connection)
+        self.known.iter().filter(|known| known.is_connected()).map(|known| &known.connection)
+    }
+
+    /// Every system of the network, connected or not, in the same order.
+    pub fn network(&self) -> impl Iterator<Item = &Known> {
+        self.known.iter()
+    }
+
+    /// The system whose service processor has this address.
+    pub fn at_address(&self, address: &str) -> Option<&Known> {
+        self.known.iter().find(|known| known.connection.address == address)
+    }
+
+    fn entry(&self, identity: &MachineIdentity) -> Option<&Known> {
+        let index = self.identity.get(&identity.to_string())?;
+        self.known.get(*index)
+    }
+
+    /// Connects a system, or forgets it. Its name is asked for again.
+    pub fn set_connected(&self, identity: &MachineIdentity, connected: bool) {
+        if let Some(known) = self.entry(identity) {
+            known.connected.store(connected, Ordering::Release);
+            if !connected {
+                *lock(&known.seen) = None;
+            }
+            known.watch.stale.store(true, Ordering::Release);
+            self.any_stale.store(true, Ordering::Release);
+            *lock(&self.refreshing) = Monotonic::default();
+        }
+    }
+
+    /// Sets what the console knows of a service processor's password.
+    pub fn set_access(&self, identity: &MachineIdentity, access: &AccessPassword) {
+        if let Some(known) = self.entry(identity) {
+            known.switch.set_origin(Arc::new(Origin { access: access.clone(), ..self.origin.clone() }));
+        }
+    }
+
+    /// What the console knows of a service processor's password.
+    pub fn access(&self, identity: &MachineIdentity) -> AccessPassword {
+        self.entry(identity)
+            .and_then(|known| known.switch.origin())
+            .map_or_else(|| self.origin.access.clone(), |origin| origin.access.clone())
     }
 
     /// Connections in the order of type-model*serial.
@@ -173,11 +245,16 @@ impl Systems {
             by_identity,
             self.aliases.get(name).map(Vec::as_slice),
         ];
-        match candidates.into_iter().flatten().next() {
-            Some(&[index]) => Ok(self.known[index].connection.clone()),
-            Some(_) => Err(Refusal::new(MessageKey::SystemAmbiguous).with(name)),
-            None => Err(Refusal::new(MessageKey::SystemNotFound).with(name)),
+        for indexes in candidates.into_iter().flatten() {
+            let connected = |index: &&usize| self.known[**index].is_connected();
+            let mut found = indexes.iter().filter(connected);
+            match (found.next(), found.next()) {
+                (Some(&index), None) => return Ok(self.known[index].connection.clone()),
+                (Some(_), Some(_)) => return Err(Refusal::new(MessageKey::SystemAmbiguous).with(name)),
+                (None, _) => {}
+            }
         }
+        Err(Refusal::new(MessageKey::SystemNotFound).with(name))
     }
 
     /// Reads the names that may have changed.
@@ -190,7 +267,7 @@ impl Systems {
         if now < *retry_at || !self.any_stale.swap(false, Ordering::AcqRel) {
             return;
         }
-        for known in &self.known {
+        for known in self.known.iter().filter(|known| known.is_connected()) {
             // Cleared before asking: a change that comes meanwhile marks it again.
             if !known.watch.stale.swap(false, Ordering::AcqRel) {
                 continue;
@@ -204,21 +281,15 @@ impl Systems {
             }
         }
         let mut names: HashMap<String, Vec<usize>> = HashMap::new();
-        for (index, known) in self.known.iter().enumerate() {
+        for (index, known) in self.known.iter().enumerate().filter(|(_, known)| known.is_connected()) {
             names.entry(known.name()).or_default().push(index);
         }
         *self.user_defined.write().unwrap_or_else(PoisonError::into_inner) = names;
     }
 
-    fn known(&self, connection: &SystemConnection) -> Option<&Known> {
-        let index = self.identity.get(&connection.identity().to_string())?;
-        self.known.get(*index)
-    }
-
     /// The switch of the link to a system.
     pub fn switch(&self, identity: &MachineIdentity) -> Option<&Arc<SwitchedLink>> {
-        let index = self.identity.get(&identity.to_string())?;
-        self.known.get(*index).map(|known| &known.switch)
+        self.entry(identity).map(|known| &known.switch)
     }
 
     /// The user-defined name of a system as it was last seen.
@@ -228,25 +299,25 @@ impl Systems {
 
     /// Remembers a system as it was seen.
     pub fn saw(&self, connection: &SystemConnection, system: &Arc<ManagedSystem>) {
-        if let Some(known) = self.known(connection) {
+        if let Some(known) = self.entry(connection.identity()) {
             *lock(&known.seen) = Some(system.clone());
         }
     }
 
     /// A system that cannot be reached, as far as the console knows it.
-    pub fn unreachable(&self, connection: &SystemConnection) -> Arc<ManagedSystem> {
-        let seen = self.known(connection).and_then(|known| lock(&known.seen).clone());
+    pub fn unreachable(&self, connection: &SystemConnection, state: SystemState) -> Arc<ManagedSystem> {
+        let seen = self.entry(connection.identity()).and_then(|known| lock(&known.seen).clone());
         let seen = seen.map_or_else(
             || ManagedSystem {
                 hardware: connection.hardware.clone(),
                 settings: SystemSettings::new(&connection.hardware, false),
-                state: SystemState::NoConnection,
+                state,
                 usage: Usage::default(),
                 reference_codes: ReferenceCodes::default(),
                 partition_count: 0,
             },
             |seen| (*seen).clone(),
         );
-        Arc::new(ManagedSystem { state: SystemState::NoConnection, ..seen })
+        Arc::new(ManagedSystem { state, ..seen })
     }
 }

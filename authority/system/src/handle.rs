@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 use varan_contract::engine::{EngineError, GuestTerminal, PartitionEngine};
 use varan_contract::system::{
-    CallError, RequestId, Selector, SystemEvents, SystemLink, SystemReply, SystemRequest,
+    CallError, Origin, RequestId, Selector, SystemEvents, SystemLink, SystemReply, SystemRequest,
 };
 use varan_environment::Environment;
 use varan_model::codes::MessageKey;
@@ -20,6 +20,7 @@ use varan_model::system::SystemState;
 use varan_model::utilization::{UtilizationReport, cycles};
 
 use crate::authority::{Authority, Parts};
+use crate::decide;
 use crate::guest::GuestSettings;
 use crate::inbox::Inbox;
 use crate::opening::Opened;
@@ -138,20 +139,42 @@ fn terminal_of(snapshot: &Snapshot, partition: &Selector) -> Result<PartitionUui
     Ok(partition.uuid)
 }
 
-impl SystemLink for SystemHandle {
-    fn call(&self, id: RequestId, request: SystemRequest) -> Result<SystemReply, CallError> {
+impl SystemHandle {
+    fn ask(
+        &self,
+        origin: Option<&Arc<Origin>>,
+        id: RequestId,
+        request: SystemRequest,
+    ) -> Result<SystemReply, CallError> {
         if request.is_read() {
-            let mut reply = read(&self.published.load(), &request, &self.visited)?;
+            let snapshot = self.published.load();
+            decide::check_access(&snapshot.system, origin, &request)?;
+            let mut reply = read(&snapshot, &request, &self.visited)?;
             if let SystemReply::Utilization(report) = &mut reply {
                 self.count(report);
             }
             return Ok(reply);
         }
         let (reply, answer) = sync_channel(1);
-        if !self.inbox.request(id, request, reply) {
+        if !self.inbox.request_from(origin.cloned(), id, request, reply) {
             return Err(CallError::Busy);
         }
         answer.recv().unwrap_or(Err(CallError::NoConnection))
+    }
+}
+
+impl SystemLink for SystemHandle {
+    fn call(&self, id: RequestId, request: SystemRequest) -> Result<SystemReply, CallError> {
+        self.ask(None, id, request)
+    }
+
+    fn call_from(
+        &self,
+        origin: &Arc<Origin>,
+        id: RequestId,
+        request: SystemRequest,
+    ) -> Result<SystemReply, CallError> {
+        self.ask(Some(origin), id, request)
     }
 
     fn open_terminal(&self, partition: Selector) -> Result<Box<dyn GuestTerminal>, CallError> {

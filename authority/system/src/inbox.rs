@@ -5,11 +5,11 @@
 //! between two steps of the authority.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use varan_contract::engine::{EngineEvent, EngineEvents};
-use varan_contract::system::{RequestId, SystemRequest};
+use varan_contract::system::{Origin, RequestId, SystemRequest};
 
 use crate::authority::ReplySender;
 
@@ -26,6 +26,8 @@ pub enum Input {
     Request {
         /// Identity.
         id: RequestId,
+        /// The console that asks; `None` for the machine itself.
+        origin: Option<Arc<Origin>>,
         /// What is asked.
         request: SystemRequest,
         /// Where the answer goes.
@@ -33,10 +35,13 @@ pub enum Input {
     },
 }
 
+/// A request with its origin and where its answer goes.
+pub(crate) type Request = (RequestId, Option<Arc<Origin>>, SystemRequest, ReplySender);
+
 #[derive(Default)]
 struct Waiting {
     events: VecDeque<EngineEvent>,
-    requests: VecDeque<(RequestId, SystemRequest, ReplySender)>,
+    requests: VecDeque<Request>,
     closed: bool,
 }
 
@@ -51,11 +56,23 @@ impl Inbox {
     /// Puts a request; false when too many wait or the system is stopped.
     #[must_use]
     pub fn request(&self, id: RequestId, request: SystemRequest, reply: ReplySender) -> bool {
+        self.request_from(None, id, request, reply)
+    }
+
+    /// The same for a console.
+    #[must_use]
+    pub fn request_from(
+        &self,
+        origin: Option<Arc<Origin>>,
+        id: RequestId,
+        request: SystemRequest,
+        reply: ReplySender,
+    ) -> bool {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.closed || waiting.requests.len() >= REQUESTS_WAITING_MAX {
             return false;
         }
-        waiting.requests.push_back((id, request, reply));
+        waiting.requests.push_back((id, origin, request, reply));
         drop(waiting);
         self.filled.notify_one();
         true
@@ -108,8 +125,8 @@ impl Inbox {
             inputs.push(Input::Engine(event));
         }
         while inputs.len() < BATCH_MAX {
-            let Some((id, request, reply)) = waiting.requests.pop_front() else { break };
-            inputs.push(Input::Request { id, request, reply });
+            let Some((id, origin, request, reply)) = waiting.requests.pop_front() else { break };
+            inputs.push(Input::Request { id, origin, request, reply });
         }
         inputs
     }

@@ -1,6 +1,7 @@
 //! Managed systems as the site file describes them.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
@@ -191,6 +192,10 @@ pub struct ManagedSystemDescription {
     pub virtual_switches: Vec<VirtualSwitchDescription>,
     /// Management network.
     pub management: ManagementNetwork,
+    /// Address of the service processor; `None` for one that follows from the system's place in the file.
+    pub service_processor_address: Option<Ipv4Addr>,
+    /// Whether the password by which consoles reach the service processor has been set.
+    pub access_password_set: bool,
     /// Prefix of virtual MAC addresses: the first 32 bits; the rest counts. `None` for one derived from the
     /// identity.
     pub mac_address_prefix: Option<u32>,

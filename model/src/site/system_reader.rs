@@ -1,6 +1,7 @@
 //! Reads managed systems.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use super::checks::{Checks, NameSpace};
 use super::error::{SiteError, SiteProblem};
@@ -97,6 +98,8 @@ pub(super) fn read_system(
         local_disks: read_local_disks(&mut table, checks)?,
         virtual_switches,
         management,
+        service_processor_address: read_service_processor(&mut table, checks)?,
+        access_password_set: table.boolean_or("access_password_set", true)?,
     };
     table.finish()?;
     Ok(system)
@@ -326,6 +329,20 @@ fn read_virtual_switches(
         }
     }
     Ok(switches)
+}
+
+/// Reads `service_processor_address`, unique in the site.
+fn read_service_processor(
+    table: &mut TableReader<'_>,
+    checks: &mut Checks<'_>,
+) -> Result<Option<Ipv4Addr>, SiteError> {
+    let Some(text) = table.string("service_processor_address")? else { return Ok(None) };
+    let Ok(address) = text.value.parse::<Ipv4Addr>() else {
+        let problem = SiteProblem::Malformed { kind: "IPv4 address", text: text.value };
+        return Err(checks.error(&text.place, problem));
+    };
+    checks.claim(NameSpace::IpAddress, "service processor", &address.to_string(), &text.place)?;
+    Ok(Some(address))
 }
 
 fn read_management(

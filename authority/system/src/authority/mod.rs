@@ -42,7 +42,7 @@ use crate::claims::Claims;
 use crate::decide::{self, AdapterPlan, Answer, Decision, DynamicPlan, Effect, Moment};
 use crate::firmware::FirmwareTasks;
 use crate::guest::{GuestSettings, specification};
-use crate::inbox::{Inbox, Input};
+use crate::inbox::{Inbox, Input, Request};
 use crate::store::{Batch, REQUESTS_KEPT, Store};
 use crate::world::{Change, Snapshot, World};
 
@@ -246,7 +246,7 @@ impl Authority {
         for input in inputs {
             match input {
                 Input::Engine(event) => self.engine_event(&event),
-                Input::Request { id, request, reply } => requests.push((id, request, reply)),
+                Input::Request { id, origin, request, reply } => requests.push((id, origin, request, reply)),
             }
         }
         self.run_timers();
@@ -375,7 +375,7 @@ impl Authority {
         self.publish();
     }
 
-    fn handle_requests(&mut self, requests: Vec<(RequestId, SystemRequest, ReplySender)>) {
+    fn handle_requests(&mut self, requests: Vec<Request>) {
         if requests.is_empty() {
             return;
         }
@@ -383,7 +383,7 @@ impl Authority {
         let mut dirty = Dirty::default();
         let mut accepted: Vec<Accepted> = Vec::new();
         let mut refused: Vec<(ReplySender, Refusal)> = Vec::new();
-        for (id, request, reply) in requests {
+        for (id, origin, request, reply) in requests {
             self.counters.requests += 1;
             let updates = matches!(request, SystemRequest::UpdateFirmware(_));
             if updates && self.repeated_update(id, &reply) {
@@ -394,7 +394,7 @@ impl Authority {
                 continue;
             }
             let moment = self.moment();
-            let decided = decide::decide(&self.world, &request, moment);
+            let decided = decide::decide_from(&self.world, origin.as_ref(), &request, moment);
             match decided
                 .and_then(|decision| self.settle_claims(&request, decision))
                 .and_then(|decision| self.accept(decision, &mut dirty))

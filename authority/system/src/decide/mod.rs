@@ -14,6 +14,7 @@ mod runtime;
 mod service;
 mod virtual_io;
 
+pub use access::check_access;
 pub use adapter::{
     AdapterEnd, AdapterPlan, finish as finish_adapter, give_up as give_up_adapter,
     request_of as adapter_request,
@@ -27,9 +28,12 @@ pub use power::{activate, could_not_start, failed_in_hypervisor, start_by_policy
 pub use runtime::{adopted, engine_event};
 pub use service::failure;
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use varan_contract::engine::{AdapterAddress, GuestFault, ProcessorAllocation, StopRequest};
+use varan_contract::engine::{ProcessorAllocation, StopRequest};
+use varan_contract::system::{Origin, SystemReply, SystemRequest};
 use varan_contract::system::{SystemReply, SystemRequest};
 use varan_model::ids::{PartitionId, PartitionUuid};
 use varan_model::partition::Usage;
@@ -167,6 +171,20 @@ impl Decision {
     }
 }
 
+/// Decides a request of a console, or of the machine itself.
+///
+/// # Errors
+/// The refusal that the user sees.
+pub fn decide_from(
+    world: &World,
+    origin: Option<&Arc<Origin>>,
+    request: &SystemRequest,
+    moment: Moment,
+) -> Result<Decision, Refusal> {
+    check_access(world.system(), origin, request)?;
+    decide(world, request, moment)
+}
+
 /// Decides a request.
 ///
 /// # Errors
@@ -239,6 +257,7 @@ pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<
         SystemRequest::Fault(fault) => fault::decide(world, fault, moment),
         SystemRequest::UpdateFirmware(operation) => firmware::update(world, operation),
         SystemRequest::SetIndicator { indicator, on } => service::set_indicator(world, indicator, *on),
+        SystemRequest::SetAccessPassword { current, new } => access::set_password(world, current, new),
         SystemRequest::CloseTerminal { partition } => {
             let entry = world.snapshot.find(partition)?;
             let uuid = entry.partition.uuid;

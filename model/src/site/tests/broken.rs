@@ -274,6 +274,16 @@ fn managed_systems() {
         ),
         (
             "01AL770_063\"",
+            "01AL770_063\"\nservice_processor_address = \"10.255.0\"",
+            "70: managed_system.frame-2.service_processor_address: `10.255.0` is not a valid IPv4 address",
+        ),
+        (
+            "01AL770_063\"",
+            "01AL770_063\"\naccess_password_set = \"no\"",
+            "70: managed_system.frame-2.access_password_set: expected a boolean, found a string",
+        ),
+        (
+            "01AL770_063\"",
             "01AL770_063\"\nlicences = [\"everything\"]",
             "70: managed_system.frame-2.licences: `everything` is none of simplified_remote_restart, active_memory_expansion, active_memory_mirroring, dynamic_platform_optimization",
         ),

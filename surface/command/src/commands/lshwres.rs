@@ -257,7 +257,7 @@ fn memory_pools(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Res
 
 fn reachable(invocation: &Invocation<'_>, options: &ParsedOptions) -> Result<Arc<ManagedSystem>, Refusal> {
     let connection = invocation.system(options)?;
-    let system = invocation.console.describe(&connection)?;
+    let system = invocation.console.reach(&connection)?;
     if system.state == SystemState::NoConnection {
         return Err(invocation.console.no_connection(&connection));
     }

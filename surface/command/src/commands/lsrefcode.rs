@@ -167,7 +167,7 @@ fn system_codes(
 ) -> Result<u8, CommandError> {
     let layout = Layout::new(&SYSTEM_CODES, options, invocation.console.release())?;
     let connection = invocation.system(options)?;
-    let system = invocation.console.describe(&connection)?;
+    let system = invocation.console.reach(&connection)?;
     if system.state == SystemState::NoConnection {
         return Err(invocation.console.no_connection(&connection).into());
     }

@@ -6,7 +6,7 @@ mod chhwres;
 mod chlparstate;
 mod chsyscfg;
 mod chsysstate;
-mod console;
+mod connections;
 mod events;
 mod indicators;
 mod keys;
@@ -43,6 +43,7 @@ pub(crate) static ALL: &[&CommandDefinition] = &[
     &password_policies::CHANGE,
     &service_events::CHANGE,
     &chsyscfg::COMMAND,
+    &connections::PASSWORD,
     &chsysstate::COMMAND,
     &access::LIST,
     &lshmc::COMMAND,
@@ -56,19 +57,21 @@ pub(crate) static ALL: &[&CommandDefinition] = &[
     &lsrefcode::COMMAND,
     &events::EVENTS,
     &lssyscfg::COMMAND,
-    &console::CONNECTIONS,
+    &connections::LIST,
     &access::CREATE,
     &keys::COMMAND,
     &users::CREATE,
     &password_policies::CREATE,
     &service_events::CREATE,
     &mksyscfg::COMMAND,
+    &connections::CREATE,
     &terminal::OPEN,
     &access::REMOVE,
     &users::REMOVE,
     &utilization::REMOVE,
     &password_policies::REMOVE,
     &rmsyscfg::COMMAND,
+    &connections::REMOVE,
     &terminal::CLOSE,
     &updlic::COMMAND,
 ];

@@ -59,7 +59,7 @@ pub(super) fn run(
         ("scsi", _) => adapters(invocation, options, &SCSI, |content| &content.scsi_adapters),
         ("fc", _) => {
             let system = invocation.system(options)?;
-            if !invocation.console.describe(&system)?.hardware.capable("virtual_fc_capable") {
+            if !invocation.console.reach(&system)?.hardware.capable("virtual_fc_capable") {
                 return Err(Refusal::new(MessageKey::VirtualFibreChannelUnsupported).into());
             }
             adapters(invocation, options, &FIBRE_CHANNEL, |content| &content.fibre_channel_adapters)
