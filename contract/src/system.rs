@@ -449,6 +449,7 @@ impl SystemRequest {
             | Self::SetSystemMemory { .. }
             | Self::ChangeVirtualSwitch { .. }
             | Self::ChangeProcessorPool { .. }
+            | Self::SetAccessPassword { .. }
             | Self::Fault(_)
             | Self::Claim { .. }
             | Self::ReleaseClaim { .. } => RequestSubject::System,

@@ -214,11 +214,11 @@ messages! {
     /// Wrong boot or key word.
     ValueNotAllowed: "", "The command entered is either missing a required parameter or a parameter value is invalid. The parameters that are missing or have an invalid value are {0}. Please check your entry and retry the command.", Captured, "Run the command with --help.";
     /// The authority could not record a change.
-    RecordFailed: "", "The change could not be recorded: {0}.  Nothing was changed.", Own, "Check free space of the data directory.";
+    RecordFailed: "HSCL0002", "The change could not be recorded: {0}.  Nothing was changed.", Own, "Check free space of the data directory.";
     /// Too many requests wait.
-    Busy: "", "The managed system is busy.  Retry the command.", Own, "Retry.";
+    Busy: "HSCL0003", "The managed system is busy.  Retry the command.", Own, "Retry.";
     /// The command was cancelled or the time is up.
-    WaitExpired: "", "The operation did not finish within {0} minutes.  It goes on in the background.", Own, "Look at the state of the partition.";
+    WaitExpired: "HSCL0004", "The operation did not finish within {0} minutes.  It goes on in the background.", Own, "Look at the state of the partition.";
     /// Adding virtual I/O to a running partition without RMC.
     VirtualAddNoRmc: "HSCL294C", "Dynamic add of virtual I/O resources failed:  There is currently no RMC connection between the management console and the partition {0}.", Unverified, "Check rmc_state, or shut the partition down first.";
     /// Removing virtual I/O from a running partition without RMC.

@@ -17,8 +17,8 @@ varan: an open, PowerVM-compatible virtualization platform
   varan up [--site NAME|FILE] [--data DIR] [--ssh-port N] [--rest-port N] [--listen ADDRESS] [--split]
            [--guest-memory MB] [--novalink SYSTEM [--novalink-port N]]
       starts a site in the foreground; prints how to connect, then a line that begins with `ready:`
-  varan hmc [--data DIR] [--user NAME] 'COMMAND LINE'
-      runs a command line on the console of a site that is up
+  varan hmc [--data DIR] [--console NAME] [--user NAME] 'COMMAND LINE'
+      runs a command line on a console of a site that is up
   varan fault [--data DIR] WHAT...
       breaks something of a site that is up and prints the number by which it is cleared:
 {fault}  varan scenario run DIR [--data DIR]
@@ -50,6 +50,8 @@ pub enum Action {
     Hmc {
         /// Data directory of the site.
         data: PathBuf,
+        /// Name of the console; the site's first in the order of names when none is given.
+        console: Option<String>,
         /// User.
         user: String,
         /// Command line.
@@ -207,16 +209,18 @@ fn parse_up(mut rest: impl Iterator<Item = String>) -> Result<(Up, Option<String
 
 fn parse_hmc(mut rest: impl Iterator<Item = String>) -> Result<Action, String> {
     let (mut data, mut user, mut command) = (Up::default().data, "hscroot".to_owned(), None);
+    let mut console = None;
     while let Some(option) = rest.next() {
         match option.as_str() {
             "--data" => data = value(&option, &mut rest)?,
             "--user" => user = value(&option, &mut rest)?,
+            "--console" => console = Some(value(&option, &mut rest)?),
             _ if command.is_none() => command = Some(option),
             other => return Err(format!("unknown option {other}; put the command line in quotes")),
         }
     }
     let command = command.ok_or_else(|| "hmc needs a command line in quotes".to_owned())?;
-    Ok(Action::Hmc { data, user, command })
+    Ok(Action::Hmc { data, console, user, command })
 }
 
 fn parse_fault(rest: impl Iterator<Item = String>) -> Result<Action, String> {

@@ -157,13 +157,29 @@ pub struct Running(UnixStream);
 /// # Errors
 /// No console runs there.
 pub fn begin(directory: &Path, user: &str, command: &str, terminal: bool) -> Result<Running, String> {
+    begin_on(directory, None, user, command, terminal)
+}
+
+/// As [`begin`], on the console of that name; on the first in the order of names where none is given.
+///
+/// # Errors
+/// No such console runs there.
+pub fn begin_on(
+    directory: &Path,
+    console: Option<&str>,
+    user: &str,
+    command: &str,
+    terminal: bool,
+) -> Result<Running, String> {
+    let what = console.map_or_else(|| "no console".to_owned(), |name| format!("no console {name}"));
     let not_running =
-        || format!("no console runs with sockets in {}: start one with `varan up`", directory.display());
+        || format!("{what} runs with sockets in {}: start one with `varan up`", directory.display());
     let path = std::fs::read_dir(directory)
         .map_err(|_| not_running())?
         .filter_map(Result::ok)
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "hmc"))
+        .filter(|path| console.is_none_or(|name| *path == socket(directory, name)))
         .min()
         .ok_or_else(not_running)?;
     let mut stream = UnixStream::connect(&path).map_err(|_| not_running())?;
@@ -205,8 +221,8 @@ impl Running {
 ///
 /// # Errors
 /// No console runs there, or the connection broke.
-pub fn call(directory: &Path, user: &str, command: &str) -> Result<u8, String> {
-    let mut running = begin(directory, user, command, false)?;
+pub fn call(directory: &Path, console: Option<&str>, user: &str, command: &str) -> Result<u8, String> {
+    let mut running = begin_on(directory, console, user, command, false)?;
     loop {
         match running.next_output()? {
             Ok((true, bytes)) => io::stderr().write_all(&bytes).map_err(|error| error.to_string())?,

@@ -12,8 +12,8 @@ fn main() -> ExitCode {
         Ok(Action::Up(options)) => up::up(&options),
         Ok(Action::FrameProcess(options, system)) => up::frame_process(&options, &system),
         Ok(Action::ConsoleProcess(options)) => up::console_process(&options),
-        Ok(Action::Hmc { data, user, command }) => {
-            match control::call(&Layout::new(&data).sockets(), &user, &command) {
+        Ok(Action::Hmc { data, console, user, command }) => {
+            match control::call(&Layout::new(&data).sockets(), console.as_deref(), &user, &command) {
                 Ok(status) => return ExitCode::from(status),
                 Err(error) => Err(error),
             }

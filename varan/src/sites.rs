@@ -14,6 +14,7 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("pools", include_str!("../../sites/pools.toml")),
     ("mobility-deck", include_str!("../../sites/mobility-deck.toml")),
     ("toolkit", include_str!("../../sites/toolkit.toml")),
+    ("two-consoles", include_str!("../../sites/two-consoles.toml")),
     ("large", include_str!("../../sites/large.toml")),
 ];
 

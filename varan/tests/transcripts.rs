@@ -13,7 +13,7 @@
 //!
 //! The lines after a command are its whole output, standard error included. Holes in it are typed: `<number>`, `<units>`,
 //! `<time>`, `<date>`, `<uuid>`, `<mac>`, `<wwpn>`, `<address>`, `<hex>`, `<os>`. Directives: `@wait SYSTEM PARTITION STATE [active]`
-//! and `@wait SYSTEM STATE` wait for an event; `@user NAME` changes the user; `@file NAME` and the indented lines after it
+//! and `@wait SYSTEM STATE` wait for an event; `@user NAME [CONSOLE]` changes the user; `@file NAME` and the indented lines after it
 //! write a file of the user's home; `@power-loss` cuts and restores the power of the site; `@terminal COMMAND` with
 //! `@expect TEXT`, `@type TEXT`, `@end` talks to a command that has a terminal, `@meanwhile COMMAND` runs one in another
 //! session and `@shows TEXT` is what it must have printed, among other things.
@@ -185,6 +185,7 @@ fn directive(
         }
         ["@wait", system, state] => site.wait_system(system, state)?,
         ["@user", user] => *session = site.session(user),
+        ["@user", user, console] => *session = site.session_on(site.console_named(console), user),
         ["@power-loss"] => {
             let user = session.user.clone();
             site.power_loss();

@@ -24,6 +24,7 @@ const SHIPPED: &[(&str, &str)] = shipped!(
     "pools",
     "mobility-deck",
     "toolkit",
+    "two-consoles",
     "large"
 );
 

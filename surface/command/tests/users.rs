@@ -114,6 +114,8 @@ const OPERATIONS: &[(&str, Task)] = &[
     ("lshmc -V", Task::ListConsole),
     ("lssysconn -r sys -m no", Task::ListConnections),
     ("mksysconn --ip nowhere", Task::ManageConnections),
+    ("mksysconn -r sys --ip nowhere", Task::ManageConnections),
+    ("mksysconn -o auto", Task::ManageConnections),
     ("rmsysconn -o remove --ip 10.1.1.1", Task::ManageConnections),
     ("chsyspwd -t access -m no --passwd abc123", Task::ChangeAccessPassword),
     ("lshmcusr", Task::ListUsers),

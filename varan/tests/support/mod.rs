@@ -72,7 +72,10 @@ pub struct TestSite {
     pub site: Site,
     pub layout: Layout,
     pub frames: Vec<Arc<SystemHandle>>,
+    /// The first console.
     pub console: Arc<Console>,
+    /// All of them, in the order of the site.
+    pub consoles: Vec<Arc<Console>>,
     pub bell: Arc<Bell>,
     environment: Arc<dyn Environment>,
     directory: PathBuf,
@@ -121,18 +124,28 @@ impl TestSite {
         let environment: Arc<dyn Environment> = Arc::new(RealEnvironment::new());
         let bell = Arc::new(Bell::default());
         let frames = start_frames(&site, &layout, &environment, 1 << 30).expect("frames");
-        let console = Self::console(&site, &layout, &environment, &frames, &bell, link);
-        Self { site, layout, frames, console, bell, environment, directory, link }
+        let consoles = Self::open_consoles(&site, &layout, &environment, &frames, &bell, link);
+        Self {
+            site,
+            layout,
+            frames,
+            console: consoles[0].clone(),
+            consoles,
+            bell,
+            environment,
+            directory,
+            link,
+        }
     }
 
-    fn console(
+    fn open_consoles(
         site: &Site,
         layout: &Layout,
         environment: &Arc<dyn Environment>,
         frames: &[Arc<SystemHandle>],
         bell: &Arc<Bell>,
         link: Link,
-    ) -> Arc<Console> {
+    ) -> Vec<Arc<Console>> {
         for frame in frames {
             frame.subscribe(bell.clone());
         }
@@ -149,9 +162,14 @@ impl TestSite {
                 Arc::new(RemoteSystem::new(&sockets, &system.name).with_trouble(link.trouble(), REPEAT_AFTER))
             }
         };
-        let links: Vec<Arc<dyn SystemLink>> = frames.iter().zip(&site.managed_systems).map(connect).collect();
-        make_home_directories(&site.consoles[0], layout).expect("homes");
-        open_console(site, &site.consoles[0], layout, environment, &links).expect("console")
+        let open = |console| {
+            // Each console has links of its own.
+            let links: Vec<Arc<dyn SystemLink>> =
+                frames.iter().zip(&site.managed_systems).map(connect).collect();
+            make_home_directories(console, layout).expect("homes");
+            open_console(site, console, layout, environment, &links).expect("console")
+        };
+        site.consoles.iter().map(open).collect()
     }
 
     /// All frames lose their power without warning; then it returns.
@@ -160,8 +178,10 @@ impl TestSite {
             frame.stop();
         }
         self.frames = start_frames(&self.site, &self.layout, &self.environment, 1 << 30).expect("frames");
-        self.console =
-            Self::console(&self.site, &self.layout, &self.environment, &self.frames, &self.bell, self.link);
+        let (site, layout) = (&self.site, &self.layout);
+        self.consoles =
+            Self::open_consoles(site, layout, &self.environment, &self.frames, &self.bell, self.link);
+        self.console = self.consoles[0].clone();
     }
 
     /// Another console, with a database of its own, on the same frames.
@@ -180,8 +200,13 @@ impl TestSite {
         self.session_on(&self.console, user)
     }
 
+    /// The console of that name.
+    pub fn console_named(&self, name: &str) -> &Arc<Console> {
+        self.consoles.iter().find(|one| one.description().name == name).expect("console")
+    }
+
     pub fn session_on(&self, console: &Arc<Console>, user: &str) -> Session {
-        let homes = self.layout.console(&self.site.consoles[0].name).join("homes");
+        let homes = self.layout.console(&console.description().name).join("homes");
         let host = host_for(console, user, "127.0.0.1", &homes).expect("user");
         let home = host.home.clone();
         let home_path = home.path().to_owned();
