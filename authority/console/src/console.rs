@@ -112,7 +112,7 @@ impl Console {
             store.begin(&users.collect::<Result<Vec<_>, _>>()?)?;
         }
         let users = store.users()?;
-        let earlier = systems.iter().map(|system| store.earlier(&system.identity().to_string()));
+        let earlier = network.iter().map(|system| store.earlier(&system.connection.identity().to_string()));
         let earlier = earlier.collect::<Result<Vec<Earlier>, StoreError>>()?;
         let nobody = format!("{:016x}{:016x}", environment.random(), environment.random());
         let decoy = password::hash(&nobody, &*environment)
@@ -162,6 +162,11 @@ impl Console {
     /// The systems in the order in which they are connected.
     pub fn systems(&self) -> impl Iterator<Item = &Arc<SystemConnection>> {
         self.systems.all()
+    }
+
+    /// All systems of the console's network, connected or not, in the order of the site.
+    pub(crate) fn network(&self) -> impl Iterator<Item = &Arc<SystemConnection>> {
+        self.systems.network().map(|known| &known.connection)
     }
 
     /// Finds the system that `-m` names: its user-defined name, `tttt-mmm*sssssss`, or an alias of the site file.

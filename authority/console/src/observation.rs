@@ -174,7 +174,7 @@ impl Console {
     /// When the thread cannot be started.
     pub fn observe(self: &Arc<Self>) -> std::io::Result<()> {
         let shared = self.observation.0.clone();
-        for (index, system) in self.systems().enumerate() {
+        for (index, system) in self.network().enumerate() {
             system.link.subscribe(Arc::new(Watch { index, shared: shared.clone() }));
         }
         let now = self.environment().wall_clock().seconds();
@@ -193,7 +193,7 @@ impl Console {
     }
 
     fn index_of(&self, system: &SystemConnection) -> usize {
-        self.systems().position(|one| one.identity() == system.identity()).unwrap_or(0)
+        self.network().position(|one| one.identity() == system.identity()).unwrap_or(0)
     }
 
     /// Records what happened on a system up to now.
@@ -503,7 +503,7 @@ fn observe_until_gone(console: &Weak<Console>, shared: &Shared) {
 /// Handles what is pending and samples what is due; returns how long nothing will be.
 fn round(console: &Console) -> Duration {
     let mut wait = NAP;
-    for (index, system) in console.systems().enumerate() {
+    for (index, system) in console.network().enumerate() {
         let now = console.environment().monotonic();
         let (pending, due) = console.observation.memory(index, |memory| {
             if memory.retry.is_some_and(|at| at <= now) {

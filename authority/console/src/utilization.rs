@@ -272,7 +272,9 @@ pub fn system_states(state: SystemState) -> (&'static str, &'static str) {
         SystemState::ErrorDump => ("Stopped", "Error - Dump in progress"),
         SystemState::Recovery => ("Started", "Recovery"),
         SystemState::Incomplete => ("Started", "Incomplete"),
-        SystemState::NoConnection | SystemState::FailedAuthentication => ("Not Available", "Unknown"),
+        SystemState::NoConnection
+        | SystemState::FailedAuthentication
+        | SystemState::PendingAuthentication => ("Not Available", "Unknown"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Deciding: state and request give a refusal, or a list of changes with the effects that follow once they are
 //! recorded. Nothing here does input or output, and nothing is changed when a request is refused.
 
+mod access;
 mod adapter;
 mod claim;
 mod definition;
@@ -32,9 +33,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use varan_contract::engine::{AdapterAddress, GuestFault, ProcessorAllocation, StopRequest};
-use varan_contract::engine::{ProcessorAllocation, StopRequest};
 use varan_contract::system::{Origin, SystemReply, SystemRequest};
-use varan_contract::system::{SystemReply, SystemRequest};
 use varan_model::ids::{PartitionId, PartitionUuid};
 use varan_model::partition::Usage;
 use varan_model::refusal::Refusal;
