@@ -294,7 +294,7 @@ impl Systems {
 
     /// The user-defined name of a system as it was last seen.
     pub fn name(&self, connection: &SystemConnection) -> String {
-        self.known(connection).map_or_else(|| connection.hardware.site_name.clone(), Known::name)
+        self.entry(connection.identity()).map_or_else(|| connection.hardware.site_name.clone(), Known::name)
     }
 
     /// Remembers a system as it was seen.
