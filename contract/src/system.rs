@@ -15,6 +15,7 @@ use varan_model::partition::{Keylock, Partition, PartitionEntry, Profile};
 use varan_model::record::Assignment;
 use varan_model::refusal::{Refusal, Subject};
 use varan_model::rules::firmware::FirmwareOperation;
+use varan_model::rules::port_login::PortLogin;
 use varan_model::rules::unique::{Holder, UniqueName};
 use varan_model::rules::virtual_io::AdapterKind;
 use varan_model::service::ErrorEntry;
@@ -203,6 +204,13 @@ pub enum SystemRequest {
     },
     /// Partitions with the names that their virtual adapters refer to. Answered by [`SystemReply::Adapters`].
     ListAdapters(PartitionFilter),
+    /// Logins of virtual Fibre Channel ports. Answered by [`SystemReply::PortLogins`].
+    ListPortLogins {
+        /// Partitions.
+        partitions: PartitionFilter,
+        /// Only adapters of profiles of these names; empty for the current configuration.
+        profiles: Vec<String>,
+    },
     /// `mksyscfg -r lpar`.
     CreatePartition {
         /// Record.
@@ -352,6 +360,15 @@ pub enum SystemRequest {
         /// Record of `shared_proc_pool_name` or `shared_proc_pool_id`.
         record: Vec<Assignment>,
     },
+    /// `chnportlogin`.
+    ChangePortLogins {
+        /// Partition.
+        partition: Selector,
+        /// Profile with the adapters; `None` for the current configuration.
+        profile: Option<String>,
+        /// Log in, else log out.
+        login: bool,
+    },
     /// `updlic`. Answered when it is done, or undone.
     UpdateFirmware(FirmwareOperation),
     /// `chled`.
@@ -412,6 +429,10 @@ impl SystemRequest {
                 | Self::ListPartitions(_)
                 | Self::ListProfiles { .. }
                 | Self::ListAdapters(_)
+                | Self::ListPartitions(_)
+                | Self::ListProfiles { .. }
+                | Self::ListAdapters(_)
+                | Self::ListPortLogins { .. }
         )
     }
 }
@@ -439,6 +460,9 @@ impl SystemRequest {
             | Self::ListAdapters(partitions) => RequestSubject::Partitions(partitions),
             Self::SetIndicator { indicator: Indicator::Partition(partition), .. } => {
                 RequestSubject::Change(vec![partition])
+            }
+            Self::ListAdapters(partitions) | Self::ListPortLogins { partitions, .. } => {
+                RequestSubject::Partitions(partitions)
             }
             Self::CreatePartition { .. }
             | Self::SetIndicator { .. }
@@ -473,6 +497,7 @@ impl SystemRequest {
             | Self::ChangeAdapter(AdapterRequest { partition, .. })
             | Self::ChangeIoSlot { partition, .. }
             | Self::AssignProcessorPool { partition, .. }
+            | Self::ChangePortLogins { partition, .. }
             | Self::CloseTerminal { partition } => RequestSubject::Change(vec![partition]),
         }
     }
@@ -519,6 +544,8 @@ pub enum SystemReply {
         /// Sequence number of the newest entry; lower than what the asker knows when the log is another one.
         latest: u64,
     },
+    /// Ports by partition and slot.
+    PortLogins(Vec<PortLogin>),
     /// A terminal was closed, or none was open.
     TerminalClosed(bool),
     /// Nothing was done: the change states unique names, which the asker claims at all systems before it asks again with

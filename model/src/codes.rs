@@ -261,6 +261,10 @@ messages! {
     ProcessorPoolTooSmall: "HSCL057A", "The shared processor pool {0} has a maximum of {1} processing units, {2} are needed.", Unverified, "Raise max_pool_proc_units.";
     /// A pool with partitions cannot be emptied of capacity.
     ProcessorPoolInUse: "HSCL057B", "The shared processor pool {0} is used by partition {1}.", Unverified, "Give the partition another pool first.";
+    /// A partition or profile without ports to log in.
+    PortLoginNoAdapter: "HSCLAB40", "The partition {0} has no virtual Fibre Channel client adapter.", Unverified, "Name a profile with -n if the partition was never activated.";
+    /// The server cannot log a port in.
+    PortLoginFailed: "HSCLAB41", "The N_Port login operation failed for the virtual Fibre Channel adapter in virtual slot {0}: {1}.", Unverified, "Add the server adapter, and check rmc_state of the Virtual I/O Server.";
     /// A firmware update failed; the reason follows on the next lines.
     FirmwareOperationFailed: "HSCF0180E", "Operation failed for {0} ({1}).", Captured, "The lines below name the reason.";
     /// Nothing newer in the repository.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::configuration::{BootMode, Configuration, PartitionEnvironment, ProcessorMode, words};
 use crate::ids::{PartitionId, PartitionUuid};
+use crate::rules::port_login::ServerLogin;
 use crate::units::ProcessingUnits;
 
 /// Longest partition or profile name, in characters.
@@ -328,6 +329,8 @@ pub struct Runtime {
     pub units: ProcessingUnits,
     /// A dynamic change is under way; others wait or are refused.
     pub changing: bool,
+    /// Ports of virtual Fibre Channel adapters that servers logged in on request; an activation logs them out.
+    pub server_logins: Vec<ServerLogin>,
     /// Boot mode of this activation alone (`chsysstate -b`); `None` uses the partition's.
     pub boot_mode: Option<BootMode>,
 }
@@ -344,6 +347,7 @@ impl Default for Runtime {
             processors: 0,
             units: ProcessingUnits(0),
             changing: false,
+            server_logins: Vec::new(),
             boot_mode: None,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench --profile dev -p varan --bench figures                       all of them
-//! cargo bench --profile dev -p varan --bench figures -- commands ssh       some: commands ssh start memory writes
+//! cargo bench --profile dev -p varan --bench figures -- commands ssh       some: commands adapters ssh start memory writes
 //! cargo bench --profile dev -p varan --bench figures -- quick              few rounds, to see that it works
 //! ```
 //!
@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use varan_environment::{Environment, RealEnvironment};
 
+#[path = "figures/adapters.rs"]
+mod adapters;
 #[path = "figures/commands.rs"]
 mod commands;
 #[path = "../tests/support/measured.rs"]
@@ -61,8 +63,9 @@ fn main() {
         println!("SKIP: figures: only `cargo bench` takes them");
         return;
     }
-    let parts: [(&str, Measure); 5] = [
+    let parts: [(&str, Measure); 6] = [
         ("commands", commands::measure),
+        ("adapters", adapters::measure),
         ("ssh", secure_shell::measure),
         ("start", start::measure),
         ("memory", memory::measure),

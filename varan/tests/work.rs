@@ -64,8 +64,12 @@ struct CountedSite {
 
 impl CountedSite {
     fn start(partitions: usize, test: &str) -> Self {
+        Self::open(partitions, test, &measured::site_text(partitions, 20_000, None))
+    }
+
+    fn open(partitions: usize, test: &str, text: &str) -> Self {
         let directory = Scratch::new(&format!("{test}-{partitions}"));
-        let site = measured::parse(&measured::site_text(partitions, 20_000, None));
+        let site = measured::parse(text);
         let layout = Layout::new(directory.path());
         let environment: Arc<dyn Environment> = Arc::new(RealEnvironment::new());
         let frames = start_frames(&site, &layout, &environment, GUEST_MEMORY_BYTES).expect("frames");
@@ -168,4 +172,32 @@ fn a_listing_of_several_partitions_visits_those() {
     let (output, own, others) = site.count(&command);
     assert_eq!(output, "3\n5\n200\n");
     assert_eq!((own, others), (Work { requests: 1, visited: 4 }, Work::default()));
+}
+
+/// One frame's adapters are the same work whether the other frames have partitions or not.
+#[test]
+fn one_frames_adapters_visit_that_frames_partitions_once() {
+    const ON_FRAME: usize = 50;
+    let mut alone = [0; FRAMES];
+    alone[FRAME] = ON_FRAME;
+    for counts in [alone, [ON_FRAME; FRAMES]] {
+        let text = measured::site_text_of(counts, measured::FOUR_ADAPTERS, 20_000, None);
+        let mut site = CountedSite::open(counts.iter().sum(), "work-adapters", &text);
+        let frame = frame_name(FRAME);
+        let names: Vec<String> = (1..=ON_FRAME).map(|number| format!("p{number}")).collect();
+        for name in &names {
+            site.shell
+                .done(&format!("chsyscfg -r prof -m {frame} -o apply -p {name} -n {}", measured::PROFILE));
+        }
+        let (output, own, others) =
+            site.count(&format!("lshwres -r virtualio --rsubtype eth -m {frame} --level lpar"));
+        assert_eq!(output.lines().count(), 4 * ON_FRAME);
+        assert_eq!(own, Work { requests: 1, visited: ON_FRAME as u64 });
+        assert_eq!(others, Work::default());
+        let command =
+            format!("lshwres -r virtualio --rsubtype eth -m {frame} --level lpar --filter lpar_names=p7");
+        let (output, own, others) = site.count(&command);
+        assert_eq!(output.lines().count(), 4);
+        assert_eq!((own, others), (Work { requests: 1, visited: 1 }, Work::default()));
+    }
 }

@@ -195,6 +195,11 @@ impl ResourceScope {
                 profiles.retain(|(partition, _)| allowed(partition.id));
                 before != profiles.len()
             }
+            SystemReply::PortLogins(ports) => {
+                let before = ports.len();
+                ports.retain(|port| allowed(port.partition_id));
+                before != ports.len()
+            }
             SystemReply::Utilization(report) => {
                 report.partitions.retain(|partition| allowed(partition.id));
                 false

@@ -150,6 +150,8 @@ tasks! {
     SuspendPartition = lpar "HibernateLPAR": "SO-P--";
     /// Change resources of a partition dynamically.
     DynamicChange = lpar "DlparOperation": "SO-P-L";
+    /// Log virtual Fibre Channel ports in and out.
+    ChangePortLogin = lpar "ChangeNPortLogin": "SO-P--";
     /// Open a virtual terminal.
     OpenTerminal = lpar "OpenVTerm": "SO-PR-";
     /// Close a virtual terminal.
@@ -326,6 +328,7 @@ mod tests {
                 DeleteProfile,
                 SuspendPartition,
                 DynamicChange,
+                ChangePortLogin,
                 ManageUsers,
                 ListRoles,
                 ManageRoles,
@@ -345,6 +348,7 @@ mod tests {
                 RebuildSystem,
                 UpdateFirmware,
                 SuspendPartition,
+                ChangePortLogin,
                 OpenTerminal,
                 CloseTerminal,
                 ManageUsers,

@@ -10,6 +10,7 @@ use varan_model::configuration::Configuration;
 use varan_model::ids::PartitionId;
 use varan_model::partition::{Partition, PartitionEntry, Profile};
 use varan_model::refusal::Refusal;
+use varan_model::rules::port_login::{self, PortLogin};
 use varan_model::utilization::{PartitionUtilization, UtilizationReport};
 
 use crate::world::Snapshot;
@@ -44,6 +45,10 @@ pub fn read(
         }),
         SystemRequest::GetUtilization(ids) => {
             Ok(SystemReply::Utilization(Box::new(utilization(snapshot, ids.as_deref()))))
+        }
+        SystemRequest::ListPortLogins { partitions, profiles } => {
+            let chosen = select(snapshot, partitions, visited)?;
+            port_logins(snapshot, &chosen, profiles)
         }
         _ => Ok(SystemReply::System(snapshot.system.clone())),
     }
@@ -126,6 +131,43 @@ fn profiles(
     }
     let remote = remote_names(snapshot, rows.iter().map(|(_, profile)| &profile.configuration));
     Ok(SystemReply::Profiles { system: snapshot.system.clone(), profiles: rows, names: Arc::new(remote) })
+}
+
+/// Ports of client adapters: of profiles of those names, else of the current configurations.
+fn port_logins(
+    snapshot: &Snapshot,
+    chosen: &[PartitionEntry],
+    profiles: &[String],
+) -> Result<SystemReply, Refusal> {
+    let mut rows = Vec::new();
+    for entry in chosen {
+        let named = entry.partition.profiles.iter().filter(|profile| profiles.contains(&profile.name));
+        let mut contents: Vec<(Option<&String>, &Configuration)> =
+            named.map(|profile| (Some(&profile.name), &profile.configuration)).collect();
+        if profiles.is_empty() {
+            contents.extend(entry.partition.current.as_ref().map(|content| (None, content)));
+        }
+        for (profile, content) in contents {
+            for (adapter, ports) in port_login::client_adapters(content) {
+                let server = port_login::server_id(adapter).and_then(|id| snapshot.partitions.get(id.0));
+                rows.extend(ports.into_iter().map(|port_name| PortLogin {
+                    partition_name: entry.partition.name.clone(),
+                    partition_id: entry.partition.id,
+                    profile: profile.cloned(),
+                    slot: adapter.slot,
+                    port_name,
+                    state: port_login::state(entry, adapter, server, port_name),
+                }));
+            }
+        }
+    }
+    let has = |name: &&String| {
+        chosen.iter().any(|entry| entry.partition.profiles.iter().any(|profile| profile.name == **name))
+    };
+    match profiles.iter().find(|name| !has(name)) {
+        Some(missing) => Err(Refusal::new(MessageKey::ProfileNotFound).with(missing)),
+        None => Ok(SystemReply::PortLogins(rows)),
+    }
 }
 
 /// Names of the partitions that configurations refer to; those that do not exist are left out.

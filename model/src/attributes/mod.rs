@@ -7,6 +7,7 @@ pub mod firmware;
 pub mod io;
 pub mod memory;
 pub mod partition;
+pub mod port_login;
 pub mod processor;
 pub mod profile;
 pub mod system;
@@ -300,6 +301,7 @@ mod tests {
         }
         check(&system::SYSTEM);
         check(&firmware::FIRMWARE);
+        check(&port_login::PORT_LOGINS);
         check(&firmware::FIRMWARE_REPOSITORY);
         check(&partition::PARTITION);
         check(&profile::PROFILE);

@@ -7,6 +7,7 @@ pub mod dynamic;
 pub mod edit;
 pub mod firmware;
 pub mod partition;
+pub mod port_login;
 pub mod processor_pool;
 pub mod profile;
 pub mod shared_memory;

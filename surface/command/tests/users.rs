@@ -162,6 +162,8 @@ const OPERATIONS: &[(&str, Task)] = &[
     ("updlic -o a -m nosuch -r disk -l latest", Task::UpdateFirmware),
     ("updlic -o h -m nosuch", Task::UpdateFirmware),
     ("updlic -o p", Task::UpdateFirmware),
+    ("lsnportlogin -m nosuch --filter lpar_ids=1", Task::ListPartitions),
+    ("chnportlogin -o login -m nosuch -p x", Task::ChangePortLogin),
 ];
 
 /// Whether a line is of a form, as far as the options that choose the form say.

@@ -31,6 +31,11 @@ pub const SMALL: &str = "min_mem=256,desired_mem=1024,max_mem=2048,proc_mode=sha
     max_procs=1,min_proc_units=0.05,desired_proc_units=0.05,max_proc_units=0.1,sharing_mode=uncap,uncap_weight=128,\
     max_virtual_slots=10,virtual_eth_adapters=2/0/1//0/0/ETHERNET0//all/none";
 
+/// The same with four virtual Ethernet adapters.
+pub const FOUR_ADAPTERS: &str = "min_mem=256,desired_mem=1024,max_mem=2048,proc_mode=shared,min_procs=1,desired_procs=1,\
+    max_procs=1,min_proc_units=0.05,desired_proc_units=0.05,max_proc_units=0.1,sharing_mode=uncap,uncap_weight=128,\
+    max_virtual_slots=10,\"virtual_eth_adapters=2/0/1//0/0/ETHERNET0//all/none,3/0/10//0/0/ETHERNET0//all/none,4/0/20//0/0/ETHERNET0//all/none,\"\"5/1/30/31,32/0/0/ETHERNET0//all/none\"\"\"";
+
 /// Name of a frame, counted from 0.
 pub fn frame_name(index: usize) -> String {
     format!("frame-{:02}", index + 1)
@@ -38,6 +43,18 @@ pub fn frame_name(index: usize) -> String {
 
 /// The text of a site with ten frames that hold `partitions` small partitions together, named p1, p2 ... on each.
 pub fn site_text(partitions: usize, time_scale: u32, authorized_key: Option<&str>) -> String {
+    let on_frame = |index: usize| partitions / FRAMES + usize::from(index < partitions % FRAMES);
+    site_text_of(std::array::from_fn(on_frame), SMALL, time_scale, authorized_key)
+}
+
+/// The same with a number of partitions for each frame, all with one profile.
+pub fn site_text_of(
+    counts: [usize; FRAMES],
+    profile: &str,
+    time_scale: u32,
+    authorized_key: Option<&str>,
+) -> String {
+    let partitions: usize = counts.iter().sum();
     let mut text = format!(
         "[site]\nname = \"figures-{partitions}\"\ntime_scale = {time_scale}.0\ndemonstration = true\n\n\
          [[console]]\nname = \"{CONSOLE}\"\n\n\
@@ -46,7 +63,7 @@ pub fn site_text(partitions: usize, time_scale: u32, authorized_key: Option<&str
     if let Some(key) = authorized_key {
         let _ = writeln!(text, "authorized_keys = [\"{key}\"]");
     }
-    for index in 0..FRAMES {
+    for (index, count) in counts.into_iter().enumerate() {
         let _ = write!(
             text,
             "\n[[managed_system]]\nname = \"{}\"\ntype_model_serial = \"9119-MHE*10F{:04}\"\n\
@@ -56,11 +73,10 @@ pub fn site_text(partitions: usize, time_scale: u32, authorized_key: Option<&str
             frame_name(index),
             index + 1,
         );
-        let count = partitions / FRAMES + usize::from(index < partitions % FRAMES);
         if count > 0 {
             let _ = write!(
                 text,
-                "\n[[managed_system.generate_partitions]]\ncount = {count}\nname = \"p{{n}}\"\nprofile = '{SMALL}'\n"
+                "\n[[managed_system.generate_partitions]]\ncount = {count}\nname = \"p{{n}}\"\nprofile = '{profile}'\n"
             );
         }
     }

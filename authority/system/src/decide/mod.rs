@@ -9,6 +9,7 @@ mod dynamic;
 mod dynamic_end;
 mod fault;
 mod firmware;
+mod port_login;
 mod power;
 mod processor_pool;
 mod runtime;
@@ -195,7 +196,8 @@ pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<
         | SystemRequest::ListErrors { .. }
         | SystemRequest::ListPartitions(_)
         | SystemRequest::ListProfiles { .. }
-        | SystemRequest::ListAdapters(_) => {
+        | SystemRequest::ListAdapters(_)
+        | SystemRequest::ListPortLogins { .. } => {
             crate::reads::read(&world.snapshot, request, &AtomicU64::default())
                 .map(|reply| Decision { answer: Answer::With(reply), ..Decision::default() })
         }
@@ -254,6 +256,9 @@ pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<
             processor_pool::assign_pool(world, partition, record)
         }
         SystemRequest::Fault(fault) => fault::decide(world, fault, moment),
+        SystemRequest::ChangePortLogins { partition, profile, login } => {
+            port_login::change(world, partition, profile.as_deref(), *login)
+        }
         SystemRequest::UpdateFirmware(operation) => firmware::update(world, operation),
         SystemRequest::SetIndicator { indicator, on } => service::set_indicator(world, indicator, *on),
         SystemRequest::SetAccessPassword { current, new } => access::set_password(world, current, new),

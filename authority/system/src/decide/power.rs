@@ -31,7 +31,7 @@ pub const POWER_OFF_SECONDS: u64 = 60;
 /// Real seconds that a system takes to initialize.
 pub const INITIALIZE_SECONDS: u64 = 300;
 
-fn check_operating(world: &World) -> Result<(), Refusal> {
+pub(super) fn check_operating(world: &World) -> Result<(), Refusal> {
     match world.system().state {
         SystemState::Operating | SystemState::Standby => Ok(()),
         _ => Err(Refusal::new(MessageKey::SystemNotOperating)),

@@ -18,6 +18,7 @@ mod lsrefcode;
 mod lssyscfg;
 mod mksyscfg;
 mod password_policies;
+mod port_login;
 mod resource_roles;
 mod rmsyscfg;
 mod secret;
@@ -42,6 +43,7 @@ pub(crate) static ALL: &[&CommandDefinition] = &[
     &utilization::CHANGE,
     &password_policies::CHANGE,
     &service_events::CHANGE,
+    &port_login::CHANGE,
     &chsyscfg::COMMAND,
     &connections::PASSWORD,
     &chsysstate::COMMAND,
@@ -51,6 +53,7 @@ pub(crate) static ALL: &[&CommandDefinition] = &[
     &lshwres::COMMAND,
     &indicators::LIST,
     &lslic::COMMAND,
+    &port_login::LIST,
     &events::SESSIONS,
     &utilization::LIST,
     &password_policies::LIST,
