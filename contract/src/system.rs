@@ -429,9 +429,6 @@ impl SystemRequest {
                 | Self::ListPartitions(_)
                 | Self::ListProfiles { .. }
                 | Self::ListAdapters(_)
-                | Self::ListPartitions(_)
-                | Self::ListProfiles { .. }
-                | Self::ListAdapters(_)
                 | Self::ListPortLogins { .. }
         )
     }
@@ -457,12 +454,10 @@ impl SystemRequest {
             Self::GetSystem | Self::GetUtilization(_) | Self::ListErrors { .. } => RequestSubject::View,
             Self::ListPartitions(partitions)
             | Self::ListProfiles { partitions, .. }
-            | Self::ListAdapters(partitions) => RequestSubject::Partitions(partitions),
+            | Self::ListAdapters(partitions)
+            | Self::ListPortLogins { partitions, .. } => RequestSubject::Partitions(partitions),
             Self::SetIndicator { indicator: Indicator::Partition(partition), .. } => {
                 RequestSubject::Change(vec![partition])
-            }
-            Self::ListAdapters(partitions) | Self::ListPortLogins { partitions, .. } => {
-                RequestSubject::Partitions(partitions)
             }
             Self::CreatePartition { .. }
             | Self::SetIndicator { .. }

@@ -6,6 +6,7 @@
 
 use varan_contract::system::{CLAIM_PHASE, CallError, ClaimId, SystemReply, SystemRequest};
 use varan_environment::Monotonic;
+use varan_model::codes::MessageKey;
 use varan_model::refusal::{Refusal, Subject};
 use varan_model::rules::unique::{Holder, UniqueName};
 
@@ -82,6 +83,9 @@ impl Console {
             let request = SystemRequest::Claim { claim, holder, names: names.to_vec() };
             match connection.link.call(self.request_id(), request) {
                 Ok(_) => granted.push(connection),
+                // Nor can a system be asked whose service processor does not let this console in.
+                Err(CallError::Refused(refusal))
+                    if matches!(refusal.key, MessageKey::AccessPending | MessageKey::AccessFailed) => {}
                 Err(CallError::NoConnection) => {}
                 Err(error) => return Err(error),
             }
