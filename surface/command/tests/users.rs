@@ -68,6 +68,8 @@ const OPERATIONS: &[(&str, Task)] = &[
     ("lshmcusr -t user --filter names=nobody", Task::ListUsers),
     ("lspwdpolicy -t p", Task::ListUsers),
     ("lspwdpolicy -t s", Task::ListUsers),
+    ("chhmc -c network -s modify -h not_a_name_", Task::ChangeConsole),
+    ("chhmc -c ssh -s enable", Task::ChangeConsole),
     ("mkpwdpolicy -i min_length=8", Task::ManageUsers),
     ("chpwdpolicy -o a -n x", Task::ManageUsers),
     ("chpwdpolicy -o d", Task::ManageUsers),
