@@ -207,12 +207,13 @@ pub fn run(
         partitions: Vec::new(),
         network: frame::management_network(&site.managed_systems[0], 0),
     };
-    let mut machine = world.power()?;
+    let mut machine = Some(world.power()?);
     for step in 0..steps {
         let (name, outcome) = one_step(&world, &mut machine, &mut draws, step)
             .map_err(|error| format!("seed {seed}, step {step}: {error}"))?;
         let wait = Duration::from_millis(draws.between(0, 120_000));
         environment.clock.advance_to(environment.clock.monotonic() + wait);
+        let Some(machine) = &mut machine else { return Err(format!("seed {seed}: the machine is off")) };
         machine.settle(&environment);
         let seconds = environment.clock.monotonic().as_secs();
         trace(&format!("{seconds:>7} {step:>4} {name:<34} {outcome:<10}{}", machine.states()));
@@ -222,16 +223,19 @@ pub fn run(
 
 fn one_step(
     world: &World,
-    machine: &mut Machine,
+    machine: &mut Option<Machine>,
     draws: &mut Randomness,
     step: u64,
 ) -> Result<(String, String), String> {
     if draws.chance(40_000) {
-        let before = machine.definitions();
-        machine.engine.power_loss();
+        let before = machine.as_ref().map(Machine::definitions).unwrap_or_default();
+        if let Some(lost) = machine.take() {
+            lost.engine.power_loss();
+        }
+        // What the lost machine had open is closed by now, as its process's end closes it.
         let fresh = world.power()?;
         let after = fresh.definitions();
-        *machine = fresh;
+        *machine = Some(fresh);
         let same = before.len() == after.len()
             && before
                 .iter()
@@ -243,6 +247,7 @@ fn one_step(
             Err("a definition was lost".to_owned())
         };
     }
+    let machine = machine.as_mut().ok_or("the machine is off")?;
     let name = format!("lpar{}", draws.between(1, 6));
     let (shown, request) = draw_request(draws, &name);
     let before = machine.authority.world().snapshot.clone();

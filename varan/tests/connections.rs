@@ -47,10 +47,10 @@ fn a_cut_closes_the_terminals_that_go_over_the_link() {
     site.wait_partition(SYSTEM, "vios1", "Running", false).expect("running");
     let mut session = site.session("hscroot");
     let mut dialogue = session.terminal(&format!("mkvterm -m {SYSTEM} -p vios1"));
-    dialogue.expect("Open completed.").expect("open");
+    dialogue.expect("Open Completed.").expect("open");
     switch(&site).cut();
     dialogue.end().expect("the command ends");
     switch(&site).restore();
     let mut dialogue = session.terminal(&format!("mkvterm -m {SYSTEM} -p vios1"));
-    dialogue.expect("Open completed.").expect("open again");
+    dialogue.expect("Open Completed.").expect("open again");
 }

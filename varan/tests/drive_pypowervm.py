@@ -5,6 +5,7 @@ Arguments: URL of the console's API, URL of the management partition's, the vara
 """
 import subprocess
 import sys
+import time
 import warnings
 from urllib.parse import urlsplit
 
@@ -86,11 +87,21 @@ def check(adapter, names):
              f"lshwres -r procpool -m {name} -F name,shared_proc_pool_id")
 
 
+# What changes by itself must have come to its end: partitions that start, connections that come up.
+names = [row[0] for row in hmc("lssyscfg -r sys -F name")]
+for attempt in range(600):
+    rows = [row for name in names for row in hmc(f"lssyscfg -r lpar -m {name} -F state,rmc_state")]
+    if all(row in (["Running", "active"], ["Not Activated", "inactive"]) for row in rows):
+        break
+    time.sleep(0.1)
+else:
+    raise AssertionError(f"partitions do not settle: {rows}")
+
 url = urlsplit(console)
 session = powervm.Session(url.hostname, "hscroot", "abc123", port=url.port, certpath=None)
 adapter = powervm.Adapter(session)
 assert session.mc_type == "HMC"
-check(adapter, [row[0] for row in hmc("lssyscfg -r sys -F name")])
+check(adapter, names)
 found = virtual_io_server.VIOS.search(adapter, name="vios1")
 assert found and {one.name for one in found} == {"vios1"}
 try:

@@ -206,7 +206,7 @@ assert "REST PUT" in hmc("lssvcevents -t console")
 
 # A user whose role names one partition sees that one, its system, and nothing else.
 serial = hmc("lssyscfg -r sys -m p814-1 -F type_model,serial_num").strip().replace(",", "*")
-hmc("mkaccfg -t resourcerole -i 'name=one,\"resources=lpar:root/lpar/ibmhscS1_0|1*" + serial + "|IBMHSC_Partition\"'")
+hmc("mkaccfg -t resourcerole -i 'name=one,\"resources=lpar:root/ibmhscS1_0|1*" + serial + "|IBMHSC_Partition\"'")
 hmc("mkhmcusr -i 'name=narrow,taskrole=hmcviewer,passwd=abc12345,remote_webui_access=1,resourcerole=one'")
 narrow = tree.fromstring(logon("narrow", "abc12345")[1])[1].text
 seen = json.loads(ask("GET", "/rest/api/uom/ManagedSystem/quick/All", token=narrow)[1])

@@ -56,8 +56,7 @@ impl Hosted {
     fn rmc(&self) -> &'static str {
         match self.entry.runtime.rmc {
             RmcState::Active => "active",
-            RmcState::Inactive if self.entry.runtime.state.is_off() => "inactive",
-            RmcState::Inactive => "none",
+            RmcState::Inactive => "inactive",
         }
     }
 
