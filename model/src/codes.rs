@@ -439,7 +439,9 @@ mod tests {
         let mut seen = std::collections::BTreeMap::new();
         for key in MessageKey::ALL {
             let message = key.message();
-            if !message.code.is_empty() {
+            // These two say what failed; the text after them says why.
+            let shared = matches!(message.code, "HSCL294C" | "HSCL294D");
+            if !message.code.is_empty() && !shared {
                 assert_eq!(seen.insert(message.code, key), None, "{} twice", message.code);
             }
             for (at, _) in message.text.match_indices('{') {

@@ -9,6 +9,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -91,6 +92,23 @@ fn troubled(transport: Transport, trouble: Trouble) -> Transport {
     }
 }
 
+/// A system that is served. A frame's process serves until it ends; whoever goes on after its frame stops this.
+pub struct Serving {
+    stopped: Arc<AtomicBool>,
+    sockets: [PathBuf; 2],
+}
+
+impl Serving {
+    /// Takes no further connections; the threads that took them end.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        for socket in &self.sockets {
+            // They wait for a connection, so they get one.
+            let _ = UnixStream::connect(socket);
+        }
+    }
+}
+
 /// Serves a system on its two sockets. Returns when both listen; serving goes on on threads of its own.
 ///
 /// # Errors
@@ -101,7 +119,7 @@ pub fn serve(
     frame: &str,
     environment: &Arc<dyn Environment>,
     trouble: Trouble,
-) -> std::io::Result<()> {
+) -> std::io::Result<Serving> {
     std::fs::create_dir_all(directory)?;
     let hub =
         EventHub::new(environment.random(), HubOptions { payload: PAYLOAD_MAX, ..HubOptions::default() });
@@ -118,16 +136,25 @@ pub fn serve(
     let clock: varan_wire::MonotonicClock = Arc::new(move || clock_environment.monotonic().0);
     let options = ServerOptions { workers: WORKERS, payload: PAYLOAD_MAX, ..ServerOptions::default() };
     let server: Server<Asked, Answer> = Server::start(Arc::new(answer), hub, clock, options)?;
-    let requests = listen(&request_socket(directory, frame))?;
-    let terminals = listen(&terminal_socket(directory, frame))?;
+    let sockets = [request_socket(directory, frame), terminal_socket(directory, frame)];
+    let requests = listen(&sockets[0])?;
+    let terminals = listen(&sockets[1])?;
+    let serving = Serving { stopped: Arc::default(), sockets };
+    let (requests_stopped, terminals_stopped) = (serving.stopped.clone(), serving.stopped.clone());
     std::thread::Builder::new().name("frame requests".to_owned()).spawn(move || {
         for stream in requests.incoming().map_while(Result::ok) {
+            if requests_stopped.load(Ordering::Acquire) {
+                return;
+            }
             let _ = Transport::unix(stream).and_then(|transport| server.serve(troubled(transport, trouble)));
         }
     })?;
     let handle = handle.clone();
     std::thread::Builder::new().name("frame terminals".to_owned()).spawn(move || {
         for stream in terminals.incoming().map_while(Result::ok) {
+            if terminals_stopped.load(Ordering::Acquire) {
+                return;
+            }
             let handle = handle.clone();
             let serve = move || {
                 let _ = serve_terminal(&handle, stream);
@@ -135,7 +162,7 @@ pub fn serve(
             let _ = std::thread::Builder::new().name("frame terminal".to_owned()).spawn(serve);
         }
     })?;
-    Ok(())
+    Ok(serving)
 }
 
 /// Reads one record of a terminal connection and passes it on.

@@ -207,7 +207,8 @@ fn what_is_missing_is_said_when_the_partition_is_activated() {
         site.run(&format!("chsysstate -r lpar -m '{}' -n linux1 -o on -f default_profile", SYSTEMS[1]));
     assert_eq!(refused.status(), Some(1));
     assert!(refused.output().contains("kernel /nowhere/vmlinux: No such file"), "{refused:?}");
-    site.until(&state_command(), "Not Activated");
+    // A failed activation shows, as on the real thing.
+    site.until(&state_command(), "Error");
 }
 
 #[test]

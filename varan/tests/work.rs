@@ -187,8 +187,10 @@ fn one_frames_adapters_visit_that_frames_partitions_once() {
         let names: Vec<String> = (1..=ON_FRAME).map(|number| format!("p{number}")).collect();
         for name in &names {
             site.shell
-                .done(&format!("chsyscfg -r prof -m {frame} -o apply -p {name} -n {}", measured::PROFILE));
+                .done(&format!("chsyscfg -r lpar -m {frame} -o apply -p {name} -n {}", measured::PROFILE));
         }
+        // The changes made the console unsure of the system's name; it asks once.
+        site.shell.done(&format!("lssyscfg -r sys -m {frame} -F name"));
         let (output, own, others) =
             site.count(&format!("lshwres -r virtualio --rsubtype eth -m {frame} --level lpar"));
         assert_eq!(output.lines().count(), 4 * ON_FRAME);

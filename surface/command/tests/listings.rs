@@ -63,9 +63,12 @@ fn lshmc_prints_what_the_seed_shows() {
     world.ok("lshmc -r -F ssh:sshprotocol", "enable:2\n");
     world.ok("lshmc -l", "locale=en_US\n");
     assert!(world.run("lshmc -v").1.contains("*SE 1234567\n"));
-    world.refused("lshmc -V -r", "The parameters -V, -r cannot be specified together.");
-    world.refused("lshmc", "invalid value are -V or -v or -n or -r or -l.");
-    world.refused("lshmc -b", "lshmc -b is not supported at this level.");
+    world.refused("lshmc -V -r", "The parameters -r, -V cannot be specified together.");
+    world.refused(
+        "lshmc",
+        "invalid value are -b or -D or -l or -L or -n or -r or -v or -V or --netroute or --ntpserver or --syslog.",
+    );
+    world.refused("lshmc -e", "lshmc -e is not supported at this level.");
 }
 
 #[test]

@@ -80,6 +80,8 @@ pub struct TestSite {
     environment: Arc<dyn Environment>,
     directory: PathBuf,
     link: Link,
+    /// What takes connections to the frames; it ends with them, or its threads add up from site to site.
+    serving: Vec<varan::remote::Serving>,
 }
 
 /// How the console reaches its frames.
@@ -124,7 +126,7 @@ impl TestSite {
         let environment: Arc<dyn Environment> = Arc::new(RealEnvironment::new());
         let bell = Arc::new(Bell::default());
         let frames = start_frames(&site, &layout, &environment, 1 << 30).expect("frames");
-        let consoles = Self::open_consoles(&site, &layout, &environment, &frames, &bell, link);
+        let (consoles, serving) = Self::open_consoles(&site, &layout, &environment, &frames, &bell, link);
         Self {
             site,
             layout,
@@ -135,6 +137,7 @@ impl TestSite {
             environment,
             directory,
             link,
+            serving,
         }
     }
 
@@ -145,15 +148,16 @@ impl TestSite {
         frames: &[Arc<SystemHandle>],
         bell: &Arc<Bell>,
         link: Link,
-    ) -> Vec<Arc<Console>> {
+    ) -> (Vec<Arc<Console>>, Vec<varan::remote::Serving>) {
         for frame in frames {
             frame.subscribe(bell.clone());
         }
         let sockets = layout.sockets();
+        let mut serving = Vec::new();
         if link != Link::Direct {
             for (frame, system) in frames.iter().zip(&site.managed_systems) {
-                varan::remote::serve(frame, &sockets, &system.name, environment, link.trouble())
-                    .expect("sockets");
+                let served = varan::remote::serve(frame, &sockets, &system.name, environment, link.trouble());
+                serving.push(served.expect("sockets"));
             }
         }
         let connect = |(frame, system): (&Arc<SystemHandle>, &ManagedSystemDescription)| match link {
@@ -169,7 +173,7 @@ impl TestSite {
             make_home_directories(console, layout).expect("homes");
             open_console(site, console, layout, environment, &links).expect("console")
         };
-        site.consoles.iter().map(open).collect()
+        (site.consoles.iter().map(open).collect(), serving)
     }
 
     /// All frames lose their power without warning; then it returns.
@@ -177,9 +181,10 @@ impl TestSite {
         for frame in self.frames.drain(..) {
             frame.stop();
         }
+        self.serving.drain(..).for_each(|one| one.stop());
         self.frames = start_frames(&self.site, &self.layout, &self.environment, 1 << 30).expect("frames");
         let (site, layout) = (&self.site, &self.layout);
-        self.consoles =
+        (self.consoles, self.serving) =
             Self::open_consoles(site, layout, &self.environment, &self.frames, &self.bell, self.link);
         self.console = self.consoles[0].clone();
     }
@@ -249,6 +254,7 @@ impl Drop for TestSite {
         for frame in self.frames.drain(..) {
             frame.stop();
         }
+        self.serving.drain(..).for_each(|one| one.stop());
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
