@@ -232,9 +232,9 @@ messages! {
     /// The guest did not give up a physical slot.
     PhysicalRemoveFailed: "HSCL2929", "The dynamic removal of I/O resources failed: The I/O slot dynamic partitioning operation failed.  Here are the I/O slot IDs that failed and the reasons for failure:", Captured, "Remove the devices in the partition first (rmdev).";
     /// The partition has the slot already.
-    PhysicalSlotOwned: "HSCL0567", "The partition {0} already has the I/O slot.", Unverified, "List the slots with lshwres -r io --rsubtype slot.";
+    PhysicalSlotOwned: "", "The partition {0} already has the I/O slot.", Unverified, "List the slots with lshwres -r io --rsubtype slot.";
     /// The partition has not the slot.
-    PhysicalSlotNotOwned: "HSCL0568", "The partition {0} does not have the I/O slot with DRC index {1}.", Unverified, "List the slots with lshwres -r io --rsubtype slot.";
+    PhysicalSlotNotOwned: "", "The partition {0} does not have the I/O slot with DRC index {1}.", Unverified, "List the slots with lshwres -r io --rsubtype slot.";
     /// The machine lacks virtual Fibre Channel.
     VirtualFibreChannelUnsupported: "HSCLA4C0", "The managed system does not support virtual Fibre Channel.", Unverified, "Use another managed system.";
     /// No such virtual adapter.

@@ -46,21 +46,23 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Takes `certificate.pem` and `key.pem` of a directory; makes them first if both are missing.
+    /// Takes `rest.pem` of a directory, which holds the certificate with its chain and the key; makes it if it is missing.
+    /// One file, so that a loss of power leaves both or none.
     ///
     /// # Errors
     /// [`CertificateError`].
     pub fn open(directory: &Path, names: &[String]) -> Result<Self, CertificateError> {
-        let (certificate, key) = (directory.join("certificate.pem"), directory.join("key.pem"));
-        if !certificate.exists() && !key.exists() {
-            make(&certificate, &key, names)?;
+        let file = directory.join("rest.pem");
+        if !file.exists() {
+            make(&file, names)?;
         }
         let content =
             |path: &Path, reason: String| CertificateError::Content { path: path.to_owned(), reason };
-        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&certificate)
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&file)
             .and_then(Iterator::collect)
-            .map_err(|error| content(&certificate, error.to_string()))?;
-        let secret = PrivateKeyDer::from_pem_file(&key).map_err(|error| content(&key, error.to_string()))?;
+            .map_err(|error| content(&file, error.to_string()))?;
+        let secret =
+            PrivateKeyDer::from_pem_file(&file).map_err(|error| content(&file, error.to_string()))?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut configuration = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
@@ -71,15 +73,13 @@ impl Certificate {
     }
 }
 
-fn make(certificate: &Path, key: &Path, names: &[String]) -> Result<(), CertificateError> {
+fn make(file: &Path, names: &[String]) -> Result<(), CertificateError> {
     let mut parameters = CertificateParams::new(names.to_vec())?;
     let common_name = names.first().map_or("varan", String::as_str);
     parameters.distinguished_name.push(DnType::CommonName, common_name);
     let pair = KeyPair::generate()?;
     let signed = parameters.self_signed(&pair)?;
-    // The key first: a certificate without its key would never be made again.
-    write_secret(key, &pair.serialize_pem())?;
-    write_secret(certificate, &signed.pem())
+    write_secret(file, &format!("{}{}", signed.pem(), pair.serialize_pem()))
 }
 
 /// Writes a file that only its owner reads, wholly or not at all.
