@@ -26,11 +26,6 @@ pub fn named_id(parts: &[&str]) -> String {
     format!("{}-{}-{}-{}-{}", &digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..])
 }
 
-/// An identity for a thing of the moment.
-pub fn random_like_id(parts: &[&str]) -> String {
-    named_id(parts)
-}
-
 /// A time as feeds write it, from milliseconds since 1970: `2022-04-22T13:59:56.000Z`.
 pub fn timestamp(milliseconds: i64) -> String {
     match jiff::Timestamp::from_millisecond(milliseconds) {

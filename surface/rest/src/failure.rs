@@ -3,7 +3,7 @@
 use varan_model::codes::MessageKey;
 use varan_model::refusal::Refusal;
 
-use crate::entry::{author, object_start, random_like_id};
+use crate::entry::{author, named_id, object_start};
 use crate::reply::{ATOM_XML, Reply};
 use crate::request::Request;
 use crate::xml::{ATOM, SchemaVersion, WEB, XmlWriter};
@@ -81,7 +81,7 @@ pub fn reply(failure: &Failure, request: &Request, schema: SchemaVersion, now_mi
     let mut writer = XmlWriter::new(schema);
     let (kind, text) = ("HttpErrorResponse", failure.refusal.to_string());
     writer.open("entry", &[("xmlns", ATOM)]);
-    writer.text("id", &[], &random_like_id(&[&request.target, &text, &now_milliseconds.to_string()]));
+    writer.text("id", &[], &named_id(&[&request.target, &text, &now_milliseconds.to_string()]));
     writer.text("title", &[], kind);
     writer.text("published", &[], &crate::entry::timestamp(now_milliseconds));
     author(&mut writer);

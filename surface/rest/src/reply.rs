@@ -77,12 +77,6 @@ impl Reply {
         Self { status, content_type: content_type.to_owned(), headers: Vec::new(), body: Body::Whole(body) }
     }
 
-    /// A feed that is written entry by entry.
-    pub fn written(content_type: &str, writer: BodyWriter) -> Self {
-        let body = Body::Written(writer);
-        Self { status: 200, content_type: content_type.to_owned(), headers: Vec::new(), body }
-    }
-
     /// An answer without a body.
     pub fn empty(status: u16) -> Self {
         let content_type = if status == 204 { "text/plain" } else { "" };

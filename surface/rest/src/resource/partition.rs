@@ -1,6 +1,7 @@
 //! `LogicalPartition` and `VirtualIOServer`.
 
 use serde_json::json;
+use varan_model::adapters::{AdapterSide, PhysicalSlot};
 use varan_model::attributes::partition::PartitionRow;
 use varan_model::configuration::{BootMode, Configuration, PartitionEnvironment, ProcessorMode, SharingMode};
 use varan_model::partition::{Keylock, RmcState, Synchronization};
@@ -110,7 +111,7 @@ fn ratio(content: &Configuration) -> u32 {
 }
 
 /// Processing units with two decimals, as the API writes zero.
-fn units(value: ProcessingUnits) -> String {
+pub fn units(value: ProcessingUnits) -> String {
     if value.0 == 0 { "0.00".to_owned() } else { value.to_string() }
 }
 
@@ -123,6 +124,17 @@ pub fn sharing(mode: SharingMode) -> &'static str {
         SharingMode::ShareIdleAlways => "sre idle procs always",
         SharingMode::Capped => "capped",
         SharingMode::Uncapped => "uncapped",
+    }
+}
+
+/// A boot mode as the API writes it.
+pub fn boot_mode(mode: BootMode) -> &'static str {
+    match mode {
+        BootMode::Normal => "Normal",
+        BootMode::DiagnosticsDefault => "Default_Diagnostic",
+        BootMode::DiagnosticsStored => "Stored_Diagnostic",
+        BootMode::OpenFirmware => "Open_Firmware",
+        BootMode::SystemManagementServices => "System_Management_Services",
     }
 }
 
@@ -140,13 +152,6 @@ static CAPABILITIES: &[Element<Hosted>] = &[
     }),
 ];
 
-/// A physical slot of a partition.
-struct OwnedSlot<'a> {
-    hosted: &'a Hosted,
-    drc_index: u32,
-    required: bool,
-}
-
 /// A physical slot as plain values, which tables can point into.
 struct SlotRow {
     drc_index: u32,
@@ -156,12 +161,12 @@ struct SlotRow {
     location: String,
 }
 
-impl OwnedSlot<'_> {
-    fn row(&self) -> SlotRow {
-        let known = self.hosted.system.hardware.slot(self.drc_index);
-        SlotRow {
-            drc_index: self.drc_index,
-            required: self.required,
+impl SlotRow {
+    fn of(hosted: &Hosted, slot: &PhysicalSlot) -> Self {
+        let known = hosted.system.hardware.slot(slot.drc_index);
+        Self {
+            drc_index: slot.drc_index,
+            required: slot.required,
             description: known.map(|slot| slot.description.clone()).unwrap_or_default(),
             unit: known.map(|slot| slot.unit.clone()).unwrap_or_default(),
             location: known.map(|slot| slot.location.clone()).unwrap_or_default(),
@@ -185,8 +190,7 @@ static PROFILE_SLOT: &[Element<SlotRow>] = &[
 
 fn write_slots(one: &Hosted, writer: &mut XmlWriter, groups: Groups) {
     for slot in one.wanted().into_iter().flat_map(|content| &content.physical_slots) {
-        let owned = OwnedSlot { hosted: one, drc_index: slot.drc_index, required: slot.required };
-        write_inner("ProfileIOSlot", PROFILE_SLOT, &owned.row(), groups, writer);
+        write_inner("ProfileIOSlot", PROFILE_SLOT, &SlotRow::of(one, slot), groups, writer);
     }
 }
 
@@ -401,13 +405,7 @@ macro_rules! base_elements {
             text("IsServicePartition", "CUD", |_| boolean(false)),
             text("ReferenceCode", "ROO", |one: &Hosted| some(one.reference_code())).excluded(),
             text("BootMode", "ROR", |one| {
-                some(match one.entry.runtime.boot_mode.unwrap_or(one.entry.partition.settings.boot_mode) {
-                    BootMode::Normal => "Normal",
-                    BootMode::DiagnosticsDefault => "Default_Diagnostic",
-                    BootMode::DiagnosticsStored => "Stored_Diagnostic",
-                    BootMode::OpenFirmware => "Open_Firmware",
-                    BootMode::SystemManagementServices => "System_Management_Services",
-                })
+                some(boot_mode(one.entry.runtime.boot_mode.unwrap_or(one.entry.partition.settings.boot_mode)))
             }),
             text("Description", "CUD", |one: &Hosted| {
                 Some(one.entry.partition.settings.description.clone()).filter(|text| !text.is_empty())
@@ -431,19 +429,13 @@ pub static LOGICAL_PARTITION: &[Element<Hosted>] = base_elements![
     links("VirtualFibreChannelClientAdapters", "CUR", |one| {
         one.adapters("VirtualFibreChannelClientAdapter", |content| {
             let clients = content.fibre_channel_adapters.iter();
-            clients
-                .filter(|one| one.side == varan_model::adapters::AdapterSide::Client)
-                .map(|one| one.slot.0)
-                .collect()
+            clients.filter(|one| one.side == AdapterSide::Client).map(|one| one.slot.0).collect()
         })
     }),
     links("VirtualSCSIClientAdapters", "CUR", |one| {
         one.adapters("VirtualSCSIClientAdapter", |content| {
             let clients = content.scsi_adapters.iter();
-            clients
-                .filter(|one| one.side == varan_model::adapters::AdapterSide::Client)
-                .map(|one| one.slot.0)
-                .collect()
+            clients.filter(|one| one.side == AdapterSide::Client).map(|one| one.slot.0).collect()
         })
     }),
 ];

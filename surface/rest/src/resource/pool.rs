@@ -7,6 +7,7 @@ use varan_model::partition::PartitionEntry;
 use varan_model::system::{ManagedSystem, SharedProcessorPool};
 use varan_model::units::ProcessingUnits;
 
+use super::partition::units;
 use super::{Links, Object, PartitionKey, partition_path, pool_id, some, system_path};
 use crate::element::{Element, links, text, write};
 use crate::query::Groups;
@@ -43,8 +44,8 @@ pub fn members(entries: &[PartitionEntry], pool: u16) -> (Vec<PartitionKey>, Pro
     (found, used)
 }
 
-fn two_decimals(units: ProcessingUnits) -> Option<String> {
-    Some(if units.0 == 0 { "0.00".to_owned() } else { units.to_string() })
+fn two_decimals(value: ProcessingUnits) -> Option<String> {
+    Some(units(value))
 }
 
 /// Elements of a shared processor pool in the order of recorded answers.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use varan_model::configuration::{BootMode, Configuration, PartitionEnvironment, ProcessorMode};
+use varan_model::configuration::{Configuration, PartitionEnvironment, ProcessorMode};
 use varan_model::partition::Profile;
 
 use super::{Hosted, Object, boolean, partition_path, profile_id, some};
@@ -61,15 +61,7 @@ static PROCESSORS: &[Element<ProfileView>] = &[
 /// Elements of a profile.
 pub static PROFILE: &[Element<ProfileView>] = &[
     text("AutoStart", "CUD", |view| boolean(view.content().auto_start)),
-    text("BootMode", "CUD", |view| {
-        some(match view.content().boot_mode {
-            BootMode::Normal => "Normal",
-            BootMode::DiagnosticsDefault => "Default_Diagnostic",
-            BootMode::DiagnosticsStored => "Stored_Diagnostic",
-            BootMode::OpenFirmware => "Open_Firmware",
-            BootMode::SystemManagementServices => "System_Management_Services",
-        })
-    }),
+    text("BootMode", "CUD", |view| some(super::partition::boot_mode(view.content().boot_mode))),
     text("ConnectionMonitoringEnabled", "CUD", |view| boolean(view.content().connection_monitoring)),
     section("ProfileMemory", "CUD", MEMORY),
     section("ProcessorAttributes", "CUD", PROCESSORS),
