@@ -12,6 +12,7 @@ use varan_model::attributes::profile::RemoteNames;
 use varan_model::configuration::BootMode;
 use varan_model::ids::{MachineIdentity, PartitionId, PartitionUuid, VirtualSlot};
 use varan_model::partition::{Keylock, Partition, PartitionEntry, Profile};
+use varan_model::profile_data::{ProfileData, RestoreKind};
 use varan_model::record::Assignment;
 use varan_model::refusal::{Refusal, Subject};
 use varan_model::rules::firmware::FirmwareOperation;
@@ -19,7 +20,7 @@ use varan_model::rules::port_login::PortLogin;
 use varan_model::rules::unique::{Holder, UniqueName};
 use varan_model::rules::virtual_io::AdapterKind;
 use varan_model::service::ErrorEntry;
-use varan_model::system::{AccessPassword, ManagedSystem, SystemState};
+use varan_model::system::{AccessPassword, ManagedSystem, SystemProfile, SystemState};
 use varan_model::units::ProcessingUnits;
 use varan_model::utilization::UtilizationReport;
 
@@ -202,6 +203,10 @@ pub enum SystemRequest {
         /// Sequence number of the newest entry that is known.
         after: u64,
     },
+    /// System profiles with the names of their partitions. Answered by [`SystemReply::SystemProfiles`].
+    ListSystemProfiles,
+    /// All profile data. Answered by [`SystemReply::ProfileData`].
+    ReadProfileData,
     /// Partitions with the names that their virtual adapters refer to. Answered by [`SystemReply::Adapters`].
     ListAdapters(PartitionFilter),
     /// Logins of virtual Fibre Channel ports. Answered by [`SystemReply::PortLogins`].
@@ -393,15 +398,44 @@ pub enum SystemRequest {
     },
     /// A fault on purpose, or its end.
     Fault(SystemFault),
+    /// `mksyscfg -r sysprof`.
+    CreateSystemProfile {
+        /// Record.
+        record: Vec<Assignment>,
+    },
+    /// `chsyscfg -r sysprof`.
+    ChangeSystemProfile {
+        /// Name.
+        name: String,
+        /// Record without the attribute that names it.
+        record: Vec<Assignment>,
+    },
+    /// `rmsyscfg -r sysprof`.
+    RemoveSystemProfile {
+        /// Name.
+        name: String,
+    },
+    /// `chsysstate -r sysprof -o on --test`: whether all members could be activated one after another.
+    TestSystemProfile {
+        /// Name.
+        name: String,
+    },
+    /// `rstprofdata`.
+    RestoreProfileData {
+        /// Type.
+        kind: RestoreKind,
+        /// Backup; `None` to initialize.
+        data: Option<Box<ProfileData>>,
+    },
+    /// `mkprofdata -o recreate`: one profile for each partition, from what it has now.
+    RecreateProfileData,
     /// Holds unique names for a change that is about to be made, here or on another system. Refused when a definition of
     /// this system or another claim has one of them.
     Claim {
         /// Identity; a repeat is harmless.
         claim: ClaimId,
-        /// Who is to have the names.
-        holder: Holder,
-        /// Names.
-        names: Vec<UniqueName>,
+        /// Names, each with who is to have it.
+        names: Vec<(Holder, UniqueName)>,
     },
     /// Ends a claim: the change was made or refused.
     ReleaseClaim {
@@ -428,6 +462,8 @@ impl SystemRequest {
                 | Self::ListErrors { .. }
                 | Self::ListPartitions(_)
                 | Self::ListProfiles { .. }
+                | Self::ListSystemProfiles
+                | Self::ReadProfileData
                 | Self::ListAdapters(_)
                 | Self::ListPortLogins { .. }
         )
@@ -451,7 +487,10 @@ impl SystemRequest {
     pub fn subject(&mut self) -> RequestSubject<'_> {
         match self {
             // The console's own questions; what it shows of the answers goes by the user's role.
-            Self::GetSystem | Self::GetUtilization(_) | Self::ListErrors { .. } => RequestSubject::View,
+            Self::GetSystem
+            | Self::GetUtilization(_)
+            | Self::ListErrors { .. }
+            | Self::ListSystemProfiles => RequestSubject::View,
             Self::ListPartitions(partitions)
             | Self::ListProfiles { partitions, .. }
             | Self::ListAdapters(partitions)
@@ -470,6 +509,13 @@ impl SystemRequest {
             | Self::ChangeProcessorPool { .. }
             | Self::SetAccessPassword { .. }
             | Self::Fault(_)
+            | Self::ReadProfileData
+            | Self::CreateSystemProfile { .. }
+            | Self::ChangeSystemProfile { .. }
+            | Self::RemoveSystemProfile { .. }
+            | Self::TestSystemProfile { .. }
+            | Self::RestoreProfileData { .. }
+            | Self::RecreateProfileData
             | Self::Claim { .. }
             | Self::ReleaseClaim { .. } => RequestSubject::System,
             Self::WithClaim { request, .. } => request.subject(),
@@ -541,15 +587,22 @@ pub enum SystemReply {
     },
     /// Ports by partition and slot.
     PortLogins(Vec<PortLogin>),
+    /// System profiles, and the names of the partitions in them.
+    SystemProfiles {
+        /// System profiles.
+        profiles: Vec<SystemProfile>,
+        /// Names.
+        names: Arc<RemoteNames>,
+    },
+    /// Profile data.
+    ProfileData(Box<ProfileData>),
     /// A terminal was closed, or none was open.
     TerminalClosed(bool),
     /// Nothing was done: the change states unique names, which the asker claims at all systems before it asks again with
     /// [`SystemRequest::WithClaim`].
     ClaimNeeded {
-        /// Who is to have the names.
-        holder: Holder,
-        /// Names.
-        names: Vec<UniqueName>,
+        /// Names, each with who is to have it.
+        names: Vec<(Holder, UniqueName)>,
         /// First line of the refusal, where one of them is used.
         subject: Option<Subject>,
     },

@@ -303,6 +303,20 @@ messages! {
     FirmwareStuck: "", "The update could not be completed: {0}.  It is tried again when the managed system is started again.", Own, "Check free space of the data directory.";
     /// No such managed frame.
     FrameNotFound: "HSCL8005", "The managed frame {0} was not found.  Please check your entry and retry the command.", Unverified, "The machines of a site have no managed frames; use -m.";
+    /// No such system profile.
+    SystemProfileNotFound: "HSCL05A0", "The system profile named {0} was not found.  Please check your entry and retry the command.", Unverified, "List the system profiles with lssyscfg -r sysprof.";
+    /// A system profile of that name is there already.
+    SystemProfileNameUsed: "HSCL05A1", "The system profile name {0} is already used by another system profile of the managed system.", Unverified, "Choose another name.";
+    /// A backup of profile data of that name is there already.
+    ProfileDataExists: "HSCL05A2", "The profile data backup file {0} already exists.", Unverified, "Use --force to overwrite it.";
+    /// No such backup of profile data.
+    ProfileDataNotFound: "HSCL05A3", "The profile data backup file {0} was not found.", Unverified, "Check the name, and that the backup was made on this console.";
+    /// A backup that cannot be restored.
+    ProfileDataInvalid: "HSCL05A4", "The profile data cannot be restored: {0}.", Own, "Use a backup of this managed system that is whole.";
+    /// A backup that cannot be written.
+    ProfileDataUnwritable: "HSCL05A5", "The profile data cannot be backed up: {0}.", Own, "Check free space of the data directory.";
+    /// A name that backup files cannot have.
+    ProfileDataNameInvalid: "HSCL05A6", "The profile data backup file name {0} is not valid: {1}.", Own, "Give a name without directories.";
     /// A name that another managed system has.
     SystemNameUsed: "HSCL0580", "The managed system name {0} is already used.", Unverified, "Choose another name.";
     /// No such user of the console.

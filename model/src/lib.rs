@@ -8,6 +8,7 @@ pub mod firmware;
 pub mod hardware;
 pub mod ids;
 pub mod partition;
+pub mod profile_data;
 pub mod record;
 pub mod refusal;
 pub mod rules;

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::configuration::words;
 use crate::firmware::FirmwareLevels;
 use crate::hardware::Hardware;
-use crate::partition::{Keylock, ReferenceCodes, Usage};
+use crate::ids::PartitionId;
+use crate::partition::{Keylock, Partition, ReferenceCodes, Usage};
 use crate::rules::unique::UniqueName;
 use crate::service::Indicators;
 use crate::units::ProcessingUnits;
@@ -99,6 +100,36 @@ pub enum AccessPassword {
     Derived(String),
 }
 
+/// A partition in a system profile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SystemProfileMember {
+    /// Partition.
+    pub partition: PartitionId,
+    /// Profile that it is activated with.
+    pub profile: String,
+}
+
+/// A system profile: partitions that are activated one after another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SystemProfile {
+    /// Name, unique within the system.
+    pub name: String,
+    /// Members in their order, each partition once, at least one.
+    pub members: Vec<SystemProfileMember>,
+}
+
+impl SystemProfile {
+    /// Leaves out members whose partition or profile is gone, and system profiles that have none left.
+    pub fn prune<'a>(profiles: &mut Vec<Self>, find: &dyn Fn(PartitionId) -> Option<&'a Partition>) {
+        for profile in profiles.iter_mut() {
+            profile.members.retain(|member| {
+                find(member.partition).is_some_and(|partition| partition.profile(&member.profile).is_some())
+            });
+        }
+        profiles.retain(|profile| !profile.members.is_empty());
+    }
+}
+
 /// Settings of a managed system: recorded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SystemSettings {
@@ -141,6 +172,9 @@ pub struct SystemSettings {
     /// Addresses ahead of the two counters that definitions of other systems have; never generated.
     #[serde(default)]
     pub reserved_names: BTreeSet<UniqueName>,
+    /// System profiles in the order of their creation.
+    #[serde(default)]
+    pub system_profiles: Vec<SystemProfile>,
     /// Shared processor pools that differ from their factory state; pool 0 is always there.
     pub processor_pools: Vec<SharedProcessorPool>,
     /// Hardware that is out of use. The service processor remembers it over a loss of power.
@@ -170,6 +204,7 @@ impl SystemSettings {
             access: AccessPassword::default(),
             virtual_switches: Vec::new(),
             reserved_names: BTreeSet::new(),
+            system_profiles: Vec::new(),
             processor_pools: vec![SharedProcessorPool {
                 id: 0,
                 name: "DefaultPool".to_owned(),

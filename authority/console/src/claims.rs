@@ -29,8 +29,8 @@ impl Console {
         }
         let mut reply = system.link.call(self.request_id(), request.clone())?;
         for _ in 0..ATTEMPTS {
-            let SystemReply::ClaimNeeded { holder, names, subject } = reply else { return Ok(reply) };
-            reply = self.call_with_claim(system, &request, holder, &names, subject)?;
+            let SystemReply::ClaimNeeded { names, subject } = reply else { return Ok(reply) };
+            reply = self.call_with_claim(system, &request, &names, subject)?;
         }
         match reply {
             SystemReply::ClaimNeeded { .. } => Err(CallError::Busy),
@@ -42,14 +42,13 @@ impl Console {
         &self,
         system: &SystemConnection,
         request: &SystemRequest,
-        holder: Holder,
-        names: &[UniqueName],
+        names: &[(Holder, UniqueName)],
         subject: Option<Subject>,
     ) -> Result<SystemReply, CallError> {
         let claim = ClaimId(self.request_id().0);
         let deadline = self.environment().monotonic().after(CLAIM_PHASE);
         let mut granted = Vec::new();
-        let claimed = self.claim(claim, holder, names, deadline, &mut granted);
+        let claimed = self.claim(claim, names, deadline, &mut granted);
         let result = match claimed {
             Ok(()) => {
                 let request = SystemRequest::WithClaim { claim, request: Box::new(request.clone()) };
@@ -74,13 +73,12 @@ impl Console {
     fn claim<'a>(
         &'a self,
         claim: ClaimId,
-        holder: Holder,
-        names: &[UniqueName],
+        names: &[(Holder, UniqueName)],
         deadline: Monotonic,
         granted: &mut Vec<&'a SystemConnection>,
     ) -> Result<(), CallError> {
         for connection in self.systems_by_identity() {
-            let request = SystemRequest::Claim { claim, holder, names: names.to_vec() };
+            let request = SystemRequest::Claim { claim, names: names.to_vec() };
             match connection.link.call(self.request_id(), request) {
                 Ok(_) => granted.push(connection),
                 // Nor can a system be asked whose service processor does not let this console in.

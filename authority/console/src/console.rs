@@ -1,6 +1,6 @@
 //! The console: what its commands ask for.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use thiserror::Error;
@@ -63,6 +63,7 @@ pub enum ConsoleError {
 
 /// A management console.
 pub struct Console {
+    pub(crate) directory: PathBuf,
     description: ConsoleDescription,
     environment: Arc<dyn Environment>,
     pub(crate) systems: Systems,
@@ -125,6 +126,7 @@ impl Console {
         let systems = Systems::new(network, &origin);
         let connections = Connections::open(&mut store, &systems)?;
         Ok(Self {
+            directory: directory.to_owned(),
             description,
             environment,
             systems,

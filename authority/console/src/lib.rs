@@ -14,6 +14,7 @@ mod link;
 mod observation;
 mod password;
 mod password_policy;
+mod profile_files;
 mod resource_roles;
 mod role;
 mod service_events;

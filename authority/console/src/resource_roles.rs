@@ -204,9 +204,14 @@ impl ResourceScope {
                 report.partitions.retain(|partition| allowed(partition.id));
                 false
             }
+            SystemReply::SystemProfiles { profiles, .. } => {
+                profiles.retain(|profile| profile.members.iter().all(|member| allowed(member.partition)));
+                false
+            }
             SystemReply::Done
             | SystemReply::System(_)
             | SystemReply::Errors { .. }
+            | SystemReply::ProfileData(_)
             | SystemReply::TerminalClosed(_)
             | SystemReply::ClaimNeeded { .. } => false,
         };

@@ -142,6 +142,24 @@ tasks! {
     ChangeProfile = lpar "ChangeProfileProperty": "SO-P-L";
     /// Remove a profile.
     DeleteProfile = lpar "DeleteProfile": "S----L";
+    /// List system profiles.
+    ListSystemProfiles = cec "ListSystemProfileProperty": "SOVPRL";
+    /// Create a system profile.
+    CreateSystemProfile = cec "CreateSystemProfile": "S-----";
+    /// Change a system profile.
+    ChangeSystemProfile = cec "ChangeSystemProfileProperty": "SO-P--";
+    /// Remove a system profile.
+    RemoveSystemProfile = cec "DeleteSystemProfile": "S-----";
+    /// Activate a system profile.
+    ActivateSystemProfile = cec "ActivateSystemProfile": "SO-PR-";
+    /// List the space for profile data.
+    ListProfileSpace = cec "LSProfileSpace": "SOVPRL";
+    /// Back up profile data.
+    BackUpProfileData = cec "BackupProfileData": "SO-PR-";
+    /// Restore or initialize profile data.
+    RestoreProfileData = cec "RestoreProfileData": "S--P--";
+    /// Remove a backup of profile data.
+    RemoveProfileData = cec "RemoveProfileData": "SO-P--";
     /// Activate a partition, turn its key.
     ActivatePartition = lpar "ActivateLPAR": "SO-PRL";
     /// Shut a partition down.
@@ -240,9 +258,11 @@ pub fn authorize(role: TaskRole, task: Task) -> Result<(), Refusal> {
 mod tests {
     use super::*;
 
-    const VIEWER: [Task; 9] = [
+    const VIEWER: [Task; 11] = [
         Task::ListServiceEvents,
         Task::ListUtilization,
+        Task::ListSystemProfiles,
+        Task::ListProfileSpace,
         Task::ChangeOwnPassword,
         Task::ListSystems,
         Task::ListPartitions,
@@ -291,6 +311,9 @@ mod tests {
                 DeletePartition,
                 CreateProfile,
                 DeleteProfile,
+                CreateSystemProfile,
+                RemoveSystemProfile,
+                RestoreProfileData,
                 ManageUsers,
                 ListRoles,
                 ManageRoles,
@@ -309,6 +332,8 @@ mod tests {
                 DeletePartition,
                 CreateProfile,
                 DeleteProfile,
+                CreateSystemProfile,
+                RemoveSystemProfile,
                 ManageUsers,
                 ListRoles,
                 ManageRoles
@@ -326,6 +351,11 @@ mod tests {
                 CreateProfile,
                 ChangeProfile,
                 DeleteProfile,
+                CreateSystemProfile,
+                ChangeSystemProfile,
+                RemoveSystemProfile,
+                RestoreProfileData,
+                RemoveProfileData,
                 SuspendPartition,
                 DynamicChange,
                 ChangePortLogin,
@@ -347,6 +377,13 @@ mod tests {
                 PowerOffSystem,
                 RebuildSystem,
                 UpdateFirmware,
+                CreateSystemProfile,
+                ChangeSystemProfile,
+                RemoveSystemProfile,
+                ActivateSystemProfile,
+                BackUpProfileData,
+                RestoreProfileData,
+                RemoveProfileData,
                 SuspendPartition,
                 ChangePortLogin,
                 OpenTerminal,

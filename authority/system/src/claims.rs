@@ -1,19 +1,19 @@
 //! Names that are held for changes which are about to be made, here or on another system.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use varan_contract::system::{CLAIM_LIFETIME, CLAIM_PHASE, ClaimId};
 use varan_environment::Monotonic;
 use varan_model::codes::MessageKey;
 use varan_model::refusal::Refusal;
-use varan_model::rules::unique::UniqueName;
+use varan_model::rules::unique::{Holder, UniqueName};
 
 /// Most names held at a time: many times what all sessions of a few consoles can ask for.
 pub const NAMES_MAX: usize = 65_536;
 
 struct Claim {
     granted: Monotonic,
-    names: Vec<UniqueName>,
+    names: HashSet<UniqueName>,
 }
 
 /// The claims of one system. Time passes only by the `now` that each call gets.
@@ -30,28 +30,35 @@ impl Claims {
     ///
     /// # Errors
     /// The first name that another claim holds; [`MessageKey::Busy`] beyond [`NAMES_MAX`].
-    pub fn grant(&mut self, claim: ClaimId, names: &[UniqueName], now: Monotonic) -> Result<(), Refusal> {
+    pub fn grant(
+        &mut self,
+        claim: ClaimId,
+        names: &[(Holder, UniqueName)],
+        now: Monotonic,
+    ) -> Result<(), Refusal> {
         self.forget_old(now);
         if self.claims.contains_key(&claim) {
             return Ok(());
         }
-        if let Some(name) = names.iter().find(|name| self.holders.contains_key(*name)) {
+        if let Some((_, name)) = names.iter().find(|(_, name)| self.holders.contains_key(name)) {
             return Err(name.used());
         }
         if self.holders.len() + names.len() > NAMES_MAX {
             return Err(Refusal::new(MessageKey::Busy));
         }
+        let names: HashSet<UniqueName> = names.iter().map(|(_, name)| name.clone()).collect();
         self.holders.extend(names.iter().map(|name| (name.clone(), claim)));
-        self.claims.insert(claim, Claim { granted: now, names: names.to_vec() });
+        self.claims.insert(claim, Claim { granted: now, names });
         self.granted.push_back(claim);
         Ok(())
     }
 
     /// Whether the claim holds all the names and is young enough for a change to be made with it.
     #[must_use]
-    pub fn covers(&self, claim: ClaimId, names: &[UniqueName], now: Monotonic) -> bool {
+    pub fn covers(&self, claim: ClaimId, names: &[(Holder, UniqueName)], now: Monotonic) -> bool {
         self.claims.get(&claim).is_some_and(|found| {
-            now.since(found.granted) <= CLAIM_PHASE && names.iter().all(|name| found.names.contains(name))
+            now.since(found.granted) <= CLAIM_PHASE
+                && names.iter().all(|(_, name)| found.names.contains(name))
         })
     }
 
@@ -85,8 +92,9 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn name(number: u64) -> UniqueName {
-        UniqueName::MacAddress(varan_model::ids::MacAddress(number))
+    fn name(number: u64) -> (Holder, UniqueName) {
+        let holder = Holder::Partition(varan_model::ids::PartitionUuid::from_random(1));
+        (holder, UniqueName::MacAddress(varan_model::ids::MacAddress(number)))
     }
 
     fn at(seconds: u64) -> Monotonic {
@@ -117,7 +125,7 @@ mod tests {
     #[test]
     fn tables_are_bounded_and_end_empty() {
         let mut claims = Claims::default();
-        let all: Vec<UniqueName> = (0..NAMES_MAX as u64).map(name).collect();
+        let all: Vec<_> = (0..NAMES_MAX as u64).map(name).collect();
         claims.grant(ClaimId(0), &all, at(0)).expect("granted");
         assert!(claims.grant(ClaimId(1), &[name(u64::MAX)], at(0)).is_err());
         claims.release(ClaimId(0));

@@ -9,6 +9,7 @@ use varan_model::codes::MessageKey;
 use varan_model::configuration::Configuration;
 use varan_model::ids::PartitionId;
 use varan_model::partition::{Partition, PartitionEntry, Profile};
+use varan_model::profile_data::ProfileData;
 use varan_model::refusal::Refusal;
 use varan_model::rules::port_login::{self, PortLogin};
 use varan_model::utilization::{PartitionUtilization, UtilizationReport};
@@ -49,6 +50,24 @@ pub fn read(
         SystemRequest::ListPortLogins { partitions, profiles } => {
             let chosen = select(snapshot, partitions, visited)?;
             port_logins(snapshot, &chosen, profiles)
+        }
+        SystemRequest::ListSystemProfiles => {
+            let profiles = snapshot.system.settings.system_profiles.clone();
+            let members = profiles.iter().flat_map(|profile| &profile.members);
+            let names = members.filter_map(|member| {
+                let entry = snapshot.partitions.get(member.partition.0)?;
+                Some((member.partition, entry.partition.name.clone()))
+            });
+            let names = Arc::new(names.collect());
+            Ok(SystemReply::SystemProfiles { profiles, names })
+        }
+        SystemRequest::ReadProfileData => {
+            let entries = select(snapshot, &PartitionFilter::All, visited)?;
+            Ok(SystemReply::ProfileData(Box::new(ProfileData {
+                identity: snapshot.system.hardware.identity.clone(),
+                partitions: entries.into_iter().map(|entry| entry.partition).collect(),
+                system_profiles: snapshot.system.settings.system_profiles.clone(),
+            })))
         }
         _ => Ok(SystemReply::System(snapshot.system.clone())),
     }

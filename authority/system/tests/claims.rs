@@ -19,9 +19,9 @@ fn create(name: &str) -> SystemRequest {
     SystemRequest::CreatePartition { record: parse_record(&record).expect("record") }
 }
 
-fn needed(reply: Result<SystemReply, CallError>) -> (Holder, Vec<UniqueName>) {
+fn needed(reply: Result<SystemReply, CallError>) -> Vec<(Holder, UniqueName)> {
     match reply {
-        Ok(SystemReply::ClaimNeeded { holder, names, .. }) => (holder, names),
+        Ok(SystemReply::ClaimNeeded { names, .. }) => names,
         other => panic!("{other:?}"),
     }
 }
@@ -31,20 +31,21 @@ fn a_stated_address_needs_a_claim_and_a_generated_one_does_not() {
     let mut bench = Bench::open(&directory("claims-needed"), 1);
     bench.create("plain").expect("created without a claim");
     let before = bench.authority.counters().transactions;
-    let (holder, names) = needed(bench.call_once(create("lpar1")));
-    assert_eq!(names, [UniqueName::MacAddress(ADDRESS.parse().expect("address"))]);
+    let names = needed(bench.call_once(create("lpar1")));
+    let (holder, name) = names[0].clone();
+    assert_eq!((names.len(), name), (1, UniqueName::MacAddress(ADDRESS.parse().expect("address"))));
     assert_eq!(bench.authority.counters().transactions, before, "nothing was recorded");
     assert!(bench.authority.world().snapshot.names.get("lpar1").is_none(), "nothing was done");
     // A claim of another, and one that is too old, do not help.
     let claim = ClaimId(7);
     let with = |claim| SystemRequest::WithClaim { claim, request: Box::new(create("lpar1")) };
     needed(bench.call_once(with(claim)));
-    bench.call_once(SystemRequest::Claim { claim, holder, names: names.clone() }).expect("granted");
+    bench.call_once(SystemRequest::Claim { claim, names: names.clone() }).expect("granted");
     needed(bench.call_once(with(ClaimId(8))));
     bench.environment.advance(CLAIM_PHASE + Duration::from_secs(1));
     needed(bench.call_once(with(claim)));
     bench.call_once(SystemRequest::ReleaseClaim { claim }).expect("released");
-    bench.call_once(SystemRequest::Claim { claim, holder, names }).expect("granted");
+    bench.call_once(SystemRequest::Claim { claim, names }).expect("granted");
     bench.call_once(with(claim)).expect("created");
     bench.call_once(SystemRequest::ReleaseClaim { claim }).expect("released");
     assert_eq!(bench.authority.counters().transactions, before + 1);
@@ -54,12 +55,12 @@ fn a_stated_address_needs_a_claim_and_a_generated_one_does_not() {
         profile: "default_profile".to_owned(),
     };
     assert_eq!(bench.call_once(apply), Ok(SystemReply::Done));
-    let names = vec![UniqueName::MacAddress(ADDRESS.parse().expect("address"))];
-    let refused = bench.refused(SystemRequest::Claim { claim: ClaimId(9), holder, names: names.clone() });
+    let names = |holder| vec![(holder, UniqueName::MacAddress(ADDRESS.parse().expect("address")))];
+    let refused = bench.refused(SystemRequest::Claim { claim: ClaimId(9), names: names(holder) });
     assert_eq!(refused, format!("HSCL0564 The MAC address {ADDRESS} is already used."));
     // Source and target definition of one partition may share it.
     let holder = Holder::Partition(bench.uuid("lpar1"));
-    bench.call_once(SystemRequest::Claim { claim: ClaimId(9), holder, names }).expect("shared");
+    bench.call_once(SystemRequest::Claim { claim: ClaimId(9), names: names(holder) }).expect("shared");
     bench.authority.world().check_invariants();
 }
 
@@ -67,12 +68,14 @@ fn a_stated_address_needs_a_claim_and_a_generated_one_does_not() {
 fn a_new_name_of_the_system_needs_a_claim() {
     let mut bench = Bench::open(&directory("claims-name"), 1);
     let rename = SystemRequest::ChangeSystem { record: parse_record("new_name=box").expect("record") };
-    let (holder, names) = needed(bench.call_once(rename.clone()));
-    assert_eq!(names, [UniqueName::System("box".to_owned())]);
+    let names = needed(bench.call_once(rename.clone()));
+    let holder = names[0].0;
+    assert_eq!(names, [(holder, UniqueName::System("box".to_owned()))]);
     bench.call(rename.clone()).expect("renamed");
     assert_eq!(bench.call_once(rename), Ok(SystemReply::Done), "the name that it has needs none");
     let other = Holder::System(varan_model::ids::SystemUuid::from_random(99));
-    let claim = |holder| SystemRequest::Claim { claim: ClaimId(3), holder, names: names.clone() };
+    let claim =
+        |holder| SystemRequest::Claim { claim: ClaimId(3), names: vec![(holder, names[0].1.clone())] };
     assert!(bench.refused(claim(other)).starts_with("HSCL0580"));
     bench.call_once(claim(holder)).expect("its own");
 }
@@ -84,8 +87,8 @@ fn an_address_given_elsewhere_is_never_generated_here() {
     let identity = bench.authority.world().system().hardware.identity.clone();
     let next = varan_model::rules::addresses::mac_address(&identity, 0);
     let holder = Holder::Partition(varan_model::ids::PartitionUuid::from_random(5));
-    let names = vec![UniqueName::MacAddress(next)];
-    bench.call_once(SystemRequest::Claim { claim: ClaimId(1), holder, names }).expect("granted");
+    let names = vec![(holder, UniqueName::MacAddress(next))];
+    bench.call_once(SystemRequest::Claim { claim: ClaimId(1), names }).expect("granted");
     drop(bench);
     let mut bench = Bench::open(&directory, 2);
     bench.create("lpar1").expect("created");
@@ -100,7 +103,7 @@ struct Asker {
     target: usize,
     claim: ClaimId,
     name: String,
-    held: Option<(Holder, Vec<UniqueName>)>,
+    held: Option<Vec<(Holder, UniqueName)>>,
     claimed: usize,
     over: bool,
 }
@@ -117,13 +120,13 @@ impl Asker {
         let count = frames.len();
         match &self.held {
             None => match frames[self.target].call_once(create(&self.name)) {
-                Ok(SystemReply::ClaimNeeded { holder, names, .. }) => self.held = Some((holder, names)),
+                Ok(SystemReply::ClaimNeeded { names, .. }) => self.held = Some(names),
                 Ok(other) => panic!("made without a claim: {other:?}"),
                 Err(_) => self.over = true,
             },
-            Some((holder, names)) if self.claimed < count => {
-                let (holder, names, claim) = (*holder, names.clone(), self.claim);
-                match frames[self.claimed].call_once(SystemRequest::Claim { claim, holder, names }) {
+            Some(names) if self.claimed < count => {
+                let (names, claim) = (names.clone(), self.claim);
+                match frames[self.claimed].call_once(SystemRequest::Claim { claim, names }) {
                     Ok(_) => self.claimed += 1,
                     Err(_) => self.release(frames),
                 }

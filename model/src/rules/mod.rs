@@ -11,6 +11,7 @@ pub mod port_login;
 pub mod processor_pool;
 pub mod profile;
 pub mod shared_memory;
+pub mod system_profile;
 pub mod unique;
 pub mod validity;
 pub mod virtual_io;

@@ -105,24 +105,24 @@ pub fn newly_stated<'a>(
     addresses.chain(names)
 }
 
-/// Checks that nobody on this machine but `holder` has one of the names.
+/// Checks that nobody on this machine has one of the names but who is to have it.
 ///
 /// # Errors
 /// The first that is used.
 pub fn check_free(
-    names: &[UniqueName],
-    holder: Holder,
+    names: &[(Holder, UniqueName)],
     system: &ManagedSystem,
     lookup: &dyn PartitionLookup,
 ) -> Result<(), Refusal> {
-    let another =
-        |found: Option<PartitionUuid>| found.is_some_and(|partition| Holder::Partition(partition) != holder);
-    for name in names {
+    for (holder, name) in names {
+        let another = |found: Option<PartitionUuid>| {
+            found.is_some_and(|partition| Holder::Partition(partition) != *holder)
+        };
         let used = match name {
             UniqueName::MacAddress(address) => another(lookup.mac_address_holder(*address)),
             UniqueName::PortName(port) => another(lookup.port_name_holder(*port)),
             UniqueName::System(name) => {
-                Holder::System(system.hardware.uuid) != holder && system.answers_to(name)
+                Holder::System(system.hardware.uuid) != *holder && system.answers_to(name)
             }
         };
         if used {
@@ -137,13 +137,16 @@ pub fn check_free(
 ///
 /// # Errors
 /// The name beyond [`RESERVED_MAX`] is refused as used.
-pub fn reserve(system: &ManagedSystem, names: &[UniqueName]) -> Result<Option<SystemSettings>, Refusal> {
+pub fn reserve(
+    system: &ManagedSystem,
+    names: &[(Holder, UniqueName)],
+) -> Result<Option<SystemSettings>, Refusal> {
     let (identity, settings) = (&system.hardware.identity, &system.settings);
     let ahead = |name: &&UniqueName| {
         name.counter(identity).is_some_and(|counter| counter >= name.generated(settings))
             && !settings.reserved_names.contains(*name)
     };
-    let fresh: Vec<&UniqueName> = names.iter().filter(ahead).collect();
+    let fresh: Vec<&UniqueName> = names.iter().map(|(_, name)| name).filter(ahead).collect();
     let Some(first) = fresh.first() else { return Ok(None) };
     let mut changed = settings.clone();
     // What the counters have passed is never generated again.
@@ -188,7 +191,7 @@ mod tests {
             (machine, other, Some("HSCL0580")),
             (UniqueName::System("another".to_owned()), other, None),
         ] {
-            let result = check_free(std::slice::from_ref(&name), holder, &system, &TwoServers);
+            let result = check_free(&[(holder, name.clone())], &system, &TwoServers);
             match (result, refused) {
                 (Ok(()), None) => {}
                 (Err(refusal), Some(code)) if refusal.to_string().starts_with(code) => {}
@@ -203,7 +206,9 @@ mod tests {
         let identity = system.hardware.identity.clone();
         let ahead = mac_address(&identity, 1);
         let pair = port_name_pair(&identity, 0);
+        let somebody = |name| (Holder::Partition(PartitionUuid::from_random(5)), name);
         let names = [UniqueName::MacAddress(ahead), UniqueName::PortName(pair.1), mac("0a0102030405")];
+        let names = names.map(somebody);
         let settings = reserve(&system, &names).expect("reserved").expect("changed");
         assert_eq!(settings.reserved_names.len(), 2);
         system.settings = settings.clone();
@@ -233,7 +238,7 @@ mod tests {
         // The next reservation forgets what was passed.
         system.settings = after;
         let later = UniqueName::MacAddress(mac_address(&identity, 77));
-        let settings = reserve(&system, std::slice::from_ref(&later)).expect("reserved").expect("changed");
+        let settings = reserve(&system, &[somebody(later.clone())]).expect("reserved").expect("changed");
         assert_eq!(settings.reserved_names.into_iter().collect::<Vec<_>>(), [later]);
     }
 
@@ -241,11 +246,12 @@ mod tests {
     fn reservations_have_a_bound() {
         let mut system = system();
         let identity = system.hardware.identity.clone();
-        let names: Vec<UniqueName> = (0..u32::try_from(RESERVED_MAX).expect("small"))
-            .map(|counter| UniqueName::MacAddress(mac_address(&identity, counter)))
+        let somebody = Holder::Partition(PartitionUuid::from_random(5));
+        let names: Vec<(Holder, UniqueName)> = (0..u32::try_from(RESERVED_MAX).expect("small"))
+            .map(|counter| (somebody, UniqueName::MacAddress(mac_address(&identity, counter))))
             .collect();
         system.settings = reserve(&system, &names).expect("reserved").expect("changed");
-        let beyond = [UniqueName::MacAddress(mac_address(&identity, 100_000))];
+        let beyond = [(somebody, UniqueName::MacAddress(mac_address(&identity, 100_000)))];
         assert!(reserve(&system, &beyond).is_err());
     }
 }

@@ -145,6 +145,16 @@ impl Invocation<'_> {
         self.find_system(options.require("-m")?)
     }
 
+    /// The system that `-m` names, for what concerns all its partitions.
+    pub(crate) fn whole_system(&self, options: &ParsedOptions) -> Result<Arc<SystemConnection>, Refusal> {
+        let system = self.system(options)?;
+        if self.scope().allows_system(&system.identity().to_string()) {
+            Ok(system)
+        } else {
+            Err(Refusal::new(MessageKey::NotAuthorized))
+        }
+    }
+
     /// What the user may reach. Commands come to systems only through the functions here, which keep to it.
     pub(crate) fn scope(&self) -> ResourceScope {
         self.console.scope_of(self.user)
@@ -303,7 +313,7 @@ impl Invocation<'_> {
     }
 
     /// Adds the line that names the partition, unless the refusal names it already.
-    fn about_partition(
+    pub(crate) fn about_partition(
         &self,
         system: &SystemConnection,
         doing: &str,

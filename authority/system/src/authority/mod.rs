@@ -432,14 +432,12 @@ impl Authority {
             SystemRequest::WithClaim { claim, .. } => Some(*claim),
             _ => None,
         };
-        let Some((holder, names)) = decide::unique_names(&self.world, &decision.changes) else {
-            return Ok(decision);
-        };
-        if claim.is_some_and(|claim| self.claims.covers(claim, &names, now)) {
+        let names = decide::unique_names(&self.world, &decision.changes);
+        if names.is_empty() || claim.is_some_and(|claim| self.claims.covers(claim, &names, now)) {
             return Ok(decision);
         }
         let subject = decide::subject(&self.world, request);
-        let answer = Answer::With(SystemReply::ClaimNeeded { holder, names, subject });
+        let answer = Answer::With(SystemReply::ClaimNeeded { names, subject });
         Ok(Decision { answer, ..Decision::default() })
     }
 

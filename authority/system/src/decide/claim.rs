@@ -20,16 +20,16 @@ use super::Decision;
 use crate::world::{Change, World};
 
 /// Checks that the names are free here, and sees to it that this system does not generate them later.
-pub(super) fn claim(world: &World, holder: Holder, names: &[UniqueName]) -> Result<Decision, Refusal> {
-    unique::check_free(names, holder, world.system(), world)?;
+pub(super) fn claim(world: &World, names: &[(Holder, UniqueName)]) -> Result<Decision, Refusal> {
+    unique::check_free(names, world.system(), world)?;
     let settings = unique::reserve(world.system(), names)?;
     let changes = settings.map(|settings| Change::PutSettings(Box::new(settings))).into_iter().collect();
     Ok(Decision { changes, ..Decision::default() })
 }
 
-/// The unique names that a change would bring and that this system did not generate for it, and who is to have them.
+/// The unique names that a change would bring and that this system did not generate for it, each with who is to have it.
 #[must_use]
-pub fn unique_names(world: &World, changes: &[Change]) -> Option<(Holder, Vec<UniqueName>)> {
+pub fn unique_names(world: &World, changes: &[Change]) -> Vec<(Holder, UniqueName)> {
     let system = world.system();
     let before = &system.settings;
     let settings = changes.iter().find_map(|change| match change {
@@ -37,23 +37,25 @@ pub fn unique_names(world: &World, changes: &[Change]) -> Option<(Holder, Vec<Un
         _ => None,
     });
     let after = settings.unwrap_or(before);
+    let mut names = Vec::new();
     if after.name != before.name {
-        let names = vec![UniqueName::System(after.name.clone())];
-        return Some((Holder::System(system.hardware.uuid), names));
+        names.push((Holder::System(system.hardware.uuid), UniqueName::System(after.name.clone())));
     }
     let identity = &system.hardware.identity;
-    changes.iter().find_map(|change| {
-        let Change::PutPartition(partition) = change else { return None };
+    for change in changes {
+        let Change::PutPartition(partition) = change else { continue };
+        let holder = Holder::Partition(partition.uuid);
         let contents = partition.profiles.iter().map(|profile| &profile.configuration);
-        let mut names: Vec<UniqueName> = contents
+        let mut stated: Vec<UniqueName> = contents
             .chain(&partition.current)
             .flat_map(|content| unique::newly_stated(content, partition.uuid, world))
             .filter(|name| !name.generated_between(identity, before, after))
             .collect();
-        names.sort_unstable();
-        names.dedup();
-        (!names.is_empty()).then_some((Holder::Partition(partition.uuid), names))
-    })
+        stated.sort_unstable();
+        stated.dedup();
+        names.extend(stated.into_iter().map(|name| (holder, name)));
+    }
+    names
 }
 
 /// The first line of a refusal of this request, as its other refusals have it.

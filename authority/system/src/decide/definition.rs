@@ -15,6 +15,7 @@ use varan_model::rules::profile::{self as profile_rules, EditContext, check_repe
 use varan_model::rules::unique::UniqueName;
 use varan_model::system::{StartPolicy, SystemSettings};
 
+use super::system_profile::without_lost_members;
 use super::{Decision, Effect, Moment};
 use crate::world::{Change, World};
 use varan_model::rules::PartitionLookup;
@@ -80,19 +81,24 @@ pub(super) fn save_profile(
     let entry = world.snapshot.find(selector)?;
     let about = |refusal: Refusal| refusal.about("creating", "partition profile", name);
     check_name(name).map_err(about)?;
-    let current = entry.partition.current.clone();
-    let mut configuration = current.ok_or_else(|| about(Refusal::new(MessageKey::NoCurrentConfiguration)))?;
+    let current = current_as_profile(&entry.partition);
+    let configuration = current.ok_or_else(|| about(Refusal::new(MessageKey::NoCurrentConfiguration)))?;
     if entry.partition.profile(name).is_some() && !force {
         return Err(about(Refusal::new(MessageKey::ProfileNameUsed).with(name)));
-    }
-    // A generated MAC address belongs to the running adapter, not to the profile.
-    let stated = |slot| stated_address(&entry.partition, slot);
-    for adapter in &mut configuration.ethernet_adapters {
-        adapter.mac_address = stated(adapter.slot);
     }
     let mut partition = revised(entry);
     partition.put_profile(Profile { name: name.to_owned(), configuration });
     Ok(Decision::change(Change::PutPartition(Box::new(partition))))
+}
+
+/// The current configuration as a profile states it, if the partition has one.
+pub(super) fn current_as_profile(partition: &Partition) -> Option<Configuration> {
+    let mut configuration = partition.current.clone()?;
+    // A generated MAC address belongs to the running adapter, not to the profile.
+    for adapter in &mut configuration.ethernet_adapters {
+        adapter.mac_address = stated_address(partition, adapter.slot);
+    }
+    Some(configuration)
 }
 
 fn stated_address(
@@ -170,6 +176,11 @@ pub(super) fn change_profile(
         partition.put_profile(Profile { name: name.to_owned(), configuration: content });
         if let Some(assignment) = names.last() {
             rename_profile(&mut partition, name, &assignment.value)?;
+            for member in settings.system_profiles.iter_mut().flat_map(|profile| &mut profile.members) {
+                if member.partition == partition.id && member.profile == name {
+                    member.profile.clone_from(&assignment.value);
+                }
+            }
         }
         let mut changes = vec![Change::PutPartition(Box::new(partition))];
         changes.extend(settings_change(world, settings));
@@ -241,11 +252,11 @@ pub(super) fn remove_partition(world: &World, selector: &Selector) -> Result<Dec
         return Err(about(Refusal::new(MessageKey::NotActivatedRequired)));
     }
     let effects = vec![Effect::Forget(entry.partition.uuid)];
-    Ok(Decision {
-        changes: vec![Change::RemovePartition(entry.partition.id)],
-        effects,
-        ..Decision::default()
-    })
+    let mut settings = world.system().settings.clone();
+    without_lost_members(world, entry.partition.id, None, &mut settings);
+    let mut changes = vec![Change::RemovePartition(entry.partition.id)];
+    changes.extend(settings_change(world, settings));
+    Ok(Decision { changes, effects, ..Decision::default() })
 }
 
 pub(super) fn remove_profile(world: &World, selector: &Selector, name: &str) -> Result<Decision, Refusal> {
@@ -260,7 +271,11 @@ pub(super) fn remove_profile(world: &World, selector: &Selector, name: &str) -> 
     }
     let mut partition = revised(entry);
     partition.profiles.retain(|profile| profile.name != name);
-    Ok(Decision::change(Change::PutPartition(Box::new(partition))))
+    let mut settings = world.system().settings.clone();
+    without_lost_members(world, partition.id, Some(&partition), &mut settings);
+    let mut changes = vec![Change::PutPartition(Box::new(partition))];
+    changes.extend(settings_change(world, settings));
+    Ok(Decision { changes, ..Decision::default() })
 }
 
 pub(super) fn change_system(world: &World, record: &[Assignment]) -> Result<Decision, Refusal> {

@@ -14,6 +14,7 @@ mod power;
 mod processor_pool;
 mod runtime;
 mod service;
+mod system_profile;
 mod virtual_io;
 
 pub use access::check_access;
@@ -196,6 +197,8 @@ pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<
         | SystemRequest::ListErrors { .. }
         | SystemRequest::ListPartitions(_)
         | SystemRequest::ListProfiles { .. }
+        | SystemRequest::ListSystemProfiles
+        | SystemRequest::ReadProfileData
         | SystemRequest::ListAdapters(_)
         | SystemRequest::ListPortLogins { .. } => {
             crate::reads::read(&world.snapshot, request, &AtomicU64::default())
@@ -267,7 +270,15 @@ pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<
             let uuid = entry.partition.uuid;
             Ok(Decision { answer: Answer::WhenTerminalClosed(uuid), ..Decision::default() })
         }
-        SystemRequest::Claim { holder, names, .. } => claim::claim(world, *holder, names),
+        SystemRequest::CreateSystemProfile { record } => system_profile::create(world, record),
+        SystemRequest::ChangeSystemProfile { name, record } => system_profile::change(world, name, record),
+        SystemRequest::RemoveSystemProfile { name } => system_profile::remove(world, name),
+        SystemRequest::TestSystemProfile { name } => system_profile::test(world, name),
+        SystemRequest::RestoreProfileData { kind, data } => {
+            system_profile::restore(world, *kind, data.as_deref())
+        }
+        SystemRequest::RecreateProfileData => system_profile::recreate(world),
+        SystemRequest::Claim { names, .. } => claim::claim(world, names),
         SystemRequest::ReleaseClaim { .. } => Ok(Decision::default()),
         // The claim is a matter of time, which the authority judges.
         SystemRequest::WithClaim { request, .. } => decide(world, request, moment),

@@ -321,9 +321,9 @@ impl Bench {
     /// Sends, steps once and expects the answer; claims unique names where the change states some.
     pub fn call(&mut self, request: SystemRequest) -> Result<SystemReply, CallError> {
         let reply = self.call_once(request.clone())?;
-        let SystemReply::ClaimNeeded { holder, names, .. } = reply else { return Ok(reply) };
+        let SystemReply::ClaimNeeded { names, .. } = reply else { return Ok(reply) };
         let claim = ClaimId(self.next_request);
-        self.call_once(SystemRequest::Claim { claim, holder, names })?;
+        self.call_once(SystemRequest::Claim { claim, names })?;
         let reply = self.call_once(SystemRequest::WithClaim { claim, request: Box::new(request) });
         self.call_once(SystemRequest::ReleaseClaim { claim })?;
         reply

@@ -11,6 +11,7 @@ use varan_model::codes::MessageKey;
 use varan_model::record::Assignment;
 use varan_model::refusal::Refusal;
 
+use super::system_profiles::{self, SYSTEM_PROFILE};
 use super::{MANAGED_SYSTEM, PARTITION_ID, PARTITION_NAME, RECORD, RECORD_FILE};
 use crate::catalog::{AttributeGroup, CommandDefinition};
 use crate::failure::CommandError;
@@ -23,12 +24,12 @@ use crate::records::{record, take, take_partition, texts};
 
 pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
     name: "chsyscfg",
-    summary: "change partitions, partition profiles and managed systems",
+    summary: "change partitions, partition profiles, managed systems and system profiles",
     options: &[
         OptionDefinition::new(
             "-r",
             OptionValue::Word(&["lpar", "prof", "sys", "sysprof", "frame"]),
-            "What to change: a partition, a partition profile, the managed system.",
+            "What to change: a partition, a partition profile, the managed system, a system profile.",
         ),
         MANAGED_SYSTEM,
         OptionDefinition::later("-e", OptionValue::Text("managed-frame"), "Name of the managed frame."),
@@ -51,7 +52,7 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
     ],
     forms: &[
         Form::new(&[
-            When("-r", &["lpar", "prof", "sys"]),
+            When("-r", &["lpar", "prof", "sys", "sysprof"]),
             Required("-m"),
             OneOf(&["-f", "-i"]),
             Optional("--force"),
@@ -64,19 +65,23 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
             Required("-n"),
             Optional("--force"),
         ]),
-        Form::later(&[When("-r", &["sysprof", "frame"])]),
+        Form::later(&[When("-r", &["frame"])]),
     ],
     filters: &[],
     attributes: &[
         AttributeGroup { title: "-r lpar", attributes: |release| attributes(&PARTITION, release) },
         AttributeGroup { title: "-r prof", attributes: |release| attributes(&PROFILE, release) },
         AttributeGroup { title: "-r sys", attributes: |release| attributes(&SYSTEM, release) },
+        AttributeGroup { title: "-r sysprof", attributes: |release| attributes(&SYSTEM_PROFILE, release) },
     ],
     run,
 };
 
 fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
     let resource = options.require("-r")?;
+    if resource == "sysprof" {
+        return system_profiles::change(invocation, options);
+    }
     invocation.authorize(match resource {
         "lpar" => Task::ChangePartition,
         "prof" => Task::ChangeProfile,

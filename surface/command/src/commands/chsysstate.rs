@@ -58,7 +58,7 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         OptionDefinition::new(
             "-n",
             OptionValue::Names("partition-names"),
-            "Names of the partitions, with commas between.",
+            "Names of the partitions, with commas between; with -r sysprof the name of the system profile.",
         ),
         OptionDefinition::new(
             "--id",
@@ -80,7 +80,11 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         IMMEDIATE,
         RESTART,
         OptionDefinition::later("--force", OptionValue::Flag, "Power off whatever the state is."),
-        OptionDefinition::later("--test", OptionValue::Flag, "Check a system profile only."),
+        OptionDefinition::new(
+            "--test",
+            OptionValue::Flag,
+            "Check only whether the system profile could be activated.",
+        ),
         OptionDefinition::later(
             "--ip",
             OptionValue::Text("address"),
@@ -161,7 +165,13 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
                 ],
             ),
         ]),
-        Form::later(&[When("-r", &["sysprof"])]),
+        Form::new(&[
+            When("-r", &["sysprof"]),
+            When("-o", &["on"]),
+            Required("-m"),
+            Required("-n"),
+            Optional("--test"),
+        ]),
     ],
     filters: &[],
     attributes: &[],
@@ -169,10 +179,10 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
 };
 
 fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
-    if options.get("-r") == Some("sys") {
-        systems(invocation, options)
-    } else {
-        partitions(invocation, options)
+    match options.get("-r") {
+        Some("sys") => systems(invocation, options),
+        Some("sysprof") => super::system_profiles::activate(invocation, options),
+        _ => partitions(invocation, options),
     }
 }
 

@@ -7,10 +7,9 @@ use varan_contract::system::{PartitionFilter, SystemReply, SystemRequest};
 use varan_model::attributes::partition::{PARTITION, PartitionRow};
 use varan_model::attributes::profile::{PROFILE, ProfileRow};
 use varan_model::attributes::system::{SYSTEM, SystemRow};
-use varan_model::attributes::{Attribute, Table, Value};
-use varan_model::codes::MessageKey;
 use varan_model::refusal::Refusal;
 
+use super::system_profiles::{self, SYSTEM_PROFILE};
 use super::{FIELDS, FILTER, HEADER, MANAGED_SYSTEM};
 use crate::catalog::{AttributeGroup, CommandDefinition};
 use crate::failure::{CommandError, invalid_parameters};
@@ -25,11 +24,10 @@ use crate::time;
 
 const PARTITION_FILTERS: &[&str] = &["lpar_names", "lpar_ids", "work_groups"];
 const PROFILE_FILTERS: &[&str] = &["lpar_names", "lpar_ids", "profile_names"];
-const SYSTEM_PROFILE_FILTERS: &[&str] = &["profile_names"];
 
 pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
     name: "lssyscfg",
-    summary: "list managed systems, partitions and partition profiles",
+    summary: "list managed systems, partitions, partition profiles and system profiles",
     options: &[
         OptionDefinition::new(
             "-r",
@@ -83,7 +81,7 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
     filters: &[
         ("-r lpar", PARTITION_FILTERS),
         ("-r prof", PROFILE_FILTERS),
-        ("-r sysprof", SYSTEM_PROFILE_FILTERS),
+        ("-r sysprof", system_profiles::FILTERS),
     ],
     attributes: &[
         AttributeGroup { title: "-r sys", attributes: |release| attributes(&SYSTEM, release) },
@@ -94,23 +92,12 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
     run,
 };
 
-/// System profiles: their names are known, and no system has one at this level.
-static SYSTEM_PROFILE: Table<()> = Table {
-    name: "sysprof",
-    attributes: &[
-        Attribute::new("name", "Name of the system profile.", |&()| Value::NotApplicable),
-        Attribute::new("lpar_names", "Partitions.", |&()| Value::NotApplicable),
-        Attribute::new("lpar_ids", "Numbers of the partitions.", |&()| Value::NotApplicable),
-        Attribute::new("profile_names", "Profile of each partition.", |&()| Value::NotApplicable),
-    ],
-};
-
 fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
     match options.require("-r")? {
         "sys" => systems(invocation, options),
         "lpar" => partitions(invocation, options),
         "prof" => profiles(invocation, options),
-        "sysprof" => system_profiles(invocation, options),
+        "sysprof" => system_profiles::list(invocation, options),
         // A console without frames has none to list, whatever is asked about them.
         _ => {
             invocation.authorize(Task::ListSystems)?;
@@ -193,15 +180,4 @@ fn profiles(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<
         names: names.clone(),
     };
     layout.print(profiles.into_iter().map(row), invocation.output)
-}
-
-fn system_profiles(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
-    invocation.authorize(Task::ListProfiles)?;
-    let layout = Layout::new(&SYSTEM_PROFILE, options, invocation.console.release())?;
-    let filters = Filters::parse(options, SYSTEM_PROFILE_FILTERS)?;
-    invocation.system(options)?;
-    if let Some([name, ..]) = filters.get("profile_names") {
-        return Err(Refusal::new(MessageKey::ProfileNotFound).with(name).into());
-    }
-    layout.print(std::iter::empty(), invocation.output)
 }

@@ -5,6 +5,7 @@ use varan_contract::system::SystemRequest;
 use varan_model::attributes::partition::PARTITION;
 use varan_model::attributes::profile::PROFILE;
 
+use super::system_profiles::{self, SYSTEM_PROFILE};
 use super::{MANAGED_SYSTEM, PARTITION_ID, PARTITION_NAME, RECORD, RECORD_FILE};
 use crate::catalog::{AttributeGroup, CommandDefinition};
 use crate::failure::CommandError;
@@ -17,12 +18,12 @@ use crate::records::{record, take_partition, texts};
 
 pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
     name: "mksyscfg",
-    summary: "create partitions and partition profiles",
+    summary: "create partitions, partition profiles and system profiles",
     options: &[
         OptionDefinition::new(
             "-r",
             OptionValue::Word(&["lpar", "prof", "sysprof"]),
-            "What to create: a partition with its first profile, or a partition profile.",
+            "What to create: a partition with its first profile, a partition profile, a system profile.",
         ),
         MANAGED_SYSTEM,
         OptionDefinition::new(
@@ -39,7 +40,7 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         HELP,
     ],
     forms: &[
-        Form::new(&[When("-r", &["lpar", "prof"]), Required("-m"), OneOf(&["-f", "-i"])]),
+        Form::new(&[When("-r", &["lpar", "prof", "sysprof"]), Required("-m"), OneOf(&["-f", "-i"])]),
         Form::new(&[
             When("-r", &["prof"]),
             Required("-m"),
@@ -48,17 +49,20 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
             Required("-n"),
             Optional("--force"),
         ]),
-        Form::later(&[When("-r", &["sysprof"])]),
     ],
     filters: &[],
     attributes: &[
         AttributeGroup { title: "-r lpar", attributes: |release| attributes(&PARTITION, release) },
         AttributeGroup { title: "-r lpar and -r prof", attributes: |release| attributes(&PROFILE, release) },
+        AttributeGroup { title: "-r sysprof", attributes: |release| attributes(&SYSTEM_PROFILE, release) },
     ],
     run,
 };
 
 fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+    if options.get("-r") == Some("sysprof") {
+        return system_profiles::create(invocation, options);
+    }
     let of_partition = options.get("-r") == Some("lpar");
     invocation.authorize(if of_partition { Task::CreatePartition } else { Task::CreateProfile })?;
     let system = invocation.system(options)?;

@@ -19,10 +19,12 @@ mod lssyscfg;
 mod mksyscfg;
 mod password_policies;
 mod port_login;
+mod profile_data;
 mod resource_roles;
 mod rmsyscfg;
 mod secret;
 mod service_events;
+mod system_profiles;
 mod terminal;
 mod updlic;
 mod user_list;
@@ -34,6 +36,7 @@ use crate::options::{OptionDefinition, OptionValue};
 
 /// Every command that is there, in the order of their names.
 pub(crate) static ALL: &[&CommandDefinition] = &[
+    &profile_data::BACK_UP,
     &access::CHANGE,
     &chhmc::COMMAND,
     &users::CHANGE,
@@ -57,6 +60,7 @@ pub(crate) static ALL: &[&CommandDefinition] = &[
     &utilization::LIST,
     &port_login::LIST,
     &password_policies::LIST,
+    &profile_data::SPACE,
     &lsrefcode::COMMAND,
     &events::EVENTS,
     &lssyscfg::COMMAND,
@@ -64,6 +68,7 @@ pub(crate) static ALL: &[&CommandDefinition] = &[
     &access::CREATE,
     &keys::COMMAND,
     &users::CREATE,
+    &profile_data::RECREATE,
     &password_policies::CREATE,
     &service_events::CREATE,
     &mksyscfg::COMMAND,
@@ -73,9 +78,11 @@ pub(crate) static ALL: &[&CommandDefinition] = &[
     &users::REMOVE,
     &utilization::REMOVE,
     &password_policies::REMOVE,
+    &profile_data::REMOVE,
     &rmsyscfg::COMMAND,
     &connections::REMOVE,
     &terminal::CLOSE,
+    &profile_data::RESTORE,
     &updlic::COMMAND,
 ];
 

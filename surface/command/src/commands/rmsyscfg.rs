@@ -13,12 +13,12 @@ use crate::options::{HELP, OptionDefinition, OptionValue, ParsedOptions};
 
 pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
     name: "rmsyscfg",
-    summary: "remove partitions and partition profiles",
+    summary: "remove partitions, partition profiles and system profiles",
     options: &[
         OptionDefinition::new(
             "-r",
             OptionValue::Word(&["lpar", "prof", "sysprof"]),
-            "What to remove: partitions or partition profiles.",
+            "What to remove: partitions, partition profiles or system profiles.",
         ),
         MANAGED_SYSTEM,
         OptionDefinition::new(
@@ -46,7 +46,7 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
             OneOf(&["-p", "--id"]),
             Optional("-v"),
         ]),
-        Form::later(&[When("-r", &["sysprof"])]),
+        Form::new(&[When("-r", &["sysprof"]), Required("-m"), Required("-n"), Optional("-v")]),
     ],
     filters: &[],
     attributes: &[],
@@ -54,6 +54,9 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
 };
 
 fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+    if options.get("-r") == Some("sysprof") {
+        return super::system_profiles::remove(invocation, options);
+    }
     if options.get("-r") == Some("lpar") {
         invocation.authorize(Task::DeletePartition)?;
         let system = invocation.system(options)?;
