@@ -109,9 +109,9 @@ impl SystemUtilization {
     pub fn of(system: &ManagedSystem) -> Self {
         Self {
             state: system.state,
-            configurable_units: system.hardware.configurable_processors,
+            configurable_units: system.configurable_units(),
             available_units: system.available_units(),
-            configurable_memory: system.hardware.installed_memory,
+            configurable_memory: system.configurable_memory(),
             available_memory: system.available_memory(),
             firmware_memory: system.firmware_memory(),
         }
@@ -231,7 +231,7 @@ impl Totals {
             .filter(|one| one.pool.is_none() && one.state.holds_resources())
             .map(|one| one.units.0)
             .sum();
-        let configurable = system.hardware.configurable_processors.minus(ProcessingUnits(dedicated));
+        let configurable = system.configurable_units().minus(ProcessingUnits(dedicated));
         let total = |units: ProcessingUnits| {
             let cycles = u128::from(report.time_cycles) * u128::from(units.0) / 100;
             u64::try_from(cycles).unwrap_or(u64::MAX)

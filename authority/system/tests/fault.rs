@@ -160,6 +160,37 @@ fn failed_hardware_is_out_of_use_over_restarts_until_it_is_repaired() {
     assert_eq!(after.available_memory(), before.available_memory());
 }
 
+/// What the error log holds of faults: consoles make serviceable events from it, over a restart as well.
+#[test]
+fn what_fails_is_logged_once_and_turns_the_attention_indicator_on() {
+    let directory = directory("fault-log");
+    let mut bench = Bench::open(&directory, 8);
+    let logged = |bench: &mut Bench| match bench.call(SystemRequest::ListErrors { after: 0 }) {
+        Ok(SystemReply::Errors { entries, .. }) => entries
+            .iter()
+            .map(|entry| (entry.failure.reference_code.clone(), entry.failure.part.is_some()))
+            .collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    assert!(!bench.authority.world().system().settings.indicators.attention);
+    fault(&mut bench, SystemFault::FailHardware { id: FaultId(1), processors: 1, memory: 0 });
+    fault(&mut bench, SystemFault::FailHardware { id: FaultId(2), processors: 0, memory: 1_024 });
+    bench.refused(SystemRequest::Fault(SystemFault::FailHardware {
+        id: FaultId(3),
+        processors: 0,
+        memory: 100,
+    }));
+    fault(&mut bench, SystemFault::Crash);
+    bench.refused(SystemRequest::Fault(SystemFault::Crash));
+    let expected = [("B113E504", true), ("B124E504", true), ("B7000103", false)];
+    let expected: Vec<_> = expected.map(|(code, part)| (code.to_owned(), part)).into();
+    assert_eq!(logged(&mut bench), expected);
+    drop(bench);
+    let mut bench = Bench::open(&directory, 9);
+    assert_eq!(logged(&mut bench), expected);
+    assert!(bench.authority.world().system().settings.indicators.attention);
+}
+
 /// What is in use when hardware fails stays in use; nothing new is given out.
 #[test]
 fn nothing_is_given_out_beyond_what_still_works() {

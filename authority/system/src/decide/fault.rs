@@ -17,10 +17,12 @@ use varan_model::codes::MessageKey;
 use varan_model::ids::PartitionUuid;
 use varan_model::partition::{PartitionEntry, PartitionState};
 use varan_model::refusal::Refusal;
-use varan_model::system::{FailedHardware, SystemSettings, SystemState};
+use varan_model::service::{FailedPart, Failure};
+use varan_model::system::{FailedHardware, ManagedSystem, SystemSettings, SystemState};
 use varan_model::units::ProcessingUnits;
 
 use super::power::{activate, initialize, off};
+use super::service::failure;
 use super::{Answer, Decision, Effect, Moment};
 use crate::world::{Change, World};
 
@@ -43,7 +45,10 @@ pub(super) fn decide(world: &World, fault: &SystemFault, moment: Moment) -> Resu
         SystemFault::PowerReturns => Ok(initialize(world, false, moment)),
         SystemFault::Crash => match world.system().state {
             SystemState::Operating | SystemState::Standby => {
-                Ok(without_guests(world, SystemState::Error, HYPERVISOR_ERROR.to_owned(), moment))
+                let code = HYPERVISOR_ERROR;
+                let mut decision = without_guests(world, SystemState::Error, code.to_owned(), moment);
+                decision.changes.push(logged(code, "The hypervisor ended abnormally.", None, moment));
+                Ok(decision)
             }
             _ => Err(Refusal::new(MessageKey::SystemNotOperating)),
         },
@@ -87,6 +92,18 @@ fn without_guests(world: &World, state: SystemState, code: String, moment: Momen
     changes.push(Change::SystemState(state));
     changes.push(Change::SystemReferenceCode(moment.wall_seconds, code));
     Decision { changes, effects: vec![Effect::PowerLoss], ..Decision::default() }
+}
+
+/// The entry of the error log from which consoles make a serviceable event.
+fn logged(reference_code: &str, text: &str, part: Option<FailedPart>, moment: Moment) -> Change {
+    let (reference_code, text) = (reference_code.to_owned(), text.to_owned());
+    failure(Failure { reference_code, text, partition: None, part }, moment)
+}
+
+/// The part that is called out. Sites describe processors and memory by their amount: the unit is where they are.
+fn part_of(system: &ManagedSystem, description: &str) -> FailedPart {
+    let location = system.hardware.locations().next().unwrap_or_default().to_owned();
+    FailedPart { number: String::new(), description: description.to_owned(), location }
 }
 
 /// A partition that a guest stands behind.
@@ -144,8 +161,12 @@ fn fail_hardware(
     let mut decision = change_settings(world, |settings| {
         settings.failed_hardware.push(FailedHardware { fault: id.0, units, memory });
     });
-    let code = if processors > 0 { PROCESSOR_ERROR } else { MEMORY_ERROR };
+    let (code, text, part) = match processors {
+        0 => (MEMORY_ERROR, "Memory failed and is deconfigured.", "Memory"),
+        _ => (PROCESSOR_ERROR, "Processors failed and are deconfigured.", "Processor"),
+    };
     decision.changes.push(Change::SystemReferenceCode(moment.wall_seconds, code.to_owned()));
+    decision.changes.push(logged(code, text, Some(part_of(system, part)), moment));
     Ok(decision)
 }
 
