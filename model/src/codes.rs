@@ -390,15 +390,17 @@ messages! {
     /// A key that the user does not have.
     KeyNotFound: "", "No authorized key of user {0} matches.", Unverified, "Give the whole key or the comment at its end.";
     /// A REST object that does not exist.
-    RestObjectNotFound: "REST029B", "The object {0} does not exist.", Unverified, "List the objects with GET on their type.";
+    RestObjectNotFound: "REST029B", "The URL presented to the Management Console REST Web Services is not valid. The supplied URI does not identify a known resource.", Captured, "List the objects with GET on their type.";
     /// A REST type without this quick property.
-    RestQuickUnsupported: "REST0003", "Type {0} does not support Quick Property {1}", Captured, "Ask for quick/All, or for one of its names.";
+    RestQuickUnsupported: "REST0003", "Type {0} does not support Quick Property {1}.", Captured, "Ask for quick/All, or for one of its names.";
     /// A REST type that does not exist, or not here.
-    RestTypeUnknown: "REST000B", "Type {0} is not a valid REST type at this place.", Unverified, "The types are listed in the documentation.";
+    RestTypeUnknown: "REST000B", "The URL presented to the Management Console REST Web Services is not valid.REST000E Unrecognized root REST type of {0}.", Captured, "The types are listed in the documentation.";
+    /// A REST type that does not exist below another.
+    RestChildUnknown: "REST000B", "The URL presented to the Management Console REST Web Services is not valid.REST000D Unrecognized child REST type of {0} below {1}.", Unverified, "The types are listed in the documentation.";
     /// A REST path that is not of the grammar.
-    RestPathInvalid: "REST000E", "The path {0} is not valid.", Unverified, "Paths begin with /rest/api/uom or /rest/api/web.";
+    RestPathInvalid: "REST000B", "The URL presented to the Management Console REST Web Services is not valid.", Captured, "Paths begin with /rest/api/uom or /rest/api/web.";
     /// A group of attributes that does not exist.
-    RestGroupInvalid: "REST000D", "The extended attribute group {0} is not valid.", Unverified, "Use None, All or one of the documented groups.";
+    RestGroupInvalid: "", "The extended attribute group {0} is not valid.", Unverified, "Use None, All or one of the documented groups.";
     /// A search that is not of the grammar.
     RestSearchInvalid: "", "Unable to parse expression.", Captured, "A search is (Name==value) or (Name!=value).";
     /// A document that is not well-formed or not of its type.
@@ -453,8 +455,8 @@ mod tests {
         let mut seen = std::collections::BTreeMap::new();
         for key in MessageKey::ALL {
             let message = key.message();
-            // These two say what failed; the text after them says why.
-            let shared = matches!(message.code, "HSCL294C" | "HSCL294D");
+            // These say what failed; the text after them says why.
+            let shared = matches!(message.code, "HSCL294C" | "HSCL294D" | "REST000B");
             if !message.code.is_empty() && !shared {
                 assert_eq!(seen.insert(message.code, key), None, "{} twice", message.code);
             }

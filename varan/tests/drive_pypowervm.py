@@ -108,7 +108,7 @@ try:
     logical_partition.LPAR.get(adapter, uuid="00000000-0000-0000-0000-000000000000")
     raise AssertionError("a partition that does not exist was read")
 except exceptions.HttpNotFound as missing:
-    assert "REST029B" in str(missing), missing
+    assert "REST000B" in str(missing), missing
 session.get_event_listener().shutdown()
 session._logoff()
 

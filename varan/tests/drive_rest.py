@@ -129,6 +129,8 @@ assert one.find(f".//{UOM}ClientNetworkAdapters") is not None
 within = get(f"ManagedSystem/{system}/LogicalPartition/{partitions['lpar1']}")[1]
 assert f"ManagedSystem/{system}/LogicalPartition/{partitions['lpar1']}" in within
 
+server = json.loads(get("VirtualIOServer/quick/All")[1])[0]["UUID"]
+
 # What is below a partition, and empty feeds.
 for kind, count in (("LogicalPartitionProfile", 1), ("ClientNetworkAdapter", 2), ("VirtualSCSIClientAdapter", 1),
                     ("VirtualFibreChannelClientAdapter", 1)):
@@ -138,9 +140,14 @@ for kind, count in (("LogicalPartitionProfile", 1), ("ClientNetworkAdapter", 2),
     href = entries[0].find(f"{ATOM}link").get("href").split("/rest/api/uom/")[1]
     assert get(href)[0].status == 200, href
 for path in (f"LogicalPartition/{partitions['lpar2']}/ClientNetworkAdapter", "Cluster", "Group",
-             f"ManagedSystem/{system}/SharedMemoryPool", f"LogicalPartition/{partitions['lpar1']}/VirtualNICDedicated"):
+             "SharedStoragePool", "Tier", "PowerEnterprisePool", "Cluster?group=None", "Cluster/search/(ClusterName=='x')",
+             f"ManagedSystem/{system}/SharedMemoryPool", f"ManagedSystem/{system}/NetworkBridge",
+             f"ManagedSystem/{system}/ReservedStorageDevicePool", f"LogicalPartition/{partitions['lpar1']}/VirtualNICDedicated",
+             f"LogicalPartition/{partitions['lpar1']}/SRIOVEthernetLogicalPort", f"VirtualIOServer/{server}/VolumeGroup"):
     answer, text = get(path)
     assert (answer.status, text) == (204, ""), (path, answer.status)
+
+assert ask("GET", "/rest/api/web/File", token=token)[0].status == 204
 
 # Quick answers.
 systems = json.loads(get("ManagedSystem/quick/All")[1])
@@ -157,16 +164,33 @@ for expression in ("(SystemName=='p814-1')", "(SystemName==p814-1)", "(SystemNam
     answer, text = get("ManagedSystem/search/" + expression)
     assert answer.status == 200 and text.count("<entry>") == 1, expression
 assert get("LogicalPartition/search/(PartitionName=='nobody')")[0].status == 204
-refused(*get("LogicalPartition/search/nonsense"), 500, "Unable to parse expression.")
+for expression in ("nonsense", "(PartitionState==not%20activated)", "(PartitionName=='x", "(Nothing=='x')", "%28%28"):
+    refused(*get("LogicalPartition/search/" + expression), 500, "Unable to parse expression.")
+for expression in ("(PartitionState=='not%20activated')", "(PartitionState==running)", "(PartitionName=='%E4%B8%AD')"):
+    assert get("LogicalPartition/search/" + expression)[0].status in (200, 204), expression
+assert get("ManagedSystem/search/(State==operating)")[0].status == 200
 
 # What does not exist, and what this level does not do.
 refused(*get("Job"), 400, "REST000B")
-refused(*get("LogicalPartition/00000000-0000-0000-0000-000000000000"), 404, "REST029B")
-refused(*get("LogicalPartition/nonsense"), 404, "REST029B")
-refused(*get("VirtualIOServer/" + partitions["lpar1"]), 404, "REST029B")
-refused(*get("ManagedSystem?group=Nothing"), 400, "REST000D")
+GONE = "REST000B The URL presented to the Management Console REST Web Services is not valid."
+for path in ("LogicalPartition/00000000-0000-0000-0000-000000000000", "LogicalPartition/nonsense",
+             "VirtualIOServer/" + partitions["lpar1"],
+             "LogicalPartition/%2e%2e%2f%2e%2e%2fetc%2fpasswd", "LogicalPartition/%00", "LogicalPartition/%ff%fe",
+             "LogicalPartition/%E4%B8%AD", "LogicalPartition/" + "A" * 6000,
+             "ManagedSystem/" + system.replace("-", ""), "Cluster/x", "Tier/x/LogicalUnit", "Cluster/x/LogicalUnit/y",
+             f"ManagedSystem/{system}/SharedMemoryPool/x", "LogicalPartition/quick", "ManagementConsole/x/ManagedSystem"):
+    answer, text = get(path)
+    refused(answer, text, 404, GONE)
+    assert "The supplied URI does not identify a known resource." in text, text
+refused(*get(f"ManagedSystem/{system}/Job"), 400, "REST000D")
+refused(*get(f"LogicalPartition/{partitions['lpar1']}/VolumeGroup"), 400, "REST000D")
+refused(*get("LogicalPartition/../../../../etc/passwd"), 400, "REST000D")
+refused(*get("../../../../etc/passwd"), 400, "REST000E")
+refused(*get("SRIOVAdapter"), 400, "REST000E Unrecognized root REST type of SRIOVAdapter.")
+refused(*get("ManagedSystem?group=Nothing"), 400, "Nothing")
+refused(*get("ManagedSystem?group=%E4%B8%AD"), 400, "not valid")
 refused(*get("ManagedSystem", Accept="image/png"), 406, "acceptable")
-refused(*ask("GET", "/nothing", token=token), 404, "REST000E")
+refused(*ask("GET", "/nothing", token=token), 404, "REST000B")
 refused(*ask("POST", f"/rest/api/uom/ManagedSystem/{system}", "<a/>", token=token), 405, "not supported")
 answer, text = get("ManagedSystem", Accept="application/vnd.ibm.powervm.uom+xml; type=ManagedSystem")
 assert answer.headers["Content-Type"] == "application/vnd.ibm.powervm.uom+xml; type=ManagedSystem"
@@ -192,7 +216,7 @@ hmc("rmsyscfg -r lpar -m p814-1 -n lpar2")
 listener.join()
 text = "".join(heard)
 assert "DELETE_URI" in text and f"LogicalPartition/{partitions['lpar2']}" in text, text
-refused(*get("LogicalPartition/" + partitions["lpar2"]), 404, "REST029B")
+refused(*get("LogicalPartition/" + partitions["lpar2"]), 404, GONE)
 
 # The same users and the same audit as over SSH; a removed user's session is over.
 hmc("mkhmcusr -i 'name=reader,taskrole=hmcviewer,passwd=abc12345,remote_webui_access=1'")
@@ -214,7 +238,7 @@ assert [one["SystemName"] for one in seen] == ["p814-1"], seen
 servers = json.loads(ask("GET", "/rest/api/uom/VirtualIOServer/quick/All", token=narrow)[1])
 assert [(one["PartitionID"], one["PartitionName"]) for one in servers] == [(1, "vios1")], servers
 assert ask("GET", "/rest/api/uom/LogicalPartition", token=narrow)[0].status == 204
-refused(*ask("GET", "/rest/api/uom/LogicalPartition/" + partitions["lpar1"], token=narrow), 404, "REST029B")
+refused(*ask("GET", "/rest/api/uom/LogicalPartition/" + partitions["lpar1"], token=narrow), 404, GONE)
 
 for _ in range(3):
     logon("hscpe", "wrong")

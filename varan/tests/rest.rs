@@ -9,6 +9,10 @@ use std::process::{Child, Command, Stdio};
 /// Seconds after which a client that hangs is killed.
 const CLIENT_SECONDS: &str = "240";
 
+/// How often a connection is looked for, and the pause between.
+const READY_TRIES: usize = 600;
+const READY_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
 struct Program {
     child: Child,
     data: PathBuf,
@@ -52,7 +56,20 @@ impl Program {
         text
     }
 
-    /// Two partitions with adapters of every kind; one runs.
+    /// The same once the partitions' connections are there.
+    fn hmc_when_ready(&self, line: &str) {
+        let servers = "lssyscfg -r lpar -m p814-1 --filter lpar_names=vios1 -F rmc_state";
+        for _ in 0..READY_TRIES {
+            if self.hmc(servers).trim() == "active" {
+                self.hmc(line);
+                return;
+            }
+            std::thread::sleep(READY_PAUSE);
+        }
+        panic!("vios1 has no RMC connection");
+    }
+
+    /// Two partitions with adapters of every kind; one runs, and a server serves it.
     fn populate(&self) {
         let record = |name: &str, more: &str| {
             format!(
@@ -63,6 +80,8 @@ impl Program {
         self.hmc(&record("lpar1", adapters));
         self.hmc(&record("lpar2", ""));
         self.hmc("chsysstate -r lpar -m p814-1 -o on -n lpar1 -f default_profile");
+        self.hmc_when_ready("chhwres -r virtualio --rsubtype scsi -m p814-1 -o a -p vios1 -s 20 -a adapter_type=server,remote_lpar_name=lpar1,remote_slot_num=5");
+        self.hmc("chhwres -r virtualio --rsubtype fc -m p814-1 -o a -p vios1 -s 21 -a adapter_type=server,remote_lpar_name=lpar1,remote_slot_num=6");
     }
 
     fn drive(&self, python: &Path, script: &str) {
@@ -73,6 +92,7 @@ impl Program {
             .arg(script)
             .args([&self.console, &self.management_partition, env!("CARGO_BIN_EXE_varan")])
             .arg(&self.data)
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../surface/rest/tests/recorded_elements.txt"))
             // A client's own trust settings would refuse the console's certificate.
             .env_remove("REQUESTS_CA_BUNDLE")
             .env_remove("CURL_CA_BUNDLE")
@@ -121,6 +141,13 @@ fn a_plain_client_reads_and_bad_input_gets_one_clear_error() {
     let program = Program::start("rest-plain");
     program.populate();
     program.drive(Path::new("python3"), "drive_rest.py");
+}
+
+#[test]
+fn documents_hold_what_recorded_answers_hold() {
+    let program = Program::start("rest-documents");
+    program.populate();
+    program.drive(Path::new("python3"), "drive_documents.py");
 }
 
 #[test]

@@ -40,8 +40,8 @@ static EVENT: &[Element<EventView>] = &[
 pub fn answer(api: &RestApi, request: &Request, session: &Session) -> Result<Reply, Failure> {
     let content_type = atom_type(request)?;
     let links = Arc::new(Links { base: format!("{}/rest/api/uom/", request.base), suffix: String::new() });
-    let scope = api.console.scope_of(&session.user);
-    let reading = Reading { api, request, links: links.clone(), groups: Groups::DEFAULT, scope };
+    let scope = Arc::new(api.console.scope_of(&session.user));
+    let reading = Reading { api, request, links: links.clone(), groups: Groups::ALL, scope };
     if session.events.is_new() {
         // What the partitions are called must be known before the first of them is removed.
         reading.learn_partitions();
@@ -75,8 +75,8 @@ pub fn answer(api: &RestApi, request: &Request, session: &Session) -> Result<Rep
     for view in &views {
         let id = named_id(&["Event", &view.number.to_string(), &now.to_string()]);
         let (href, tag) = (links.to(&format!("Event/{id}")), entity_tag(&[&id]));
-        let head = EntryHead { kind: "Event", id: &id, href: &href, tag: &tag, now, alone: false };
-        entry(&mut writer, &head, |writer| write(EVENT, view, Groups::DEFAULT, writer));
+        let head = EntryHead { kind: "Event", id: &id, href: &href, tag: &tag, now, console: None };
+        entry(&mut writer, &head, |writer| write(EVENT, view, Groups::ALL, writer));
     }
     writer.close("feed");
     Ok(Reply::whole(200, &content_type, writer.take()))

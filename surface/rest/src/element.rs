@@ -11,9 +11,9 @@ use crate::xml::{SchemaVersion, XmlWriter};
 pub enum Group {
     /// Always there.
     Base,
-    /// There unless the request asks for other groups only.
+    /// What the hypervisor is asked for.
     Hypervisor,
-    /// Likewise.
+    /// Virtual networks of a system.
     SystemNetwork,
     /// Storage of a Virtual I/O Server.
     ViosStorage,
@@ -23,6 +23,8 @@ pub enum Group {
     ViosScsiMapping,
     /// Virtual Fibre Channel mappings of a Virtual I/O Server.
     ViosFcMapping,
+    /// Backing devices of virtual NICs of a Virtual I/O Server.
+    Vnic,
     /// What costs more to find out.
     Advanced,
 }
@@ -38,6 +40,7 @@ impl Group {
             Self::ViosNetwork => "ViosNetwork",
             Self::ViosScsiMapping => "ViosSCSIMapping",
             Self::ViosFcMapping => "ViosFCMapping",
+            Self::Vnic => "VNIC",
             Self::Advanced => "Advanced",
         }
     }
@@ -49,14 +52,31 @@ pub enum Content<C: 'static> {
     Text(fn(&C) -> Option<String>),
     /// The element again for each value.
     Texts(fn(&C) -> Vec<String>),
-    /// Further elements inside, if the condition holds.
-    Section(&'static [Element<C>], fn(&C) -> bool),
+    /// Further elements inside.
+    Section(&'static [Element<C>]),
     /// A link to another object.
     Reference(fn(&C) -> Option<String>),
     /// Links to other objects inside.
     Links(fn(&C) -> Vec<String>),
-    /// Something whose content another table describes.
-    Nested(fn(&C, &mut XmlWriter, Groups)),
+    /// Objects whose content another table describes: how they are written, and what that table says.
+    Objects(fn(&C, &mut XmlWriter, Groups), fn(&str, &mut Vec<Outline>)),
+}
+
+/// What a table says about one element.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outline {
+    /// Names from the outermost element inwards: `PartitionMemoryConfiguration/DesiredMemory`.
+    pub path: String,
+    /// `kb`; empty for an object inside a list, which has none.
+    pub behaviour: &'static str,
+    /// `kxe`.
+    pub volatile: bool,
+    /// `ksv`.
+    pub since: Option<String>,
+    /// Name of its group.
+    pub group: Option<&'static str>,
+    /// Whether it begins with metadata and says its schema version.
+    pub complex: bool,
 }
 
 /// One element of a document.
@@ -68,12 +88,25 @@ pub struct Element<C: 'static> {
     excluded: bool,
     since: Option<SchemaVersion>,
     group: Group,
+    /// It holds elements without being an object: no metadata, no schema version.
+    plain: bool,
+    /// Whether it is there; where that is not said, it is.
+    present: Option<fn(&C) -> bool>,
     content: Content<C>,
 }
 
 impl<C> Element<C> {
     const fn new(name: &'static str, behaviour: &'static str, content: Content<C>) -> Self {
-        Self { name, behaviour, excluded: false, since: None, group: Group::Base, content }
+        Self {
+            name,
+            behaviour,
+            excluded: false,
+            since: None,
+            group: Group::Base,
+            plain: false,
+            present: None,
+            content,
+        }
     }
 
     /// Marks an element that changes without changing the entity tag.
@@ -85,6 +118,18 @@ impl<C> Element<C> {
     /// Exists since a version of the object model, and says so.
     pub const fn since(mut self, minor: u8, fix: u8) -> Self {
         self.since = Some(SchemaVersion(1, minor, fix));
+        self
+    }
+
+    /// Is there under a condition.
+    pub const fn present(mut self, condition: fn(&C) -> bool) -> Self {
+        self.present = Some(condition);
+        self
+    }
+
+    /// Holds elements without being an object.
+    pub const fn plain(mut self) -> Self {
+        self.plain = true;
         self
     }
 
@@ -119,7 +164,7 @@ pub const fn section<C>(
     behaviour: &'static str,
     elements: &'static [Element<C>],
 ) -> Element<C> {
-    Element::new(name, behaviour, Content::Section(elements, |_| true))
+    Element::new(name, behaviour, Content::Section(elements))
 }
 
 /// Elements inside an element that is not always there.
@@ -129,7 +174,7 @@ pub const fn section_if<C>(
     condition: fn(&C) -> bool,
     elements: &'static [Element<C>],
 ) -> Element<C> {
-    Element::new(name, behaviour, Content::Section(elements, condition))
+    Element::new(name, behaviour, Content::Section(elements)).present(condition)
 }
 
 /// A link to another object.
@@ -150,20 +195,27 @@ pub const fn links<C>(
     Element::new(name, behaviour, Content::Links(hrefs))
 }
 
-/// Objects inside an object.
-pub const fn nested<C>(
+/// Objects inside an object; `outline` says what their table has.
+pub const fn objects<C>(
     name: &'static str,
     behaviour: &'static str,
     write: fn(&C, &mut XmlWriter, Groups),
+    outline: fn(&str, &mut Vec<Outline>),
 ) -> Element<C> {
-    Element::new(name, behaviour, Content::Nested(write))
+    Element::new(name, behaviour, Content::Objects(write, outline))
+}
+
+/// An element that may hold objects of which the model has none.
+pub const fn none_inside<C>(name: &'static str, behaviour: &'static str) -> Element<C> {
+    objects(name, behaviour, |_, _, _| {}, |_, _| {})
 }
 
 /// Writes the elements of a table.
 pub fn write<C>(elements: &[Element<C>], context: &C, groups: Groups, writer: &mut XmlWriter) {
     for element in elements {
         let known = element.since.is_none_or(|since| since <= writer.schema);
-        if known && groups.include(element.group) {
+        let present = element.present.is_none_or(|condition| condition(context));
+        if known && groups.include(element.group) && present {
             write_one(element, context, groups, writer);
         }
     }
@@ -191,12 +243,10 @@ fn write_one<C>(element: &Element<C>, context: &C, groups: Groups, writer: &mut 
                 writer.text(element.name, &attributes, &value);
             }
         }
-        Content::Section(inner, condition) => {
-            if condition(context) {
-                open_section(element.name, attributes, writer);
-                write(inner, context, groups, writer);
-                writer.close(element.name);
-            }
+        Content::Section(inner) => {
+            open(element, attributes, writer);
+            write(inner, context, groups, writer);
+            writer.close(element.name);
         }
         Content::Reference(href) => {
             if let Some(href) = href(context) {
@@ -215,17 +265,26 @@ fn write_one<C>(element: &Element<C>, context: &C, groups: Groups, writer: &mut 
             }
             writer.close(element.name);
         }
-        Content::Nested(write) => {
-            open_section(element.name, attributes, writer);
+        Content::Objects(write, _) => {
+            open(element, attributes, writer);
             write(context, writer, groups);
             writer.close(element.name);
         }
     }
 }
 
-fn open_section<'a>(name: &str, mut attributes: Vec<(&'a str, &'a str)>, writer: &mut XmlWriter) {
-    let schema = writer.schema.to_string();
-    let mut with_schema: Vec<(&str, &str)> = std::mem::take(&mut attributes);
+fn open<C>(element: &Element<C>, attributes: Vec<(&str, &str)>, writer: &mut XmlWriter) {
+    if element.plain {
+        writer.open(element.name, &attributes);
+    } else {
+        open_section(element.name, attributes, writer);
+    }
+}
+
+fn open_section(name: &str, attributes: Vec<(&str, &str)>, writer: &mut XmlWriter) {
+    let schema = writer.schema.shown().to_string();
+    // A vector of its own: what it holds lives as long as the version's text.
+    let mut with_schema: Vec<(&str, &str)> = attributes;
     with_schema.push(("schemaVersion", &schema));
     writer.open(name, &with_schema);
     writer.metadata();
@@ -244,13 +303,32 @@ pub fn write_inner<C>(
     writer.close(name);
 }
 
-/// Names of a table's elements with those inside, `Outer/Inner`, in their order, for comparison with recorded data.
-pub fn names<C>(elements: &[Element<C>], prefix: &str, found: &mut Vec<(String, &'static str)>) {
+/// What a table says, with what is inside its elements, in their order.
+pub fn outline<C>(elements: &[Element<C>], prefix: &str, found: &mut Vec<Outline>) {
     for element in elements {
         let path = format!("{prefix}{}", element.name);
-        found.push((path.clone(), element.behaviour));
-        if let Content::Section(inner, _) = &element.content {
-            names(inner, &format!("{path}/"), found);
+        let inside = format!("{path}/");
+        let complex = matches!(element.content, Content::Section(_) | Content::Objects(..)) && !element.plain;
+        found.push(Outline {
+            path,
+            behaviour: element.behaviour,
+            volatile: element.excluded,
+            since: element.since.map(|since| since.to_string()),
+            group: (element.group != Group::Base).then(|| element.group.word()),
+            complex,
+        });
+        match &element.content {
+            Content::Section(inner) => outline(inner, &inside, found),
+            Content::Objects(_, inner) => inner(&inside, found),
+            Content::Text(_) | Content::Texts(_) | Content::Reference(_) | Content::Links(_) => {}
         }
     }
+}
+
+/// What [`write_inner`] writes, for an outline.
+pub fn outline_inner<C>(name: &str, elements: &[Element<C>], prefix: &str, found: &mut Vec<Outline>) {
+    let path = format!("{prefix}{name}");
+    let inside = format!("{path}/");
+    found.push(Outline { path, behaviour: "", volatile: false, since: None, group: None, complex: true });
+    outline(elements, &inside, found);
 }

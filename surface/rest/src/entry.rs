@@ -6,16 +6,35 @@ use crate::xml::{ATOM, K2, UOM, XmlWriter};
 pub const CONSOLE: &str = "IBM Power Systems Management Console";
 
 /// A hash of 128 bits over parts; the same parts give the same number on every machine.
-pub fn fingerprint(parts: &[&str]) -> u128 {
-    const OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint(u128);
+
+impl Default for Fingerprint {
+    fn default() -> Self {
+        Self(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d)
+    }
+}
+
+impl Fingerprint {
     const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-    let mut hash = OFFSET;
-    for part in parts {
+
+    /// Adds a part.
+    pub fn add(&mut self, part: &str) {
         for byte in part.bytes().chain([0xff]) {
-            hash = (hash ^ u128::from(byte)).wrapping_mul(PRIME);
+            self.0 = (self.0 ^ u128::from(byte)).wrapping_mul(Self::PRIME);
         }
     }
-    hash
+
+    /// The hash as text.
+    pub fn text(self) -> String {
+        format!("{:032x}", self.0)
+    }
+}
+
+fn fingerprint(parts: &[&str]) -> u128 {
+    let mut whole = Fingerprint::default();
+    parts.iter().for_each(|part| whole.add(part));
+    whole.0
 }
 
 /// The identity of something that has none of its own, in the form of a UUID of version 3, which real ones have:
@@ -53,7 +72,7 @@ pub fn author(writer: &mut XmlWriter) {
 
 /// Opens `<X:X ...>`, the root of an object.
 pub fn object_start(writer: &mut XmlWriter, kind: &str, namespace: &str) {
-    let schema = writer.schema.to_string();
+    let schema = writer.schema.shown().to_string();
     let (name, prefix) = (format!("{kind}:{kind}"), format!("xmlns:{kind}"));
     writer.open(
         &name,
@@ -73,13 +92,13 @@ pub struct EntryHead<'a> {
     pub tag: &'a str,
     /// When it was read, in milliseconds since 1970.
     pub now: i64,
-    /// Whether the entry is a document of its own: then it declares the namespaces.
-    pub alone: bool,
+    /// Link to the console, for an entry that is a document of its own: then it declares the namespaces, too.
+    pub console: Option<&'a str>,
 }
 
 /// Writes an entry; `object` writes what follows the object's metadata.
 pub fn entry(writer: &mut XmlWriter, head: &EntryHead<'_>, object: impl FnOnce(&mut XmlWriter)) {
-    if head.alone {
+    if head.console.is_some() {
         writer.open("entry", &FEED_NAMESPACES);
     } else {
         writer.open("entry", &[]);
@@ -88,6 +107,9 @@ pub fn entry(writer: &mut XmlWriter, head: &EntryHead<'_>, object: impl FnOnce(&
     writer.text("title", &[], head.kind);
     writer.text("published", &[], &timestamp(head.now));
     writer.empty("link", &[("rel", "SELF"), ("href", head.href)]);
+    if let Some(console) = head.console {
+        writer.empty("link", &[("rel", "MANAGEMENT_CONSOLE"), ("href", console)]);
+    }
     author(writer);
     writer.text("etag:etag", &[("xmlns:etag", UOM), ("xmlns", UOM)], head.tag);
     let content_type = format!("application/vnd.ibm.powervm.uom+xml; type={}", head.kind);

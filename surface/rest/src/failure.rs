@@ -30,8 +30,8 @@ impl Failure {
     }
 
     /// No such object.
-    pub fn not_found(id: &str) -> Self {
-        Self::new(404, MessageKey::RestObjectNotFound).with(id)
+    pub fn not_found() -> Self {
+        Self::new(404, MessageKey::RestObjectNotFound)
     }
 }
 
@@ -52,12 +52,13 @@ impl From<Refusal> for Failure {
 /// Headers whose values nobody may read in an answer or a log.
 const SECRET: [&str; 5] = ["x-api-session", "x-api-key", "authorization", "cookie", "proxy-authorization"];
 
-fn shown_headers(request: &Request) -> String {
+fn shown_headers(request: &Request, transaction: &str) -> String {
     let shown = request.headers.iter().map(|(name, value)| {
         let secret = SECRET.contains(&name.as_str());
         let value = if secret { "*******" } else { value.to_str().unwrap_or("?") };
         format!("{}={value}", title_case(name.as_str()))
     });
+    let shown = shown.chain([format!("X-Transaction-ID={transaction}")]);
     format!("{{{}}}", shown.collect::<Vec<_>>().join(", "))
 }
 
@@ -76,10 +77,25 @@ fn shown_path(request: &Request) -> &str {
     request.target.split('?').next().unwrap_or_default()
 }
 
-/// The error document. It has no XML declaration: a client that reads it as text would choke on one.
-pub fn reply(failure: &Failure, request: &Request, schema: SchemaVersion, now_milliseconds: i64) -> Reply {
+/// The text of a failure. Consoles before version 9 said less of what does not exist, as recorded.
+fn message(failure: &Failure, schema: SchemaVersion) -> String {
+    if failure.refusal.key == MessageKey::RestObjectNotFound && schema < SchemaVersion(1, 6, 0) {
+        return Refusal::new(MessageKey::RestPathInvalid).to_string();
+    }
+    failure.refusal.to_string()
+}
+
+/// The error document. It has no XML declaration: a client that reads it as text would choke on one. `transaction` is what
+/// the answer's header says.
+pub fn reply(
+    failure: &Failure,
+    request: &Request,
+    schema: SchemaVersion,
+    now_milliseconds: i64,
+    transaction: &str,
+) -> Reply {
     let mut writer = XmlWriter::new(schema);
-    let (kind, text) = ("HttpErrorResponse", failure.refusal.to_string());
+    let (kind, text) = ("HttpErrorResponse", message(failure, schema));
     writer.open("entry", &[("xmlns", ATOM)]);
     writer.text("id", &[], &named_id(&[&request.target, &text, &now_milliseconds.to_string()]));
     writer.text("title", &[], kind);
@@ -92,28 +108,31 @@ pub fn reply(failure: &Failure, request: &Request, schema: SchemaVersion, now_mi
     let optional = [("kb", "ROO"), ("kxe", "false")];
     writer.text("HTTPStatus", &read_only, &failure.status.to_string());
     writer.text("RequestURI", &read_only, shown_path(request));
-    writer.text("ReasonCode", &read_only, reason(failure.status));
+    writer.text("ReasonCode", &read_only, reason(failure));
     writer.text("Message", &optional, &text);
     writer.empty("RequestBody", &optional);
-    writer.text("RequestHeaders", &optional, &shown_headers(request));
+    writer.text("RequestHeaders", &optional, &shown_headers(request, transaction));
     writer.close("HttpErrorResponse:HttpErrorResponse");
     writer.close("content");
     writer.close("entry");
     Reply::whole(failure.status, ATOM_XML, writer.take())
 }
 
-fn reason(status: u16) -> &'static str {
-    match status {
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Unknown internal error.",
-        405 => "Method Not Allowed",
-        406 => "Not Acceptable",
-        412 => "Precondition Failed",
-        413 => "Payload Too Large",
-        429 => "Too Many Requests",
-        503 => "Service Unavailable",
+/// The reason code; the first three and that of 500 are recorded.
+fn reason(failure: &Failure) -> &'static str {
+    match (failure.status, failure.refusal.key) {
+        (_, MessageKey::RestObjectNotFound) => "The supplied URI does not identify a known resource.",
+        (403, _) => "The user does not have the role authority to perform the request.",
+        (_, MessageKey::RestQuickUnsupported) | (404, _) => "INVALID_URL",
+        (400, MessageKey::RestDocumentInvalid) => "Bad Request",
+        (400, _) => "INVALID_URL",
+        (401, _) => "Unauthorized",
+        (405, _) => "Method Not Allowed",
+        (406, _) => "Not Acceptable",
+        (412, _) => "Precondition Failed",
+        (413, _) => "Payload Too Large",
+        (429, _) => "Too Many Requests",
+        (503, _) => "Service Unavailable",
         _ => "Unknown internal error.",
     }
 }

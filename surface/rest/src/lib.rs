@@ -19,6 +19,7 @@ mod limits;
 mod logon;
 mod query;
 mod quick;
+mod reading;
 mod reply;
 mod request;
 mod resource;
@@ -30,6 +31,7 @@ mod session;
 mod xml;
 
 pub use certificate::{Certificate, CertificateError};
+pub use element::Outline;
 pub use limits::Limits;
 pub use logon::parse_logon_request;
 pub use resource::outline;

@@ -6,9 +6,17 @@ use crate::element::Group;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Groups(u16);
 
-/// Groups that are left out by `group=None`: those that a Virtual I/O Server must be asked for, or that cost time.
-const ON_REQUEST: [Group; 5] =
-    [Group::ViosStorage, Group::ViosNetwork, Group::ViosScsiMapping, Group::ViosFcMapping, Group::Advanced];
+/// Groups that tables use; those that a request does not name are left out.
+const GROUPS: [Group; 8] = [
+    Group::Hypervisor,
+    Group::SystemNetwork,
+    Group::ViosStorage,
+    Group::ViosNetwork,
+    Group::ViosScsiMapping,
+    Group::ViosFcMapping,
+    Group::Vnic,
+    Group::Advanced,
+];
 
 /// Names that a request may give; those that the model has nothing for add nothing.
 const NAMES: [&str; 13] = [
@@ -28,33 +36,28 @@ const NAMES: [&str; 13] = [
 ];
 
 impl Groups {
-    /// What a request without `group` gets: everything but what is called advanced.
-    pub const DEFAULT: Self = Self(!(1 << Group::Advanced as u16));
-    /// Everything.
-    #[cfg(test)]
+    /// What a request without `group` gets: everything, as recorded.
     pub const ALL: Self = Self(u16::MAX);
 
-    /// Reads the values of all `group` queries of a request; `None` without any. Each may be a list.
+    /// Reads the values of all `group` queries of a request; everything without any. Each may be a list. What belongs to no
+    /// group is always there.
     ///
     /// # Errors
     /// The name that is no group.
     pub fn parse<'a>(values: impl Iterator<Item = &'a str>) -> Result<Self, String> {
-        let mut named = values.flat_map(|value| value.split(',')).peekable();
+        let mut named = values.flat_map(|value| value.split(',')).map(without_key).peekable();
         if named.peek().is_none() {
-            return Ok(Self::DEFAULT);
+            return Ok(Self::ALL);
         }
-        let mut groups = Self(u16::MAX);
-        for group in ON_REQUEST {
-            groups.0 &= !(1 << group as u16);
-        }
+        let mut groups = Self(1 << Group::Base as u16);
         for name in named {
             if !NAMES.contains(&name) {
                 return Err(name.to_owned());
             }
             if name == "All" {
-                groups = Self(u16::MAX);
+                groups = Self::ALL;
             }
-            if let Some(group) = ON_REQUEST.into_iter().find(|group| group.word() == name) {
+            if let Some(group) = GROUPS.into_iter().find(|group| group.word() == name) {
                 groups.0 |= 1 << group as u16;
             }
         }
@@ -67,6 +70,11 @@ impl Groups {
     }
 }
 
+/// Links of answers repeat the query's name in a list, `group=A,group=B`; it must be possible to follow them.
+fn without_key(name: &str) -> &str {
+    name.strip_prefix("group=").unwrap_or(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,17 +82,19 @@ mod tests {
     #[test]
     fn groups_are_read() {
         let parse = |values: &[&str]| Groups::parse(values.iter().copied());
-        assert_eq!(parse(&[]), Ok(Groups::DEFAULT));
-        assert!(parse(&[]).expect("groups").include(Group::ViosStorage));
+        assert_eq!(parse(&[]), Ok(Groups::ALL));
+        assert!(parse(&[]).expect("groups").include(Group::Advanced));
         let none = parse(&["None"]).expect("groups");
-        assert!(
-            !none.include(Group::ViosStorage) && none.include(Group::Hypervisor) && none.include(Group::Base)
-        );
+        assert!(none.include(Group::Base) && !none.include(Group::Hypervisor));
+        assert!(GROUPS.into_iter().all(|group| !none.include(group)));
+        let network = parse(&["SystemNetwork"]).expect("groups");
+        assert!(network.include(Group::SystemNetwork) && !network.include(Group::Hypervisor));
         let two = parse(&["ViosFCMapping,ViosSCSIMapping"]).expect("groups");
         assert!(two.include(Group::ViosFcMapping) && two.include(Group::ViosScsiMapping));
         assert!(!two.include(Group::ViosNetwork));
         assert!(parse(&["None", "ViosStorage"]).expect("groups").include(Group::ViosStorage));
         assert_eq!(parse(&["All"]), Ok(Groups::ALL));
+        assert_eq!(parse(&["ViosNetwork,group=VNIC"]), parse(&["ViosNetwork", "VNIC"]));
         assert_eq!(parse(&["ViosStorage,Nothing"]), Err("Nothing".to_owned()));
     }
 }

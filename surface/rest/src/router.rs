@@ -18,14 +18,15 @@ use hyper::Method;
 use varan_console::{Console, LoginOutcome, ResourceScope};
 use varan_model::codes::MessageKey;
 
-use crate::collection::{Collection, Objects};
-use crate::entry::{EntryHead, entity_tag, entry, feed_start};
+use crate::collection::Collection;
+use crate::entry::{EntryHead, Fingerprint, entity_tag, entry, feed_start};
 use crate::events::EventHub;
 use crate::failure::{self, Failure};
 use crate::limits::{EVENT_WAITERS, LOGONS_IN_PROGRESS, Limits};
 use crate::logon::{self, LOGON_RESPONSE};
 use crate::query::Groups;
 use crate::quick;
+use crate::reading::Objects;
 use crate::reply::{ATOM_XML, Body, Reply};
 use crate::request::Request;
 use crate::resource::{Links, Object};
@@ -116,15 +117,24 @@ impl RestApi {
         self.console.environment().wall_clock().seconds() * 1_000
     }
 
+    /// The name of one more request.
+    pub(crate) fn next_transaction(&self) -> String {
+        format!("XT{}", self.transactions.fetch_add(1, Ordering::Relaxed) + 10_000_000)
+    }
+
+    /// The document that says what went wrong.
+    pub(crate) fn failed(&self, failure: &Failure, request: &Request, transaction: &str) -> Reply {
+        failure::reply(failure, request, self.schema, self.milliseconds(), transaction)
+    }
+
     /// Answers a request. Blocks: systems are asked and, for events, waited for.
     pub fn answer(&self, request: &Request) -> Reply {
-        let reply = self
-            .route(request)
-            .unwrap_or_else(|failure| failure::reply(&failure, request, self.schema, self.milliseconds()));
-        let number = self.transactions.fetch_add(1, Ordering::Relaxed) + 10_000_000;
+        let transaction = self.next_transaction();
+        let reply =
+            self.route(request).unwrap_or_else(|failure| self.failed(&failure, request, &transaction));
         let reply = reply
             .with("X-HMC-Schema-Version", self.schema.to_string())
-            .with("X-Transaction-ID", format!("XT{number}"))
+            .with("X-Transaction-ID", transaction)
             .with("Cache-Control", "no-transform, must-revalidate, proxy-revalidate, no-cache=set-cookie");
         match self.mode {
             Mode::Console => reply,
@@ -134,7 +144,7 @@ impl RestApi {
 
     fn route(&self, request: &Request) -> Result<Reply, Failure> {
         let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
-        let invalid = || Failure::new(404, MessageKey::RestPathInvalid).with(request.path.join("/"));
+        let invalid = || Failure::new(404, MessageKey::RestPathInvalid);
         let ["rest", "api", rest @ ..] = &path[..] else { return Err(invalid()) };
         if let ["web", "Logon"] = rest {
             return match request.method {
@@ -147,6 +157,9 @@ impl RestApi {
             self.session(request).ok_or_else(|| Failure::new(401, MessageKey::RestSessionInvalid))?;
         match rest {
             ["web", "schema", name] => self.schema_document(request, name),
+            // There are no files yet.
+            ["web", "File"] => reading(request).map(|()| Reply::empty(204)),
+            ["web", "File", ..] => Err(Failure::not_found()),
             ["uom", "Event"] => {
                 reading(request)?;
                 self.events(request, &session)
@@ -247,7 +260,8 @@ impl RestApi {
     fn schema_document(&self, request: &Request, name: &str) -> Result<Reply, Failure> {
         reading(request)?;
         let kind = name.strip_suffix(".xsd").unwrap_or(name);
-        let document = schema::document(kind, self.schema).ok_or_else(|| Failure::not_found(name))?;
+        let document = schema::document(kind, self.schema).unwrap_or_default();
+        // A type that there is not has an empty document, as recorded.
         Ok(Reply::whole(200, "application/xml", document))
     }
 
@@ -259,8 +273,8 @@ impl RestApi {
         let links = Arc::new(Links { base: format!("{}/rest/api/uom/", request.base), suffix });
         let (collection, rest) = Collection::parse(path)?;
         reading(request)?;
-        let scope = self.console.scope_of(&session.user);
-        let mut reading = Reading { api: self, request, links, groups, scope };
+        let scope = Arc::new(self.console.scope_of(&session.user));
+        let reading = Reading { api: self, request, links, groups, scope };
         match rest {
             [] => reading.feed(&collection, None),
             ["quick", "All"] => quick::all(reading.open(&collection)?.objects),
@@ -271,7 +285,7 @@ impl RestApi {
             [id] => reading.entry(&collection, id),
             [id, "quick"] => quick::one(reading.find(&collection, id)?.as_ref(), None),
             [id, "quick", property] => quick::one(reading.find(&collection, id)?.as_ref(), Some(property)),
-            _ => Err(Failure::new(404, MessageKey::RestPathInvalid).with(request.path.join("/"))),
+            _ => Err(Failure::new(400, MessageKey::RestPathInvalid)),
         }
     }
 
@@ -328,7 +342,7 @@ pub(crate) struct Reading<'a> {
     pub links: Arc<Links>,
     pub groups: Groups,
     /// What the user may reach: the rest is not there for it.
-    pub scope: ResourceScope,
+    pub scope: Arc<ResourceScope>,
 }
 
 impl Reading<'_> {
@@ -342,7 +356,12 @@ impl Reading<'_> {
         entity_tag(&[&object.id(), &object.version(), &self.links.suffix])
     }
 
-    fn entry(&mut self, collection: &Collection, id: &str) -> Result<Reply, Failure> {
+    fn console_href(&self) -> String {
+        let console = crate::resource::console::console_id(self.api.console.description());
+        self.links.to(&format!("ManagementConsole/{console}"))
+    }
+
+    fn entry(&self, collection: &Collection, id: &str) -> Result<Reply, Failure> {
         let content_type = atom_type(self.request)?;
         let object = self.find(collection, id)?;
         let tag = self.tag(object.as_ref());
@@ -358,27 +377,27 @@ impl Reading<'_> {
             href: &href,
             tag: &tag,
             now: self.api.milliseconds(),
-            alone: true,
+            console: Some(&self.console_href()),
         };
         entry(&mut writer, &head, |writer| object.write(writer, groups));
         Ok(Reply::whole(200, &content_type, writer.take()).with("ETag", tag))
     }
 
-    fn feed(&mut self, collection: &Collection, search: Option<Search>) -> Result<Reply, Failure> {
+    fn feed(&self, collection: &Collection, search: Option<Search>) -> Result<Reply, Failure> {
         let content_type = atom_type(self.request)?;
-        let Objects { mut objects, versions } = self.open(collection)?;
-        let mut tag = entity_tag(&[&versions, &collection.path(), &self.links.suffix]);
+        let Objects { mut objects, mut versions } = self.open(collection)?;
         if let Some(search) = search {
             let mut found = Vec::new();
+            versions = Fingerprint::default();
             for object in objects {
                 if search.matches(object.as_ref())? {
+                    versions.add(&self.tag(object.as_ref()));
                     found.push(object);
                 }
             }
-            let versions: Vec<String> = found.iter().map(|object| self.tag(object.as_ref())).collect();
-            tag = entity_tag(&[&versions.join(","), &collection.path(), &self.links.suffix]);
             objects = Box::new(found.into_iter());
         }
+        let tag = entity_tag(&[&versions.text(), &collection.path(), &self.links.suffix]);
         let mut objects = objects.peekable();
         if objects.peek().is_none() {
             return Ok(Reply::empty(204));
@@ -389,17 +408,17 @@ impl Reading<'_> {
         let (links, groups, schema) = (self.links.clone(), self.groups, self.api.schema);
         let now = self.api.milliseconds();
         let path = collection.path();
-        let console = crate::resource::console::console_id(self.api.console.description());
+        let console = self.console_href();
         let body = Body::Written(Box::new(move |sink| {
             let mut writer = XmlWriter::new(schema);
             let href = format!("{}{path}{}", links.base, links.suffix);
-            feed_start(&mut writer, &href, &links.to(&format!("ManagementConsole/{console}")), now);
+            feed_start(&mut writer, &href, &console, now);
             for object in objects {
                 let id = object.id();
                 let href = format!("{}{path}/{id}{}", links.base, links.suffix);
                 let tag = entity_tag(&[&id, &object.version(), &links.suffix]);
                 let head =
-                    EntryHead { kind: object.kind(), id: &id, href: &href, tag: &tag, now, alone: false };
+                    EntryHead { kind: object.kind(), id: &id, href: &href, tag: &tag, now, console: None };
                 entry(&mut writer, &head, |writer| object.write(writer, groups));
                 sink.write(writer.take())?;
             }

@@ -52,7 +52,9 @@ fn comparison(text: &str) -> Option<Comparison> {
     };
     let (key, value) = (key.trim(), value.trim());
     let quoted = |quote: char| value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote));
-    let value = quoted('\'').or_else(|| quoted('"')).unwrap_or(value);
+    // A blank ends a value that is not quoted, and nothing may follow.
+    let bare = || Some(value).filter(|value| !value.contains(char::is_whitespace));
+    let value = quoted('\'').or_else(|| quoted('"')).or_else(bare)?;
     let named = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric());
     named.then(|| Comparison { key: key.to_owned(), value: value.to_owned(), equal })
 }
@@ -159,6 +161,7 @@ mod tests {
             "(Name==x)y",
             "(Name==x)&&",
             "(N me==x)",
+            "(Name==not activated)",
         ] {
             assert!(Search::parse(expression).is_err(), "{expression}");
         }

@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use varan_model::codes::MessageKey;
 
 use crate::certificate::Certificate;
-use crate::failure::{self, Failure};
+use crate::failure::Failure;
 use crate::limits::{
     BODY_BYTES, BODY_TIME, CONNECTIONS_PER_ADDRESS, DISCARDED_BYTES, HEADER_TIME, LOGON_BODY_BYTES,
 };
@@ -231,8 +231,8 @@ async fn serve(
         Ok(Some(body)) => request.body = body,
         _ => {
             let failure = Failure::new(413, MessageKey::RestTooLarge).with(most);
-            let now = api.milliseconds();
-            return respond(failure::reply(&failure, &request, api.schema, now)).await;
+            let transaction = api.next_transaction();
+            return respond(api.failed(&failure, &request, &transaction)).await;
         }
     }
     let head_only = request.method == hyper::Method::HEAD;

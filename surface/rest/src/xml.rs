@@ -12,12 +12,22 @@ pub const ATOM: &str = "http://www.w3.org/2005/Atom";
 pub const UOM: &str = "http://www.ibm.com/xmlns/systems/power/firmware/uom/mc/2012_10/";
 /// Namespace of the objects of `/rest/api/web`.
 pub const WEB: &str = "http://www.ibm.com/xmlns/systems/power/firmware/web/mc/2012_10/";
+/// Namespace of the objects of `/rest/api/templates`.
+pub const TEMPLATES: &str = "http://www.ibm.com/xmlns/systems/power/firmware/templates/mc/2012_10/";
 /// Namespace that objects declare and do not use.
 pub const K2: &str = "http://www.w3.org/XML/1998/namespace/k2";
 
 /// Version of the object model, `V1_4_0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SchemaVersion(pub u8, pub u8, pub u8);
+
+impl SchemaVersion {
+    /// The version that documents carry. Consoles since version 9 write the first one into every document, and mark what is
+    /// newer with `ksv`; those before wrote the version that they had. Both as recorded.
+    pub fn shown(self) -> Self {
+        if self < Self(1, 6, 0) { self } else { Self(1, 0, 0) }
+    }
+}
 
 impl fmt::Display for SchemaVersion {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,7 +47,7 @@ pub type Attributes<'a> = &'a [(&'a str, &'a str)];
 /// Writing into memory does not fail, so that nothing here returns an error.
 pub struct XmlWriter {
     writer: Writer<Vec<u8>>,
-    /// Version that complex elements carry.
+    /// Version of the object model: later elements are left out.
     pub schema: SchemaVersion,
 }
 
@@ -131,5 +141,7 @@ mod tests {
     fn the_first_schema_version_has_two_numbers() {
         assert_eq!(SchemaVersion(1, 0, 0).to_string(), "V1_0");
         assert_eq!(SchemaVersion(1, 4, 0).to_string(), "V1_4_0");
+        assert_eq!(SchemaVersion(1, 5, 0).shown().to_string(), "V1_5_0");
+        assert_eq!(SchemaVersion(1, 17, 0).shown().to_string(), "V1_0");
     }
 }

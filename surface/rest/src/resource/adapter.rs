@@ -1,18 +1,23 @@
-//! Virtual adapters: `ClientNetworkAdapter`, `VirtualSCSIClientAdapter`, `VirtualFibreChannelClientAdapter`, and the
-//! trunk adapters of a Virtual I/O Server.
+//! Virtual adapters: `ClientNetworkAdapter`, `VirtualSCSIClientAdapter`, `VirtualFibreChannelClientAdapter`, and those that
+//! stand in the document of a Virtual I/O Server: trunk adapters and both ends of its mappings.
 
 use varan_model::adapters::{
-    Remote, RemoteSlot, VirtualEthernetAdapter, VirtualFibreChannelAdapter, VirtualScsiAdapter,
+    AdapterSide, Remote, RemoteSlot, VirtualEthernetAdapter, VirtualFibreChannelAdapter, VirtualScsiAdapter,
 };
+use varan_model::configuration::Configuration;
 use varan_model::ids::{PartitionId, VirtualSlot};
 use varan_model::partition::RmcState;
 
 use super::{Hosted, Object, adapter_id, boolean, network_id, partition_path, some, switch_id, system_path};
-use crate::element::{Element, links, section_if, text, write, write_inner};
+use crate::element::{Element, Outline, links, objects, outline_inner, reference, text, write, write_inner};
 use crate::query::Groups;
 use crate::xml::XmlWriter;
 
+/// What stands for any partition and any slot.
+const ANY: &str = "65535";
+
 /// One adapter of a partition.
+#[derive(Clone)]
 pub struct AdapterView<A> {
     /// Partition.
     pub hosted: Hosted,
@@ -24,10 +29,14 @@ pub struct AdapterView<A> {
 pub trait Adapter: Clone + Send + std::fmt::Debug + 'static {
     /// Type in the API.
     const KIND: &'static str;
+    /// Those of a configuration.
+    fn all(content: &Configuration) -> &[Self];
     /// Virtual slot.
     fn slot(&self) -> VirtualSlot;
     /// Whether the partition needs it.
     fn required(&self) -> bool;
+    /// Its side, partition and slot at the other end; `None` for a kind without.
+    fn pairing(&self) -> Option<(AdapterSide, &Remote, RemoteSlot)>;
     /// The table.
     fn elements() -> &'static [Element<AdapterView<Self>>];
 }
@@ -35,6 +44,43 @@ pub trait Adapter: Clone + Send + std::fmt::Debug + 'static {
 impl<A: Adapter> AdapterView<A> {
     fn location(&self) -> Option<String> {
         Some(location(&self.hosted, self.hosted.entry.partition.id, self.adapter.slot()))
+    }
+
+    /// Location code of the other end, if it is known.
+    fn remote_location(&self) -> Option<String> {
+        match self.adapter.pairing()? {
+            (_, Remote::Partition { id: Some(id), .. }, RemoteSlot::Slot(slot)) => {
+                Some(location(&self.hosted, *id, slot))
+            }
+            _ => None,
+        }
+    }
+
+    /// The adapter at the other end, if the partition there has one.
+    pub fn counterpart(&self) -> Option<Self> {
+        let (side, Remote::Partition { id: Some(id), .. }, RemoteSlot::Slot(slot)) =
+            self.adapter.pairing()?
+        else {
+            return None;
+        };
+        let entry = self.hosted.peers.find(*id)?;
+        let content = entry.partition.current.as_ref()?;
+        let fits =
+            |one: &&A| one.slot() == slot && one.pairing().is_some_and(|(other_side, ..)| other_side != side);
+        let adapter = A::all(content).iter().find(fits)?.clone();
+        Some(Self { hosted: Hosted { entry, ..self.hosted.clone() }, adapter })
+    }
+
+    /// Link to the partition at the other end, below its system.
+    fn connecting_partition(&self) -> Option<String> {
+        let (_, Remote::Partition { id: Some(id), .. }, _) = self.adapter.pairing()? else { return None };
+        let entry = self.hosted.peers.find(*id)?;
+        let path = partition_path(entry.partition.environment, entry.partition.uuid);
+        Some(self.hosted.links.to(&format!("{}/{path}", system_path(&self.hosted.system))))
+    }
+
+    fn unique_id(&self, prefix: &str) -> Option<String> {
+        self.location().map(|location| format!("{prefix}{location}"))
     }
 }
 
@@ -44,24 +90,43 @@ fn location(hosted: &Hosted, partition: PartitionId, slot: VirtualSlot) -> Strin
     format!("U{}.{}-V{partition}-C{slot}", identity.type_model.replace('-', "."), identity.serial_number)
 }
 
-fn connector<A: Adapter>(view: &AdapterView<A>) -> Option<String> {
-    view.location()
+fn remote_partition<A: Adapter>(view: &AdapterView<A>) -> Option<String> {
+    match view.adapter.pairing()?.1 {
+        Remote::Partition { id, .. } => id.and_then(some),
+        Remote::Any => some(ANY),
+    }
 }
 
-fn local_partition<A: Adapter>(view: &AdapterView<A>) -> Option<String> {
-    some(view.hosted.entry.partition.id)
-}
-
-fn required<A: Adapter>(view: &AdapterView<A>) -> Option<String> {
-    boolean(view.adapter.required())
+fn remote_slot<A: Adapter>(view: &AdapterView<A>) -> Option<String> {
+    match view.adapter.pairing()?.2 {
+        RemoteSlot::Slot(slot) => some(slot),
+        RemoteSlot::Any => some(ANY),
+        RemoteSlot::Unset => None,
+    }
 }
 
 fn varied_on<A: Adapter>(view: &AdapterView<A>) -> Option<String> {
     boolean(view.hosted.entry.runtime.state.holds_resources())
 }
 
-fn slot<A: Adapter>(view: &AdapterView<A>) -> Option<String> {
-    some(view.adapter.slot())
+fn has_counterpart<A: Adapter>(view: &AdapterView<A>) -> bool {
+    view.counterpart().is_some()
+}
+
+/// A table: what comes first, what every adapter has, and the rest.
+macro_rules! adapter_elements {
+    ([$($first:expr),*], $($further:expr),* $(,)?) => {
+        &[
+            $($first,)*
+            text("DynamicReconfigurationConnectorName", "CUD", AdapterView::location),
+            text("LocationCode", "ROR", AdapterView::location),
+            text("LocalPartitionID", "CUR", |view| some(view.hosted.entry.partition.id)),
+            text("RequiredAdapter", "CUD", |view| boolean(view.adapter.required())),
+            text("VariedOn", "CUD", varied_on).excluded(),
+            text("VirtualSlotNumber", "COD", |view| some(view.adapter.slot())),
+            $($further),*
+        ]
+    };
 }
 
 type Ethernet = AdapterView<VirtualEthernetAdapter>;
@@ -110,13 +175,8 @@ fn tagged(view: &Ethernet) -> Option<String> {
 }
 
 /// Elements of a client network adapter in the order of recorded answers.
-pub static CLIENT_NETWORK_ADAPTER: &[Element<Ethernet>] = &[
-    text("DynamicReconfigurationConnectorName", "CUD", connector),
-    text("LocationCode", "ROR", connector),
-    text("LocalPartitionID", "CUR", local_partition),
-    text("RequiredAdapter", "CUD", required),
-    text("VariedOn", "CUD", varied_on).excluded(),
-    text("VirtualSlotNumber", "COD", slot),
+pub static CLIENT_NETWORK_ADAPTER: &[Element<Ethernet>] = adapter_elements![
+    [],
     text("AllowedOperatingSystemMACAddresses", "CUD", allowed_addresses),
     text("MACAddress", "CUR", mac_address),
     text("PortVLANID", "CUR", |view| some(view.adapter.port_vlan_id)),
@@ -131,13 +191,8 @@ pub static CLIENT_NETWORK_ADAPTER: &[Element<Ethernet>] = &[
     links("VirtualNetworks", "CUR", Ethernet::network_links),
 ];
 
-static TRUNK: &[Element<Ethernet>] = &[
-    text("DynamicReconfigurationConnectorName", "CUD", connector),
-    text("LocationCode", "ROR", connector),
-    text("LocalPartitionID", "CUR", local_partition),
-    text("RequiredAdapter", "CUD", required),
-    text("VariedOn", "CUD", varied_on).excluded(),
-    text("VirtualSlotNumber", "COD", slot),
+static TRUNK: &[Element<Ethernet>] = adapter_elements![
+    [],
     text("AllowedOperatingSystemMACAddresses", "CUD", allowed_addresses),
     text("MACAddress", "CUR", mac_address),
     text("PortVLANID", "CUR", |view| some(view.adapter.port_vlan_id)),
@@ -160,76 +215,178 @@ pub fn write_trunks(hosted: &Hosted, writer: &mut XmlWriter, groups: Groups) {
     }
 }
 
-fn remote_id(remote: &Remote) -> Option<String> {
-    match remote {
-        Remote::Partition { id, .. } => id.and_then(some),
-        Remote::Any => None,
-    }
-}
-
-fn remote_slot(slot: RemoteSlot) -> Option<String> {
-    match slot {
-        RemoteSlot::Slot(slot) => some(slot),
-        RemoteSlot::Any | RemoteSlot::Unset => None,
-    }
+/// What [`write_trunks`] writes.
+pub fn outline_trunks(prefix: &str, found: &mut Vec<Outline>) {
+    outline_inner("TrunkAdapter", TRUNK, prefix, found);
 }
 
 type Scsi = AdapterView<VirtualScsiAdapter>;
-
-/// Elements of a virtual SCSI client adapter.
-pub static SCSI_CLIENT: &[Element<Scsi>] = &[
-    text("AdapterType", "ROR", |_| some("Client")),
-    text("DynamicReconfigurationConnectorName", "CUD", connector),
-    text("LocationCode", "ROR", connector),
-    text("LocalPartitionID", "CUR", local_partition),
-    text("RequiredAdapter", "CUD", required),
-    text("VariedOn", "CUD", varied_on).excluded(),
-    text("VirtualSlotNumber", "COD", slot),
-    text("RemoteLogicalPartitionID", "CUR", |view| remote_id(&view.adapter.remote)),
-    text("RemoteSlotNumber", "CUR", |view| remote_slot(view.adapter.remote_slot)),
-];
-
 type FibreChannel = AdapterView<VirtualFibreChannelAdapter>;
 
-fn server_location(view: &FibreChannel) -> Option<String> {
-    match (&view.adapter.remote, view.adapter.remote_slot) {
-        (Remote::Partition { id: Some(id), .. }, RemoteSlot::Slot(slot)) => {
-            Some(location(&view.hosted, *id, slot))
-        }
-        _ => None,
+fn side<A: Adapter>(view: &AdapterView<A>) -> Option<String> {
+    view.adapter
+        .pairing()
+        .and_then(|(side, ..)| some(if side == AdapterSide::Client { "Client" } else { "Server" }))
+}
+
+static SCSI_END: &[Element<Scsi>] = adapter_elements![
+    [text("AdapterType", "ROR", side)],
+    text("RemoteLogicalPartitionID", "CUR", remote_partition),
+    text("RemoteSlotNumber", "CUA", remote_slot),
+    text("ServerLocationCode", "CUR", AdapterView::remote_location),
+];
+
+static SCSI_SERVER: &[Element<Scsi>] = adapter_elements![
+    [text("AdapterType", "ROR", side)],
+    text("RemoteLogicalPartitionID", "CUR", remote_partition),
+    text("RemoteSlotNumber", "CUA", remote_slot),
+    text("ServerLocationCode", "CUR", AdapterView::remote_location),
+    text("UniqueDeviceID", "ROR", |view| view.unique_id("1e")),
+];
+
+/// Elements of a virtual SCSI client adapter in the order of recorded answers.
+pub static SCSI_CLIENT: &[Element<Scsi>] = adapter_elements![
+    [text("AdapterType", "ROR", side)],
+    text("RemoteLogicalPartitionID", "CUR", remote_partition),
+    text("RemoteSlotNumber", "CUA", remote_slot),
+    text("ServerLocationCode", "CUR", AdapterView::remote_location),
+    objects(
+        "ServerAdapter",
+        "CUD",
+        |view: &Scsi, writer, groups| {
+            if let Some(server) = view.counterpart() {
+                write(SCSI_END, &server, groups, writer);
+            }
+        },
+        |prefix, found| crate::element::outline(SCSI_END, prefix, found),
+    )
+    .present(has_counterpart),
+    reference("ConnectingPartition", "CUR", AdapterView::connecting_partition).since(3, 0),
+];
+
+static FIBRE_CHANNEL_CLIENT_END: &[Element<FibreChannel>] = adapter_elements![
+    [text("AdapterType", "ROR", side)],
+    text("ConnectingPartitionID", "CUR", remote_partition),
+    text("ConnectingVirtualSlotNumber", "CUR", remote_slot),
+    text("WWPNs", "CUR", port_names),
+];
+
+static FIBRE_CHANNEL_SERVER: &[Element<FibreChannel>] = adapter_elements![
+    [text("AdapterType", "ROR", side)],
+    text("ConnectingPartitionID", "CUR", remote_partition),
+    text("ConnectingVirtualSlotNumber", "CUR", remote_slot),
+    text("UniqueDeviceID", "CUR", |view| view.unique_id("1d")),
+];
+
+fn port_names(view: &FibreChannel) -> Option<String> {
+    view.adapter.port_names.map(|(one, two)| format!("{one} {two}"))
+}
+
+/// Elements of a virtual Fibre Channel client adapter in the order of recorded answers.
+pub static FIBRE_CHANNEL_CLIENT: &[Element<FibreChannel>] = adapter_elements![
+    [text("AdapterType", "ROR", side)],
+    reference("ConnectingPartition", "CUR", AdapterView::connecting_partition),
+    text("ConnectingPartitionID", "CUR", remote_partition),
+    text("ConnectingVirtualSlotNumber", "CUR", remote_slot),
+    objects(
+        "ServerAdapter",
+        "CUR",
+        |view: &FibreChannel, writer, groups| {
+            if let Some(server) = view.counterpart() {
+                write(FIBRE_CHANNEL_SERVER, &server, groups, writer);
+            }
+        },
+        |prefix, found| crate::element::outline(FIBRE_CHANNEL_SERVER, prefix, found),
+    )
+    .present(has_counterpart),
+    text("WWPNs", "CUR", port_names),
+];
+
+/// A server adapter with what is at its other end.
+struct Mapping<A> {
+    server: AdapterView<A>,
+    client: Option<AdapterView<A>>,
+}
+
+impl<A: Adapter> Mapping<A> {
+    fn client_partition(&self) -> Option<String> {
+        self.server.connecting_partition()
     }
 }
 
-static FIBRE_CHANNEL_SERVER: &[Element<FibreChannel>] = &[
-    text("AdapterType", "ROR", |_| some("Server")),
-    text("DynamicReconfigurationConnectorName", "CUD", server_location),
-    text("LocationCode", "ROR", server_location),
-    text("LocalPartitionID", "CUR", |view| remote_id(&view.adapter.remote)),
-    text("VirtualSlotNumber", "COD", |view| remote_slot(view.adapter.remote_slot)),
-    text("ConnectingPartitionID", "CUR", local_partition),
-    text("ConnectingVirtualSlotNumber", "CUR", slot),
-    text("UniqueDeviceID", "CUR", |view| server_location(view).map(|location| format!("1d{location}"))),
-];
+macro_rules! mapping {
+    ($client:ident, $server:ident) => {
+        &[
+            reference("AssociatedLogicalPartition", "CUR", Mapping::client_partition),
+            objects(
+                "ClientAdapter",
+                "CUR",
+                |mapping: &Mapping<_>, writer, groups| {
+                    if let Some(client) = &mapping.client {
+                        write($client, client, groups, writer);
+                    }
+                },
+                |prefix, found| crate::element::outline($client, prefix, found),
+            )
+            .present(|mapping| mapping.client.is_some()),
+            objects(
+                "ServerAdapter",
+                "CUR",
+                |mapping, writer, groups| write($server, &mapping.server, groups, writer),
+                |prefix, found| crate::element::outline($server, prefix, found),
+            ),
+        ]
+    };
+}
 
-/// Elements of a virtual Fibre Channel client adapter in the order of recorded answers.
-pub static FIBRE_CHANNEL_CLIENT: &[Element<FibreChannel>] = &[
-    text("AdapterType", "ROR", |_| some("Client")),
-    text("DynamicReconfigurationConnectorName", "CUD", connector),
-    text("LocationCode", "ROR", connector),
-    text("LocalPartitionID", "CUR", local_partition),
-    text("RequiredAdapter", "CUD", required),
-    text("VariedOn", "CUD", varied_on).excluded(),
-    text("VirtualSlotNumber", "COD", slot),
-    text("ConnectingPartitionID", "CUR", |view| remote_id(&view.adapter.remote)),
-    text("ConnectingVirtualSlotNumber", "CUR", |view| remote_slot(view.adapter.remote_slot)),
-    section_if("ServerAdapter", "CUR", |view| server_location(view).is_some(), FIBRE_CHANNEL_SERVER),
-    text("WWPNs", "CUR", |view| view.adapter.port_names.map(|(one, two)| format!("{one} {two}"))),
-];
+static SCSI_MAPPING: &[Element<Mapping<VirtualScsiAdapter>>] = mapping!(SCSI_END, SCSI_SERVER);
+static FIBRE_CHANNEL_MAPPING: &[Element<Mapping<VirtualFibreChannelAdapter>>] =
+    mapping!(FIBRE_CHANNEL_CLIENT_END, FIBRE_CHANNEL_SERVER);
+
+fn write_mappings<A: Adapter>(
+    name: &str,
+    table: &[Element<Mapping<A>>],
+    hosted: &Hosted,
+    groups: Groups,
+    writer: &mut XmlWriter,
+) {
+    let Some(content) = &hosted.entry.partition.current else { return };
+    let serves = |one: &&A| one.pairing().is_some_and(|(side, ..)| side == AdapterSide::Server);
+    for adapter in A::all(content).iter().filter(serves) {
+        let server = AdapterView { hosted: hosted.clone(), adapter: adapter.clone() };
+        let client = server.counterpart();
+        write_inner(name, table, &Mapping { server, client }, groups, writer);
+    }
+}
+
+/// Writes the virtual SCSI mappings of a Virtual I/O Server: one for each of its server adapters.
+pub fn write_scsi_mappings(hosted: &Hosted, writer: &mut XmlWriter, groups: Groups) {
+    write_mappings("VirtualSCSIMapping", SCSI_MAPPING, hosted, groups, writer);
+}
+
+/// What [`write_scsi_mappings`] writes.
+pub fn outline_scsi_mappings(prefix: &str, found: &mut Vec<Outline>) {
+    outline_inner("VirtualSCSIMapping", SCSI_MAPPING, prefix, found);
+}
+
+/// Writes the virtual Fibre Channel mappings of a Virtual I/O Server.
+pub fn write_fibre_channel_mappings(hosted: &Hosted, writer: &mut XmlWriter, groups: Groups) {
+    write_mappings("VirtualFibreChannelMapping", FIBRE_CHANNEL_MAPPING, hosted, groups, writer);
+}
+
+/// What [`write_fibre_channel_mappings`] writes.
+pub fn outline_fibre_channel_mappings(prefix: &str, found: &mut Vec<Outline>) {
+    outline_inner("VirtualFibreChannelMapping", FIBRE_CHANNEL_MAPPING, prefix, found);
+}
 
 macro_rules! adapter {
-    ($type:ty, $kind:literal, $table:ident) => {
+    ($type:ty, $kind:literal, $table:ident, $list:ident, $pairing:expr) => {
         impl Adapter for $type {
             const KIND: &'static str = $kind;
+
+            fn all(content: &Configuration) -> &[Self] {
+                &content.$list
+            }
 
             fn slot(&self) -> VirtualSlot {
                 self.slot
@@ -239,6 +396,11 @@ macro_rules! adapter {
                 self.required
             }
 
+            fn pairing(&self) -> Option<(AdapterSide, &Remote, RemoteSlot)> {
+                let pairing: fn(&Self) -> Option<(AdapterSide, &Remote, RemoteSlot)> = $pairing;
+                pairing(self)
+            }
+
             fn elements() -> &'static [Element<AdapterView<Self>>] {
                 $table
             }
@@ -246,9 +408,19 @@ macro_rules! adapter {
     };
 }
 
-adapter!(VirtualEthernetAdapter, "ClientNetworkAdapter", CLIENT_NETWORK_ADAPTER);
-adapter!(VirtualScsiAdapter, "VirtualSCSIClientAdapter", SCSI_CLIENT);
-adapter!(VirtualFibreChannelAdapter, "VirtualFibreChannelClientAdapter", FIBRE_CHANNEL_CLIENT);
+adapter!(VirtualEthernetAdapter, "ClientNetworkAdapter", CLIENT_NETWORK_ADAPTER, ethernet_adapters, |_| None);
+adapter!(VirtualScsiAdapter, "VirtualSCSIClientAdapter", SCSI_CLIENT, scsi_adapters, |one| Some((
+    one.side,
+    &one.remote,
+    one.remote_slot
+)));
+adapter!(
+    VirtualFibreChannelAdapter,
+    "VirtualFibreChannelClientAdapter",
+    FIBRE_CHANNEL_CLIENT,
+    fibre_channel_adapters,
+    |one| Some((one.side, &one.remote, one.remote_slot))
+);
 
 impl<A: Adapter> Object for AdapterView<A> {
     fn kind(&self) -> &'static str {

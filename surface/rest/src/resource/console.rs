@@ -6,10 +6,10 @@ use varan_console::ConsoleDescription;
 use varan_model::ids::SystemUuid;
 
 use super::{Links, Object, some};
-use crate::element::{Element, links, nested, section, text, write, write_inner};
+use crate::element::{Element, links, objects, outline_inner, section, text, write, write_inner};
 use crate::entry::named_id;
 use crate::query::Groups;
-use crate::xml::{SchemaVersion, UOM, WEB, XmlWriter};
+use crate::xml::{TEMPLATES, UOM, WEB, XmlWriter};
 
 /// The console itself.
 pub struct ConsoleView {
@@ -19,8 +19,6 @@ pub struct ConsoleView {
     pub description: ConsoleDescription,
     /// Systems that it is connected to.
     pub systems: Vec<SystemUuid>,
-    /// Version of the object model.
-    pub schema: SchemaVersion,
     /// Address that the client used.
     pub address: String,
 }
@@ -47,19 +45,26 @@ fn version_part(view: &ConsoleView, index: usize) -> Option<String> {
 }
 
 static VERSION: &[Element<ConsoleView>] = &[
-    text("BuildLevel", "CUR", |view| some(&view.description.build_level)),
-    text("Maintenance", "CUR", |view| version_part(view, 2)),
-    text("Minor", "CUR", |view| version_part(view, 1)),
-    text("Release", "CUR", |view| version_part(view, 0)),
-    text("ServicePackName", "CUR", |view| some(&view.description.service_pack)),
+    text("BuildLevel", "CUD", |view| some(&view.description.build_level)),
+    text("Maintenance", "CUD", |view| version_part(view, 2)),
+    text("Minor", "CUD", |view| version_part(view, 1)),
+    text("Release", "CUD", |view| version_part(view, 0)),
+    text("ServicePackName", "CUD", |view| some(&view.description.service_pack)),
     text("Version", "CUR", |view| some(view.description.version_and_release().0)),
 ];
 
-static MODEL_VERSION: &[Element<ConsoleView>] =
-    &[text("MinorVersion", "CUR", |view| some(view.schema.1)), text("SchemaNamespace", "CUR", |_| some(UOM))];
+/// One version of every object model, whatever the console's release, as recorded.
+macro_rules! model_version {
+    ($namespace:expr) => {
+        &[text("MinorVersion", "CUR", |_| some("1.0")), text("SchemaNamespace", "CUR", |_| some($namespace))]
+    };
+}
 
-static WEB_VERSION: &[Element<ConsoleView>] =
-    &[text("MinorVersion", "CUR", |view| some(view.schema.1)), text("SchemaNamespace", "CUR", |_| some(WEB))];
+static TEMPLATE_VERSION: &[Element<ConsoleView>] = model_version!(TEMPLATES);
+static MODEL_VERSION: &[Element<ConsoleView>] = model_version!(UOM);
+static WEB_VERSION: &[Element<ConsoleView>] = model_version!(WEB);
+
+static FIX: &[Element<String>] = &[text("IFix", "ROO", |fix: &String| some(fix)).since(3, 0)];
 
 impl ConsoleView {
     fn type_model(&self) -> (&str, &str) {
@@ -71,16 +76,35 @@ impl ConsoleView {
 pub static CONSOLE: &[Element<ConsoleView>] = &[
     section("MachineTypeModelAndSerialNumber", "ROR", MACHINE),
     links("ManagedSystems", "CUD", |view| {
-        view.systems.iter().map(|uuid| view.links.to(&format!("ManagedSystem/{uuid}"))).collect()
+        let path = view.path();
+        view.systems.iter().map(|uuid| view.links.to(&format!("{path}/ManagedSystem/{uuid}"))).collect()
     }),
     text("ManagementConsoleName", "CUR", |view| some(&view.description.name)),
-    nested("NetworkInterfaces", "CUD", |view, writer, groups| {
-        write_inner("ManagementConsoleNetworkInterface", INTERFACE, view, groups, writer);
-    }),
+    objects(
+        "NetworkInterfaces",
+        "CUD",
+        |view, writer, groups| {
+            write_inner("ManagementConsoleNetworkInterface", INTERFACE, view, groups, writer);
+        },
+        |prefix, found| outline_inner("ManagementConsoleNetworkInterface", INTERFACE, prefix, found),
+    ),
+    section("TemplateObjectModelVersion", "ROR", TEMPLATE_VERSION),
     section("UserObjectModelVersion", "ROR", MODEL_VERSION),
     section("VersionInfo", "ROR", VERSION),
     section("WebObjectModelVersion", "ROR", WEB_VERSION),
-    text("BaseVersion", "ROR", |view: &ConsoleView| some(&view.description.base_version)).since(3, 0),
+    text("BIOS", "ROR", |view: &ConsoleView| some(&view.description.bios_level)).since(2, 0),
+    text("BaseVersion", "ROR", |view: &ConsoleView| some(&view.description.base_version)).since(2, 0),
+    objects(
+        "IFixDetails",
+        "ROO",
+        |view: &ConsoleView, writer, groups| {
+            for fix in &view.description.fixes {
+                write_inner("IFixDetail", FIX, fix, groups, writer);
+            }
+        },
+        |prefix, found| outline_inner("IFixDetail", FIX, prefix, found),
+    )
+    .since(3, 0),
 ];
 
 impl Object for ConsoleView {

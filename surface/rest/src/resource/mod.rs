@@ -6,16 +6,19 @@ pub mod network;
 pub mod partition;
 pub mod pool;
 pub mod profile;
+pub mod slot;
 pub mod system;
 
 use std::sync::Arc;
 
+use varan_console::{Console, ResourceScope, SystemConnection};
+use varan_contract::system::{PartitionFilter, Selector, SystemReply, SystemRequest};
 use varan_model::configuration::PartitionEnvironment;
 use varan_model::ids::{PartitionId, PartitionUuid};
 use varan_model::partition::PartitionEntry;
 use varan_model::system::ManagedSystem;
 
-use crate::element;
+use crate::element::{self, Outline};
 use crate::entry::named_id;
 use crate::query::Groups;
 use crate::xml::XmlWriter;
@@ -69,6 +72,33 @@ pub struct Hosted {
     pub system: Arc<ManagedSystem>,
     /// Partition.
     pub entry: PartitionEntry,
+    /// The other partitions of the system.
+    pub peers: Peers,
+}
+
+/// The partitions of a system, asked for one by one.
+#[derive(Clone)]
+pub struct Peers {
+    /// Console.
+    pub console: Arc<Console>,
+    /// System.
+    pub connection: Arc<SystemConnection>,
+    /// What the user may reach.
+    pub scope: Arc<ResourceScope>,
+}
+
+impl Peers {
+    /// A partition by its number, if there is one and the user may see it.
+    pub fn find(&self, id: PartitionId) -> Option<PartitionEntry> {
+        if !self.scope.allows_partition(&self.connection.identity().to_string(), id) {
+            return None;
+        }
+        let request = SystemRequest::ListPartitions(PartitionFilter::Only(vec![Selector::Id(id)]));
+        match self.console.call(&self.connection, request) {
+            Ok(SystemReply::Partitions { entries, .. }) => entries.into_iter().next(),
+            _ => None,
+        }
+    }
 }
 
 /// Path of a system.
@@ -81,6 +111,15 @@ pub fn partition_kind(environment: PartitionEnvironment) -> &'static str {
     match environment {
         PartitionEnvironment::VirtualIoServer => "VirtualIOServer",
         PartitionEnvironment::AixLinux | PartitionEnvironment::IbmI => "LogicalPartition",
+    }
+}
+
+/// The kind of a partition as documents say it.
+pub fn partition_type(environment: PartitionEnvironment) -> &'static str {
+    match environment {
+        PartitionEnvironment::AixLinux => "AIX/Linux",
+        PartitionEnvironment::VirtualIoServer => "Virtual IO Server",
+        PartitionEnvironment::IbmI => "OS400",
     }
 }
 
@@ -127,16 +166,15 @@ pub(crate) fn some(value: impl ToString) -> Option<String> {
 /// A partition's link for a list, by what is known of it.
 pub type PartitionKey = (PartitionId, PartitionUuid, PartitionEnvironment);
 
-/// Names of all types with their elements, `Outer/Inner` in order, with the letters of each: what the tables say, for
-/// comparison with recorded data.
+/// All types with what their tables say, in order, for comparison with recorded data.
 #[must_use]
-pub fn outline() -> Vec<(&'static str, Vec<(String, &'static str)>)> {
+pub fn outline() -> Vec<(&'static str, Vec<Outline>)> {
     let mut found = Vec::new();
     macro_rules! add {
         ($($kind:literal: $table:expr;)+) => { $({
-            let mut names = Vec::new();
-            element::names($table, "", &mut names);
-            found.push(($kind, names));
+            let mut lines = Vec::new();
+            element::outline($table, "", &mut lines);
+            found.push(($kind, lines));
         })+ };
     }
     add! {

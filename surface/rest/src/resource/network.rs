@@ -123,6 +123,7 @@ pub static NETWORK: &[Element<NetworkView>] = &[
     text("NetworkName", "CUR", |view| some(view.name())),
     text("NetworkVLANID", "COD", |view| some(view.network.vlan)),
     text("VswitchID", "ROR", |view| some(view.switch_number)),
+    text("VirtualSwitchName", "ROR", |view: &NetworkView| some(&view.network.switch)).since(12, 0),
     text("TaggedNetwork", "COD", |view| boolean(view.network.tagged)),
 ];
 

@@ -50,13 +50,13 @@ fn two_decimals(value: ProcessingUnits) -> Option<String> {
 
 /// Elements of a shared processor pool in the order of recorded answers.
 pub static POOL: &[Element<PoolView>] = &[
-    text("CurrentReservedProcessingUnits", "ROR", |view| two_decimals(view.pool.reserved_units)),
-    text("MaximumProcessingUnits", "CUD", |view| two_decimals(view.pool.maximum_units.unwrap_or_default())),
-    text("PendingReservedProcessingUnits", "CUD", |view| two_decimals(view.pool.reserved_units)),
     links("AssignedPartitions", "CUD", |view| {
         let path = |(_, uuid, environment): &PartitionKey| partition_path(*environment, *uuid);
         view.partitions.iter().map(|key| view.links.to(&path(key))).collect()
     }),
+    text("CurrentReservedProcessingUnits", "ROR", |view| two_decimals(view.pool.reserved_units)),
+    text("MaximumProcessingUnits", "CUD", |view| two_decimals(view.pool.maximum_units.unwrap_or_default())),
+    text("PendingReservedProcessingUnits", "CUD", |view| two_decimals(view.pool.reserved_units)),
     text("PoolID", "ROR", |view| some(view.pool.id)),
     text("AvailableProcUnits", "CUD", |view| {
         // The default pool has what the system has; another has what its partitions leave of its maximum.

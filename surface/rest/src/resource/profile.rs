@@ -5,8 +5,9 @@ use std::sync::Arc;
 use varan_model::configuration::{Configuration, PartitionEnvironment, ProcessorMode};
 use varan_model::partition::Profile;
 
+use super::slot::{SlotView, outline_wanted, write_wanted};
 use super::{Hosted, Object, boolean, partition_path, profile_id, some};
-use crate::element::{Element, section, section_if, text, write};
+use crate::element::{Element, objects, reference, section, section_if, text, write};
 use crate::query::Groups;
 use crate::xml::XmlWriter;
 
@@ -58,19 +59,46 @@ static PROCESSORS: &[Element<ProfileView>] = &[
     text("SharingMode", "CUD", |view| some(super::partition::sharing(view.content().sharing_mode))),
 ];
 
-/// Elements of a profile.
+static IO: &[Element<ProfileView>] = &[
+    text("MaximumVirtualIOSlots", "CUD", |view| some(view.content().maximum_virtual_slots)),
+    objects(
+        "ProfileIOSlots",
+        "CUD",
+        |view, writer, groups| {
+            for slot in &view.content().physical_slots {
+                let known = view.hosted.system.hardware.slot(slot.drc_index);
+                let place = SlotView { drc_index: slot.drc_index, slot: known, owner: None };
+                write_wanted(&place, slot.required, groups, writer);
+            }
+        },
+        outline_wanted,
+    ),
+];
+
+/// Elements of a profile. No whole answer is recorded: the names are those that clients read, in the order of the alphabet,
+/// which recorded parts keep.
 pub static PROFILE: &[Element<ProfileView>] = &[
+    text("AffinityGroupID", "CUD", |view| view.content().affinity_group.and_then(some)),
+    text("AssignAllResources", "CUD", |view| boolean(view.content().all_resources)),
+    reference("AssociatedPartition", "ROR", |view| {
+        let partition = &view.hosted.entry.partition;
+        Some(view.hosted.links.to(&partition_path(partition.environment, partition.uuid)))
+    }),
     text("AutoStart", "CUD", |view| boolean(view.content().auto_start)),
     text("BootMode", "CUD", |view| some(super::partition::boot_mode(view.content().boot_mode))),
     text("ConnectionMonitoringEnabled", "CUD", |view| boolean(view.content().connection_monitoring)),
-    section("ProfileMemory", "CUD", MEMORY),
+    text("DesiredProcessorCompatibilityMode", "CUD", |view| {
+        some(super::system::rest_mode(&view.content().compatibility_mode))
+    }),
+    section("IOConfigurationInstance", "CUD", IO),
     section("ProcessorAttributes", "CUD", PROCESSORS),
+    section("ProfileMemory", "CUD", MEMORY),
     text("ProfileName", "CUR", |view| some(&view.profile.name)),
     text("ProfileType", "ROR", |view| {
         some(match view.hosted.entry.partition.environment {
-            PartitionEnvironment::AixLinux => "REG_LPAR_PROFILE",
-            PartitionEnvironment::VirtualIoServer => "REG_VIOS_PROFILE",
-            PartitionEnvironment::IbmI => "REG_OS400_PROFILE",
+            PartitionEnvironment::AixLinux => "REG_LPAR_PROFILE_TYPE",
+            PartitionEnvironment::VirtualIoServer => "REG_VIOS_PROFILE_TYPE",
+            PartitionEnvironment::IbmI => "REG_OS400_PROFILE_TYPE",
         })
     }),
     text("RedundantErrorPathReportingEnabled", "CUD", |view| boolean(view.content().redundant_error_path)),

@@ -1,20 +1,30 @@
 //! `LogicalPartition` and `VirtualIOServer`.
 
-use serde_json::json;
-use varan_model::adapters::{AdapterSide, PhysicalSlot};
-use varan_model::attributes::partition::PartitionRow;
-use varan_model::configuration::{BootMode, Configuration, PartitionEnvironment, ProcessorMode, SharingMode};
-use varan_model::partition::{Keylock, RmcState, Synchronization};
-use varan_model::units::ProcessingUnits;
+mod memory;
+mod processors;
 
+use serde_json::json;
+use varan_model::adapters::AdapterSide;
+use varan_model::attributes::partition::PartitionRow;
+use varan_model::configuration::{BootMode, Configuration, PartitionEnvironment, ProcessorMode};
+use varan_model::partition::{Keylock, RmcState, Synchronization};
+
+use memory::MEMORY;
+use processors::PROCESSORS;
+
+pub use processors::{sharing, units};
+
+use super::adapter::{
+    outline_fibre_channel_mappings, outline_scsi_mappings, outline_trunks, write_fibre_channel_mappings,
+    write_scsi_mappings, write_trunks,
+};
+use super::slot::{Owner, SlotView, outline_current, write_current};
 use super::system::rest_mode;
 use super::{
-    Hosted, Object, QuickValue, adapter_id, boolean, partition_kind, partition_path, pool_id, profile_id,
-    some, system_path,
+    Hosted, Object, QuickValue, adapter_id, boolean, partition_kind, partition_path, partition_type, pool_id,
+    profile_id, some, system_path,
 };
-use crate::element::{
-    Element, Group, links, nested, reference, section, section_if, text, write, write_inner,
-};
+use crate::element::{Element, Group, links, none_inside, objects, reference, section, text, write};
 use crate::query::Groups;
 use crate::xml::XmlWriter;
 
@@ -78,11 +88,17 @@ impl Hosted {
     }
 
     fn kind_text(&self) -> &'static str {
-        match self.environment() {
-            PartitionEnvironment::AixLinux => "AIX/Linux",
-            PartitionEnvironment::VirtualIoServer => "Virtual IO Server",
-            PartitionEnvironment::IbmI => "OS400",
-        }
+        partition_type(self.environment())
+    }
+
+    /// Whether RMC works, which much of what a partition can do needs.
+    fn reachable(&self) -> bool {
+        self.entry.runtime.rmc == RmcState::Active
+    }
+
+    /// Whether its virtual attention indicator is on.
+    fn attention(&self) -> bool {
+        self.system.settings.indicators.partitions.contains(&self.entry.partition.id)
     }
 
     fn own_path(&self) -> String {
@@ -105,28 +121,6 @@ impl Hosted {
     }
 }
 
-/// The base-two logarithm of a page table ratio `1:n`, as the API writes it.
-fn ratio(content: &Configuration) -> u32 {
-    u32::from(content.hpt_ratio).max(1).ilog2()
-}
-
-/// Processing units with two decimals, as the API writes zero.
-pub fn units(value: ProcessingUnits) -> String {
-    if value.0 == 0 { "0.00".to_owned() } else { value.to_string() }
-}
-
-pub fn sharing(mode: SharingMode) -> &'static str {
-    match mode {
-        SharingMode::KeepIdle => "keep idle procs",
-        // The misspelling is the interface's own.
-        SharingMode::ShareIdle => "sre idle proces",
-        SharingMode::ShareIdleActive => "sre idle procs active",
-        SharingMode::ShareIdleAlways => "sre idle procs always",
-        SharingMode::Capped => "capped",
-        SharingMode::Uncapped => "uncapped",
-    }
-}
-
 /// A boot mode as the API writes it.
 pub fn boot_mode(mode: BootMode) -> &'static str {
     match mode {
@@ -139,184 +133,28 @@ pub fn boot_mode(mode: BootMode) -> &'static str {
 }
 
 static CAPABILITIES: &[Element<Hosted>] = &[
-    text("DynamicLogicalPartitionIOCapable", "ROR", |one| boolean(one.entry.runtime.rmc == RmcState::Active)),
-    text("DynamicLogicalPartitionMemoryCapable", "ROR", |one| {
-        boolean(one.entry.runtime.rmc == RmcState::Active)
-    }),
-    text("DynamicLogicalPartitionProcessorCapable", "ROR", |one| {
-        boolean(one.entry.runtime.rmc == RmcState::Active)
-    }),
+    text("DynamicLogicalPartitionIOCapable", "ROR", |one| boolean(one.reachable())),
+    text("DynamicLogicalPartitionMemoryCapable", "ROR", |one| boolean(one.reachable())),
+    text("DynamicLogicalPartitionProcessorCapable", "ROR", |one| boolean(one.reachable())),
     text("InternalAndExternalIntrusionDetectionCapable", "CUD", |_| boolean(false)),
-    text("ResourceMonitoringControlOperatingSystemShutdownCapable", "CUD", |one| {
-        boolean(one.entry.runtime.rmc == RmcState::Active)
-    }),
-];
-
-/// A physical slot as plain values, which tables can point into.
-struct SlotRow {
-    drc_index: u32,
-    required: bool,
-    description: String,
-    unit: String,
-    location: String,
-}
-
-impl SlotRow {
-    fn of(hosted: &Hosted, slot: &PhysicalSlot) -> Self {
-        let known = hosted.system.hardware.slot(slot.drc_index);
-        Self {
-            drc_index: slot.drc_index,
-            required: slot.required,
-            description: known.map(|slot| slot.description.clone()).unwrap_or_default(),
-            unit: known.map(|slot| slot.unit.clone()).unwrap_or_default(),
-            location: known.map(|slot| slot.location.clone()).unwrap_or_default(),
-        }
-    }
-}
-
-static ASSOCIATED_SLOT: &[Element<SlotRow>] = &[
-    text("BusGroupingRequired", "CUD", |_| boolean(false)),
-    text("Description", "CUD", |slot| some(&slot.description)),
-    text("IOUnitPhysicalLocation", "ROR", |slot| some(&slot.unit)),
-    text("SlotDynamicReconfigurationConnectorIndex", "ROR", |slot| some(slot.drc_index)),
-    text("SlotDynamicReconfigurationConnectorName", "CUD", |slot| some(&slot.location)),
-    text("SlotPhysicalLocationCode", "ROR", |slot| slot.location.rsplit('-').next().map(str::to_owned)),
-];
-
-static PROFILE_SLOT: &[Element<SlotRow>] = &[
-    section("AssociatedIOSlot", "CUD", ASSOCIATED_SLOT),
-    text("IsRequired", "CUD", |slot| boolean(slot.required)),
+    text("ResourceMonitoringControlOperatingSystemShutdownCapable", "CUD", |one| boolean(one.reachable())),
 ];
 
 fn write_slots(one: &Hosted, writer: &mut XmlWriter, groups: Groups) {
+    let owner = Owner::of(&one.entry.partition);
     for slot in one.wanted().into_iter().flat_map(|content| &content.physical_slots) {
-        write_inner("ProfileIOSlot", PROFILE_SLOT, &SlotRow::of(one, slot), groups, writer);
+        let known = one.system.hardware.slot(slot.drc_index);
+        let view = SlotView { drc_index: slot.drc_index, slot: known, owner: Some(&owner) };
+        write_current(&view, groups, writer);
     }
 }
 
 static IO: &[Element<Hosted>] = &[
     text("MaximumVirtualIOSlots", "CUD", |one| one.of_wanted(|content| content.maximum_virtual_slots)),
-    nested("ProfileIOSlots", "CUD", write_slots),
+    objects("ProfileIOSlots", "CUD", write_slots, outline_current),
     text("CurrentMaximumVirtualIOSlots", "ROR", |one| {
         one.of_current(|content| content.maximum_virtual_slots)
     }),
-];
-
-static MEMORY: &[Element<Hosted>] = &[
-    text("ActiveMemoryExpansionEnabled", "CUD", |one| one.of_wanted(|content| content.memory_expansion > 0)),
-    text("ActiveMemorySharingEnabled", "CUD", |_| boolean(false)),
-    text("DesiredHugePageCount", "CUD", |one| one.of_wanted(|content| content.desired_huge_pages)),
-    text("DesiredMemory", "CUD", |one| one.of_wanted(|content| content.desired_memory)),
-    text("ExpansionFactor", "CUD", |one| one.of_wanted(|content| expansion(content.memory_expansion))),
-    text("HardwarePageTableRatio", "CUD", |one| one.of_wanted(ratio)),
-    text("MaximumHugePageCount", "CUD", |one| one.of_wanted(|content| content.maximum_huge_pages)),
-    text("MaximumMemory", "CUD", |one| one.of_wanted(|content| content.maximum_memory)),
-    text("MinimumHugePageCount", "CUD", |one| one.of_wanted(|content| content.minimum_huge_pages)),
-    text("MinimumMemory", "CUD", |one| one.of_wanted(|content| content.minimum_memory)),
-    text("CurrentExpansionFactor", "ROR", |one| {
-        some(
-            one.entry
-                .partition
-                .current
-                .as_ref()
-                .map_or(expansion(0), |content| expansion(content.memory_expansion)),
-        )
-    }),
-    text("CurrentHardwarePageTableRatio", "ROR", |one| one.of_current(ratio)),
-    text("CurrentHugePageCount", "ROR", |one| one.of_current(|content| content.desired_huge_pages)),
-    text("CurrentMaximumHugePageCount", "ROR", |one| one.of_current(|content| content.maximum_huge_pages)),
-    text("CurrentMaximumMemory", "ROR", |one| one.of_current(|content| content.maximum_memory)),
-    text("CurrentMemory", "ROR", |one| one.of_current(|content| content.desired_memory)),
-    text("CurrentMinimumHugePageCount", "ROR", |one| one.of_current(|content| content.minimum_huge_pages)),
-    text("CurrentMinimumMemory", "ROR", |one| one.of_current(|content| content.minimum_memory)),
-    text("MemoryExpansionEnabled", "ROR", |one| {
-        boolean(one.entry.partition.current.as_ref().is_some_and(|content| content.memory_expansion > 0))
-    }),
-    text("RedundantErrorPathReportingEnabled", "ROR", |one| {
-        boolean(one.entry.partition.settings.redundant_error_path)
-    }),
-    text("RuntimeMemory", "ROR", |one| some(one.entry.runtime.memory)),
-    text("RuntimeMinimumMemory", "ROR", |one| one.of_current(|content| content.minimum_memory)),
-    text("SharedMemoryEnabled", "CUD", |_| boolean(false)),
-];
-
-/// The expansion factor from hundredths: `0.0`, `1.25`.
-fn expansion(hundredths: u32) -> String {
-    ProcessingUnits(hundredths).to_string()
-}
-
-static DEDICATED: &[Element<Hosted>] = &[
-    text("DesiredProcessors", "CUD", |one| one.of_wanted(|content| content.desired_processors)),
-    text("MaximumProcessors", "CUD", |one| one.of_wanted(|content| content.maximum_processors)),
-    text("MinimumProcessors", "CUD", |one| one.of_wanted(|content| content.minimum_processors)),
-];
-
-static SHARED: &[Element<Hosted>] = &[
-    text("DesiredProcessingUnits", "CUD", |one| one.of_wanted(|content| units(content.desired_units))),
-    text("DesiredVirtualProcessors", "CUD", |one| one.of_wanted(|content| content.desired_processors)),
-    text("MaximumProcessingUnits", "CUD", |one| one.of_wanted(|content| units(content.maximum_units))),
-    text("MaximumVirtualProcessors", "CUD", |one| one.of_wanted(|content| content.maximum_processors)),
-    text("MinimumProcessingUnits", "CUD", |one| one.of_wanted(|content| units(content.minimum_units))),
-    text("MinimumVirtualProcessors", "CUD", |one| one.of_wanted(|content| content.minimum_processors)),
-    text("SharedProcessorPoolID", "CUD", |one| one.of_wanted(|content| content.processor_pool)),
-    text("UncappedWeight", "CUD", |one| one.of_wanted(|content| content.uncapped_weight)),
-];
-
-static CURRENT_DEDICATED: &[Element<Hosted>] = &[
-    text("CurrentMaximumProcessors", "ROR", |one| one.of_current(|content| content.maximum_processors)),
-    text("CurrentMinimumProcessors", "ROR", |one| one.of_current(|content| content.minimum_processors)),
-    text("CurrentProcessors", "ROR", |one| one.of_current(|content| content.desired_processors)),
-    text("RunProcessors", "ROR", |one| some(one.entry.runtime.processors)),
-];
-
-static CURRENT_SHARED: &[Element<Hosted>] = &[
-    text("AllocatedVirtualProcessors", "ROR", |one| one.of_current(|content| content.desired_processors)),
-    text("CurrentMaximumProcessingUnits", "ROR", |one| some(units(current_units(one, |c| c.maximum_units)))),
-    text("CurrentMinimumProcessingUnits", "ROR", |one| some(units(current_units(one, |c| c.minimum_units)))),
-    text("CurrentProcessingUnits", "ROR", |one| some(units(current_units(one, |c| c.desired_units)))),
-    text("CurrentSharedProcessorPoolID", "ROR", |one| one.of_current(|content| content.processor_pool)),
-    text("CurrentUncappedWeight", "ROR", |one| one.of_current(|content| content.uncapped_weight)),
-    text("CurrentMinimumVirtualProcessors", "ROR", |one| {
-        one.of_current(|content| content.minimum_processors)
-    }),
-    text("CurrentMaximumVirtualProcessors", "ROR", |one| {
-        one.of_current(|content| content.maximum_processors)
-    }),
-    text("RuntimeProcessingUnits", "ROR", |one| some(units(one.entry.runtime.units))),
-    text("RuntimeUncappedWeight", "ROR", |one| {
-        let running = one.entry.runtime.state.holds_resources();
-        if running { one.of_current(|content| content.uncapped_weight) } else { some(0) }
-    }),
-];
-
-fn current_units(one: &Hosted, value: fn(&Configuration) -> ProcessingUnits) -> ProcessingUnits {
-    one.entry.partition.current.as_ref().map(value).unwrap_or_default()
-}
-
-fn has_current(one: &Hosted, shared: bool) -> bool {
-    let current = one.entry.partition.current.as_ref();
-    current.is_some_and(|content| (content.processor_mode == ProcessorMode::Shared) == shared)
-}
-
-fn dedicated_now(one: &Hosted) -> Option<String> {
-    boolean(has_current(one, false))
-}
-
-static PROCESSORS: &[Element<Hosted>] = &[
-    section_if("DedicatedProcessorConfiguration", "CUD", |one| !one.shared(), DEDICATED),
-    text("HasDedicatedProcessors", "CUD", |one| boolean(!one.shared())),
-    section_if("SharedProcessorConfiguration", "CUD", Hosted::shared, SHARED),
-    text("SharingMode", "CUD", |one| one.of_wanted(|content| sharing(content.sharing_mode))),
-    text("CurrentHasDedicatedProcessors", "ROR", dedicated_now),
-    text("CurrentSharingMode", "ROR", |one| one.of_wanted(|content| sharing(content.sharing_mode))),
-    section_if(
-        "CurrentDedicatedProcessorConfiguration",
-        "ROR",
-        |one| has_current(one, false),
-        CURRENT_DEDICATED,
-    ),
-    text("RuntimeHasDedicatedProcessors", "ROR", dedicated_now),
-    section_if("CurrentSharedProcessorConfiguration", "ROR", |one| has_current(one, true), CURRENT_SHARED),
 ];
 
 fn profile_links(one: &Hosted) -> Vec<String> {
@@ -351,6 +189,7 @@ macro_rules! base_elements {
                 boolean(one.entry.partition.settings.allow_performance_collection)
             }),
             reference("AssociatedPartitionProfile", "CUD", current_profile),
+            text("DefaultProfileName", "UOD", |one: &Hosted| some(&one.entry.partition.default_profile)).since(17, 0),
             text("AvailabilityPriority", "UOD", |one| some(one.entry.partition.settings.availability_priority)),
             text("CurrentAllocatedBarrierSynchronizationRegisterArrays", "ROO", |one| {
                 one.of_current(|content| content.bsr_arrays)
@@ -358,9 +197,9 @@ macro_rules! base_elements {
             text("CurrentProcessorCompatibilityMode", "ROO", |one| compatibility(one.row().current_mode())),
             text("CurrentProfileSync", "CUD", |one| {
                 some(match one.entry.partition.settings.synchronization {
-                    Synchronization::Disabled => "Off",
+                    Synchronization::Disabled => "Disabled",
                     Synchronization::Enabled => "On",
-                    Synchronization::Suspended => "Suspend",
+                    Synchronization::Suspended => "Suspended",
                 })
             }),
             text("IsConnectionMonitoringEnabled", "UOD", |one| {
@@ -371,7 +210,7 @@ macro_rules! base_elements {
                 boolean(one.entry.partition.settings.redundant_error_path)
             }),
             text("IsTimeReferencePartition", "UOD", |one| boolean(one.entry.partition.settings.time_reference)),
-            text("IsVirtualServiceAttentionLEDOn", "ROR", |_| boolean(false)),
+            text("IsVirtualServiceAttentionLEDOn", "ROR", |one| boolean(one.attention())),
             text("IsVirtualTrustedPlatformModuleEnabled", "UOD", |_| boolean(false)),
             text("KeylockPosition", "CUD", |one| {
                 some(if one.entry.partition.settings.keylock == Keylock::Manual { "manual" } else { "normal" })
@@ -402,14 +241,35 @@ macro_rules! base_elements {
                     content.ethernet_adapters.iter().filter(|one| one.trunk_priority.is_none()).map(|one| one.slot.0).collect()
                 })
             }),
+            // No machine here has host Ethernet adapters.
+            none_inside("HostEthernetAdapterLogicalPorts", "CUD"),
             text("IsServicePartition", "CUD", |_| boolean(false)),
+            text("PowerVMManagementCapable", "ROR", |one: &Hosted| {
+                boolean(one.entry.partition.settings.management_capable)
+            })
+            .since(5, 0),
             text("ReferenceCode", "ROO", |one: &Hosted| some(one.reference_code())).excluded(),
-            text("BootMode", "ROR", |one| {
+            text("AssignAllResources", "COD", |one: &Hosted| one.of_wanted(|content| content.all_resources))
+                .since(6, 0),
+            text("LastActivatedProfile", "ROO", |one: &Hosted| {
+                Some(one.entry.partition.current_profile.clone()).filter(|name| !name.is_empty())
+            })
+            .since(7, 0),
+            text("HasPhysicalIO", "ROO", |one: &Hosted| {
+                one.of_wanted(|content| !content.physical_slots.is_empty())
+            })
+            .since(7, 0),
+            text("BootMode", "COD", |one: &Hosted| {
                 some(boot_mode(one.entry.runtime.boot_mode.unwrap_or(one.entry.partition.settings.boot_mode)))
-            }),
-            text("Description", "CUD", |one: &Hosted| {
-                Some(one.entry.partition.settings.description.clone()).filter(|text| !text.is_empty())
-            }).since(2, 0),
+            })
+            .since(10, 1),
+            text("SystemName", "ROR", |one: &Hosted| some(&one.system.settings.name)).since(14, 0),
+            text("PowerOnWithHypervisor", "CUD", |one: &Hosted| {
+                boolean(one.entry.partition.settings.auto_start)
+            })
+            .since(2, 0),
+            text("Description", "CUD", |one: &Hosted| some(&one.entry.partition.settings.description))
+                .since(2, 0),
             $($further),*
         ]
     };
@@ -424,6 +284,8 @@ pub static LOGICAL_PARTITION: &[Element<Hosted>] = base_elements![
     .since(2, 0),
     text("HasDedicatedProcessorsForMigration", "ROR", |_| boolean(false)),
     text("SuspendCapable", "CUD", |one| boolean(one.entry.partition.settings.suspend_capable)),
+    text("MigrationDisable", "CUD", |one: &Hosted| boolean(one.entry.partition.settings.migration_disabled))
+        .since(3, 0),
     text("MigrationState", "ROR", |_| some("Not_Migrating")),
     text("RemoteRestartState", "ROR", |_| some("Invalid")),
     links("VirtualFibreChannelClientAdapters", "CUR", |one| {
@@ -440,13 +302,28 @@ pub static LOGICAL_PARTITION: &[Element<Hosted>] = base_elements![
     }),
 ];
 
-/// Elements of a Virtual I/O Server in the order of recorded answers.
+/// Elements of a Virtual I/O Server in the order of recorded answers. What only the server itself knows is there while it
+/// can be asked; a server without disks and bridges says so with empty lists.
 pub static VIRTUAL_IO_SERVER: &[Element<Hosted>] = base_elements![
-    text("APICapable", "CUD", |one| boolean(one.entry.runtime.rmc == RmcState::Active)),
+    text("APICapable", "CUD", |one| boolean(one.reachable())),
+    text("ManagerPassthroughCapable", "CUD", |one| boolean(one.reachable())),
     text("MoverServicePartition", "CUD", |one| boolean(one.entry.partition.settings.mover_service_partition)),
     text("PagingServicePartition", "CUD", |_| boolean(false)),
-    nested("TrunkAdapters", "CUD", super::adapter::write_trunks).group(Group::ViosNetwork),
+    none_inside("PhysicalVolumes", "CUD").group(Group::ViosStorage).present(Hosted::reachable),
+    none_inside("SharedEthernetAdapters", "CUD").group(Group::ViosNetwork).present(Hosted::reachable),
+    links("StoragePools", "CUD", |_| Vec::new()).group(Group::ViosStorage).present(Hosted::reachable),
+    objects("TrunkAdapters", "CUD", write_trunks, outline_trunks).group(Group::ViosNetwork),
     text("VirtualIOServerLicenseAccepted", "CUD", |_| boolean(true)),
+    objects(
+        "VirtualFibreChannelMappings",
+        "CUD",
+        write_fibre_channel_mappings,
+        outline_fibre_channel_mappings
+    )
+    .group(Group::ViosFcMapping),
+    objects("VirtualSCSIMappings", "CUD", write_scsi_mappings, outline_scsi_mappings)
+        .group(Group::ViosScsiMapping),
+    none_inside("VirtualNICBackingDevices", "ROR").since(3, 0).group(Group::Vnic),
 ];
 
 impl Object for Hosted {
@@ -465,8 +342,9 @@ impl Object for Hosted {
     fn version(&self) -> String {
         let runtime = &self.entry.runtime;
         format!(
-            "{} {:?} {:?} {} {:?} {} {} {} {}",
+            "{} {} {:?} {:?} {} {:?} {} {} {} {}",
             self.entry.partition.revision,
+            self.attention(),
             self.system.state,
             runtime.state,
             runtime.generation,
@@ -509,7 +387,7 @@ impl Object for Hosted {
         ];
         if self.environment() == PartitionEnvironment::VirtualIoServer {
             values.extend([
-                ("APICapable", json!((runtime.rmc == RmcState::Active).to_string())),
+                ("APICapable", json!(self.reachable().to_string())),
                 ("VirtualIOServerLicenseAccepted", json!("true")),
             ]);
         } else {
@@ -517,7 +395,7 @@ impl Object for Hosted {
                 .push(("RemoteRestartCapable", json!(partition.settings.remote_restart_capable.to_string())));
         }
         values.extend([
-            ("IsVirtualServiceAttentionLEDOn", json!("false")),
+            ("IsVirtualServiceAttentionLEDOn", json!(self.attention().to_string())),
             ("AssociatedManagedSystem", json!(self.managed_system())),
         ]);
         Some(values)

@@ -1,17 +1,23 @@
 //! `ManagedSystem`.
 
+mod capabilities;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use varan_model::configuration::PartitionEnvironment;
-use varan_model::hardware::{ProcessorFamily, SlotDescription};
+use varan_model::hardware::ProcessorFamily;
 use varan_model::partition::Keylock;
-use varan_model::system::{ManagedSystem, StartPolicy, SystemState};
+use varan_model::system::{ManagedSystem, SystemState};
 
+use capabilities::CAPABILITIES;
+
+use super::slot::{Owner, SlotView, outline_slot, write_slot};
 use super::{
     Links, Object, PartitionKey, QuickValue, boolean, partition_path, pool_id, some, switch_id, system_path,
 };
-use crate::element::{Element, Group, links, nested, section, text, texts, write, write_inner};
+use crate::element::{Element, Group, links, none_inside, objects, section, text, texts, write};
 use crate::query::Groups;
 use crate::xml::XmlWriter;
 
@@ -25,6 +31,8 @@ pub struct SystemView {
     pub address: String,
     /// Its partitions, in the order of their numbers.
     pub partitions: Vec<PartitionKey>,
+    /// Owners of its physical slots, by DRC index.
+    pub owners: HashMap<u32, Owner>,
     /// Identities of its virtual networks.
     pub networks: Vec<String>,
     /// When it was read, in milliseconds since 1970.
@@ -64,6 +72,23 @@ impl SystemView {
         self.system.hardware.identity.type_model.split_once('-').unwrap_or_default()
     }
 
+    /// Quick answers say a blank where there is none.
+    fn shown_reference_code(&self) -> String {
+        Some(self.reference_code()).filter(|code| !code.is_empty()).unwrap_or_else(|| " ".to_owned())
+    }
+
+    /// `FW860.61 (185)`.
+    fn service_pack_and_level(&self) -> String {
+        let activated = &self.system.firmware().activated;
+        format!("{} ({})", activated.service_pack, activated.level.level)
+    }
+
+    /// `SV860_FW860.61 (185)`.
+    fn firmware(&self) -> String {
+        let number = &self.system.firmware().activated.level.ec_number;
+        format!("{}_{}", number.strip_prefix("01").unwrap_or(number), self.service_pack_and_level())
+    }
+
     fn reference_code(&self) -> String {
         self.system.reference_codes.newest_first().next().map(|one| one.code.clone()).unwrap_or_default()
     }
@@ -82,115 +107,32 @@ fn keylock(view: &SystemView) -> Option<String> {
     some(if view.system.settings.keylock == Keylock::Manual { "manual" } else { "normal" })
 }
 
-fn side(view: &SystemView) -> Option<String> {
-    some(if view.system.settings.temporary_side { "Temporary" } else { "Permanent" })
-}
-
 static IPL: &[Element<SystemView>] = &[
-    text("CurrentPowerOnSide", "ROR", side),
-    text("CurrentSystemKeylock", "ROR", keylock),
-    text("PendingPowerOnSide", "CUD", side),
-    text("PendingSystemKeylock", "CUD", keylock),
-    text("PowerOnLogicalPartitionStartPolicy", "CUD", |view| some(view.system.settings.start_policy.word())),
-    text("PowerOnOption", "CUD", |view| {
-        let automatic = view.system.settings.start_policy == StartPolicy::AutoStart;
-        some(if automatic { "autostart" } else { "standby" })
+    // Constants are those of `lssyscfg -r sys`.
+    text("CurrentManufacturingDefaulConfigurationtBootMode", "ROR", |_| some("Normal")),
+    text("CurrentPowerOnSide", "ROR", |view| {
+        some(if view.system.firmware().runs_temporary { "Temporary" } else { "Permanent" })
     }),
+    text("CurrentSystemKeylock", "ROR", keylock),
+    text("PendingManufacturingDefaulConfigurationtBootMode", "CUD", |_| some("Normal")),
+    text("PendingPowerOnSide", "CUD", |view| {
+        some(if view.system.settings.temporary_side { "Temporary" } else { "Permanent" })
+    }),
+    text("PendingSystemKeylock", "CUD", keylock),
+    text("PowerOnLogicalPartitionStartPolicy", "CUD", start_policy),
+    text("PowerOnOption", "CUD", |_| some("standby")),
+    text("PowerOnSpeed", "CUD", |_| some("fast")),
     text("PowerOffWhenLastLogicalPartitionIsShutdown", "CUD", |view| {
         boolean(view.system.settings.power_off_policy)
     }),
+    text("CurrentManufacturingDefaultConfigurationSource", "ROO", |_: &SystemView| some("a")).since(3, 0),
+    text("PendingManufacturingDefaultConfigurationSource", "CUD", |_: &SystemView| some("a")).since(3, 0),
+    text("PendingPowerOnLogicalPartitionStartPolicy", "UOD", start_policy).since(3, 0),
 ];
 
-macro_rules! capability {
-    ($name:literal, $flag:literal) => {
-        text($name, "ROO", |view: &SystemView| view.capable($flag))
-    };
+fn start_policy(view: &SystemView) -> Option<String> {
+    some(view.system.settings.start_policy.word())
 }
-
-static CAPABILITIES: &[Element<SystemView>] = &[
-    capability!("ActiveLogicalPartitionMobilityCapable", "active_lpar_mobility_capable"),
-    capability!("ActiveLogicalPartitionSharedIdeProcessorsCapable", "active_lpar_share_idle_procs_capable"),
-    capability!("ActiveMemoryExpansionCapable", "active_mem_expansion_capable"),
-    capability!("ActiveMemoryMirroringCapable", "active_mem_mirroring_hypervisor_capable"),
-    capability!("ActiveMemorySharingCapable", "active_mem_sharing_capable"),
-    capability!("AddressBroadcastPolicyCapable", "addr_broadcast_perf_policy_capable"),
-    text("AIXCapable", "ROO", |view| {
-        some(if view.system.hardware.capable("aix_capable") { "Active" } else { "Inactive" })
-    }),
-    capability!("BarrierSynchronizationRegisterCapable", "bsr_capable"),
-    capability!("CapacityOnDemandMemoryCapable", "cod_mem_capable"),
-    capability!("CapacityOnDemandProcessorCapable", "cod_proc_capable"),
-    capability!("ElectronicErrorReportingCapable", "electronic_err_reporting_capable"),
-    capability!("FirmwarePowerSaverCapable", "firmware_power_saver_capable"),
-    capability!("HardwareDiscoveryCapable", "hardware_discovery_capable"),
-    capability!("HardwarePowerSaverCapable", "hardware_power_saver_capable"),
-    capability!("HostChannelAdapterCapable", "hca_capable"),
-    capability!("HugePageMemoryCapable", "huge_page_mem_capable"),
-    capability!("IBMiCapable", "os400_capable"),
-    capability!("IBMiLogicalPartitionMobilityCapable", "os400_lpar_mobility_capable"),
-    capability!("IBMiLogicalPartitionSuspendCapable", "os400_lpar_suspend_capable"),
-    capability!("IBMiRestrictedIOModeCapable", "os400_restricted_io_mode_capable"),
-    capability!("InactiveLogicalPartitionMobilityCapable", "inactive_lpar_mobility_capable"),
-    capability!("LinuxCapable", "linux_capable"),
-    capability!("LogicalHostEthernetAdapterCapable", "lhea_capable"),
-    capability!("LogicalPartitionAffinityGroupCapable", "lpar_affinity_group_capable"),
-    capability!("LogicalPartitionAvailabilityPriorityCapable", "lpar_avail_priority_capable"),
-    capability!("LogicalPartitionProcessorCompatibilityModeCapable", "lpar_proc_compat_mode_capable"),
-    text("PowerVMLogicalPartitionSimplifiedRemoteRestartCapable", "ROO", |view: &SystemView| {
-        view.capable("powervm_lpar_simplified_remote_restart_capable")
-    })
-    .since(2, 0),
-    capability!("LogicalPartitionRemoteRestartCapable", "lpar_remote_restart_capable"),
-    capability!("LogicalPartitionSuspendCapable", "lpar_suspend_capable"),
-    capability!("MicroLogicalPartitionCapable", "micro_lpar_capable"),
-    capability!("RedundantErrorPathReportingCapable", "redundant_err_path_reporting_capable"),
-    capability!("ServiceProcessorFailoverCapable", "sp_failover_capable"),
-    capability!("SharedEthernetFailoverCapable", "shared_eth_failover_capable"),
-    capability!("SharedProcessorPoolCapable", "shared_proc_pool_capable"),
-    capability!("SRIOVCapable", "sriov_capable"),
-    capability!("SwitchNetworkInterfaceMessagePassingCapable", "sni_msg_passing_capable"),
-    capability!("Telnet5250ApplicationCapable", "5250_application_capable"),
-    capability!("VirtualFiberChannelCapable", "virtual_fc_capable"),
-    capability!("VirtualIOServerCapable", "virtual_io_server_capable"),
-    capability!("VirtualizationEngineTechnologiesActivationCapable", "vet_activation_capable"),
-    capability!("VirtualServerNetworkingPhase2Capable", "vsn_phase2_capable"),
-    capability!("VirtualSwitchCapable", "virtual_switch_capable"),
-    capability!("VirtualTrustedPlatformModuleCapable", "vtpm_capable"),
-    text("VirtualEthernetCustomMACAddressCapable", "ROR", |view: &SystemView| {
-        view.capable("virtual_eth_custom_mac_addr_capable")
-    }),
-    text("VirtualNICDedicatedSRIOVCapable", "ROO", |view: &SystemView| {
-        boolean(view.firmware_gives_vnic(840))
-    }),
-    text("VirtualNICFailOverCapable", "ROO", |view: &SystemView| boolean(view.firmware_gives_vnic(860)))
-        .since(4, 0),
-    text("DynamicSimplifiedRemoteRestartToggleCapable", "ROO", |view: &SystemView| {
-        view.capable("dynamic_simplified_remote_restart_toggle_capable")
-    })
-    .since(5, 0),
-];
-
-static SLOT_ADAPTER: &[Element<SlotDescription>] = &[
-    text("AdapterID", "ROR", |slot| some(slot.drc_index)),
-    text("Description", "CUD", |slot| some(&slot.description)),
-    text("DeviceName", "ROR", |slot| some(&slot.location)),
-    text("DynamicReconfigurationConnectorName", "CUD", |slot| some(&slot.location)),
-    text("PhysicalLocation", "ROR", |slot| slot.location.rsplit('-').next().map(str::to_owned)),
-];
-
-static SLOT: &[Element<SlotDescription>] = &[
-    text("BusGroupingRequired", "CUD", |_| boolean(false)),
-    text("Description", "CUD", |slot| some(&slot.description)),
-    text("IOUnitPhysicalLocation", "ROR", |slot| some(&slot.unit)),
-    nested("RelatedIOAdapter", "CUD", |slot, writer, groups| {
-        if slot.occupied {
-            write(SLOT_ADAPTER, slot, groups, writer);
-        }
-    }),
-    text("SlotDynamicReconfigurationConnectorIndex", "ROR", |slot| some(slot.drc_index)),
-    text("SlotDynamicReconfigurationConnectorName", "CUD", |slot| some(&slot.location)),
-    text("SlotPhysicalLocationCode", "ROR", |slot| slot.location.rsplit('-').next().map(str::to_owned)),
-];
 
 static VIRTUAL_NETWORK: &[Element<SystemView>] = &[
     links("NetworkBridges", "CUD", |_| Vec::new()),
@@ -202,11 +144,19 @@ static VIRTUAL_NETWORK: &[Element<SystemView>] = &[
 ];
 
 static IO: &[Element<SystemView>] = &[
-    nested("IOSlots", "CUD", |view, writer, groups| {
-        for slot in &view.system.hardware.slots {
-            write_inner("IOSlot", SLOT, slot, groups, writer);
-        }
-    }),
+    objects(
+        "IOSlots",
+        "CUD",
+        |view, writer, groups| {
+            for slot in &view.system.hardware.slots {
+                let owner = view.owners.get(&slot.drc_index);
+                let view = SlotView { drc_index: slot.drc_index, slot: Some(slot), owner };
+                write_slot("IOSlot", &view, groups, writer);
+            }
+        },
+        |prefix, found| outline_slot("IOSlot", prefix, found),
+    ),
+    none_inside("SRIOVAdapters", "CUD"),
     section("AssociatedSystemVirtualNetwork", "CUD", VIRTUAL_NETWORK).group(Group::SystemNetwork),
 ];
 
@@ -219,11 +169,12 @@ fn region(view: &SystemView) -> Option<String> {
 }
 
 static MEMORY: &[Element<SystemView>] = &[
-    text("ConfigurableSystemMemory", "ROR", |view| some(view.system.hardware.installed_memory)),
+    text("ConfigurableSystemMemory", "ROR", |view| some(view.system.configurable_memory())),
     text("CurrentAvailableSystemMemory", "ROR", free_memory),
     text("CurrentLogicalMemoryBlockSize", "ROR", region),
     text("CurrentMemoryMirroringMode", "ROR", |_| some("none")),
-    text("DeconfiguredSystemMemory", "CUD", |_| some(0)),
+    text("DeconfiguredSystemMemory", "CUD", |view: &SystemView| some(view.system.failed_memory()))
+        .group(Group::Hypervisor),
     text("DefaultHardwarePageTableRatio", "COR", |_| some(7)),
     text("DefaultHardwarePagingTableRatioForDedicatedMemoryPartition", "CUD", |_| some(7)),
     text("InstalledSystemMemory", "ROR", |view| some(view.system.hardware.installed_memory)),
@@ -252,9 +203,7 @@ fn free_units(view: &SystemView) -> Option<String> {
 }
 
 static PROCESSORS: &[Element<SystemView>] = &[
-    text("ConfigurableSystemProcessorUnits", "ROR", |view| {
-        some(view.system.hardware.configurable_processors)
-    }),
+    text("ConfigurableSystemProcessorUnits", "ROR", |view| some(view.system.configurable_units())),
     text("CurrentAvailableSystemProcessorUnits", "ROR", free_units),
     text("CurrentMaximumProcessorsPerAIXOrLinuxPartition", "ROR", most_processors),
     text("CurrentMaximumProcessorsPerIBMiPartition", "ROR", most_processors),
@@ -263,10 +212,8 @@ static PROCESSORS: &[Element<SystemView>] = &[
     text("CurrentMaximumVirtualProcessorsPerAIXOrLinuxPartition", "ROR", most_virtual),
     text("CurrentMaximumVirtualProcessorsPerIBMiPartition", "ROR", most_virtual),
     text("CurrentMaximumVirtualProcessorsPerVirtualIOServerPartition", "ROR", most_virtual),
-    text("DeconfiguredSystemProcessorUnits", "ROR", |view| {
-        let hardware = &view.system.hardware;
-        some(hardware.installed_processors.minus(hardware.configurable_processors))
-    }),
+    text("DeconfiguredSystemProcessorUnits", "ROR", |view: &SystemView| some(view.system.failed_units()))
+        .group(Group::Hypervisor),
     text("InstalledSystemProcessorUnits", "ROR", |view| some(view.system.hardware.installed_processors)),
     text("MaximumAllowedVirtualProcessorsPerPartition", "ROR", most_virtual),
     text("MinimumProcessorUnitsPerVirtualProcessor", "ROR", |view| {
@@ -305,8 +252,17 @@ static MIGRATION: &[Element<SystemView>] = &[
     text("NumberOfActiveMigrationsInProgress", "ROR", |_| some(0)),
 ];
 
+macro_rules! management {
+    ($name:literal, $value:literal) => {
+        text($name, "ROO", |_: &SystemView| boolean($value)).since(3, 0)
+    };
+}
+
 /// Elements in the order of recorded answers.
 pub static SYSTEM: &[Element<SystemView>] = &[
+    text("ActivatedLevel", "ROR", |view| some(view.system.firmware().activated.level.level)),
+    text("ActivatedServicePackNameAndLevel", "ROR", |view: &SystemView| some(view.service_pack_and_level()))
+        .since(9, 0),
     section("AssociatedIPLConfiguration", "CUD", IPL).group(Group::Hypervisor),
     links("AssociatedLogicalPartitions", "CUD", |view| view.partition_links(false)),
     section("AssociatedSystemCapabilities", "CUD", CAPABILITIES),
@@ -318,21 +274,38 @@ pub static SYSTEM: &[Element<SystemView>] = &[
     section("MachineTypeModelAndSerialNumber", "ROR", MACHINE),
     text("ManufacturingDefaultConfigurationEnabled", "ROR", |_| boolean(false)),
     text("MaximumPartitions", "CUD", |view| some(view.system.hardware.maximum_partitions)),
-    text("PhysicalSystemAttentionLEDState", "ROO", |_| boolean(false)),
+    text("MaximumPowerControlPartitions", "CUD", |_| some(1)),
+    text("PhysicalSystemAttentionLEDState", "ROO", |view| boolean(view.system.settings.indicators.attention)),
     text("PrimaryIPAddress", "CUR", |view| some(&view.address)),
+    text("Hostname", "ROO", |view: &SystemView| some(&view.address)).since(2, 0),
+    text("ServiceProcessorVersion", "ROR", |view| {
+        some(service_processor_version(view.system.hardware.family))
+    }),
     text("State", "ROR", |view| some(view.state())),
     text("SystemName", "CUR", |view| some(&view.system.settings.name)),
-    text("SystemTime", "CUD", |view: &SystemView| some(view.now)).excluded(),
+    text("SystemTime", "ROR", |view: &SystemView| some(view.now)).excluded(),
+    text("VirtualSystemAttentionLEDState", "UOD", |view| {
+        boolean(view.system.settings.indicators.virtual_attention)
+    }),
     section("SystemMigrationInformation", "ROR", MIGRATION),
     text("ReferenceCode", "ROO", |view: &SystemView| some(view.reference_code())).excluded(),
-    text("IsPowerVMManagementMaster", "ROO", |_: &SystemView| boolean(false)).since(3, 0),
-    text("IsManagementPartitionPowerVMManagementMaster", "ROO", |_: &SystemView| boolean(false)).since(3, 0),
-    text("IsHMCPowerVMManagementMaster", "ROO", |_: &SystemView| boolean(false)).since(3, 0),
-    text("SystemFirmware", "ROO", |view: &SystemView| some(&view.system.hardware.firmware)).since(3, 0),
-    text("Description", "CUD", |view: &SystemView| {
-        Some(view.system.settings.description.clone()).filter(|text| !text.is_empty())
-    })
-    .since(2, 0),
+    text("MergedReferenceCode", "ROO", |view: &SystemView| some(view.reference_code()))
+        .excluded()
+        .since(2, 0),
+    text("SystemFirmware", "ROO", |view: &SystemView| some(view.firmware())).excluded().since(2, 0),
+    // A console manages; there is no co-management.
+    management!("IsPowerVMManagementMaster", false),
+    management!("IsClassicHMCManagement", true),
+    management!("IsPowerVMManagementWithoutMaster", false),
+    management!("IsManagementPartitionPowerVMManagementMaster", false),
+    management!("IsHMCPowerVMManagementMaster", false),
+    management!("IsNotPowerVMManagementMaster", false),
+    management!("IsPowerVMManagementNormalMaster", false),
+    management!("IsPowerVMManagementPersistentMaster", false),
+    management!("IsPowerVMManagementTemporaryMaster", false),
+    management!("IsPowerVMManagementPartitionEnabled", false),
+    text("Description", "CUD", |view: &SystemView| some(&view.system.settings.description)).since(2, 0),
+    text("SystemType", "ROR", |_: &SystemView| some("fsp")).since(7, 0),
 ];
 
 impl Object for SystemView {
@@ -351,8 +324,9 @@ impl Object for SystemView {
     fn version(&self) -> String {
         let system = &self.system;
         format!(
-            "{} {:?} {:?} {} {} {}",
+            "{} {:?} {:?} {:?} {} {} {}",
             system.settings.revision,
+            system.settings.indicators,
             system.state,
             system.usage,
             self.partitions.len(),
@@ -368,37 +342,36 @@ impl Object for SystemView {
     fn quick(&self) -> Option<Vec<QuickValue>> {
         let (system, hardware) = (&self.system, &self.system.hardware);
         let units = |units: varan_model::units::ProcessingUnits| json!(f64::from(units.0) / 100.0);
-        let reachable = system.state != SystemState::NoConnection;
+        let level = json!(system.firmware().activated.level.level.to_string());
+        let activated = if system.state == SystemState::NoConnection { Value::Null } else { level };
+        let flag = |flag: bool| json!(flag.to_string());
         Some(vec![
             ("UUID", json!(self.id())),
             ("SystemName", json!(system.settings.name)),
             ("State", json!(self.state())),
             ("MTMS", json!(hardware.identity.to_string())),
             ("IPAddress", json!(self.address)),
-            ("SystemFirmware", json!(hardware.firmware.to_string())),
-            ("SystemLocation", serde_json::Value::Null),
+            ("SystemFirmware", json!(self.firmware())),
+            ("SystemLocation", Value::Null),
             ("Description", json!(system.settings.description)),
-            ("ConfigurableSystemMemory", json!(hardware.installed_memory)),
+            ("ConfigurableSystemMemory", json!(system.configurable_memory())),
             ("InstalledSystemMemory", json!(hardware.installed_memory)),
             ("CurrentAvailableSystemMemory", json!(system.available_memory())),
-            ("ConfigurableSystemProcessorUnits", units(hardware.configurable_processors)),
+            ("ConfigurableSystemProcessorUnits", units(system.configurable_units())),
             ("InstalledSystemProcessorUnits", units(hardware.installed_processors)),
             ("CurrentAvailableSystemProcessorUnits", units(system.available_units())),
             ("MaximumPartitions", json!(hardware.maximum_partitions)),
-            (
-                "ActivatedLevel",
-                if reachable { json!(hardware.firmware.level) } else { serde_json::Value::Null },
-            ),
+            ("ActivatedLevel", activated),
             ("ServiceProcessorVersion", json!(service_processor_version(hardware.family))),
-            ("ReferenceCode", json!(self.reference_code())),
-            ("MergedReferenceCode", json!(self.reference_code())),
-            ("PhysicalSystemAttentionLEDState", json!("false")),
-            ("CapacityOnDemandProcessorCapable", json!(hardware.capable("cod_proc_capable").to_string())),
-            ("CapacityOnDemandMemoryCapable", json!(hardware.capable("cod_mem_capable").to_string())),
-            ("IsPowerVMManagementMaster", json!("false")),
-            ("IsNotPowerVMManagementMaster", json!("true")),
-            ("IsClassicHMCManagement", json!("true")),
-            ("ManufacturingDefaultConfigurationEnabled", json!("false")),
+            ("ReferenceCode", json!(self.shown_reference_code())),
+            ("MergedReferenceCode", json!(self.shown_reference_code())),
+            ("PhysicalSystemAttentionLEDState", flag(system.settings.indicators.attention)),
+            ("CapacityOnDemandProcessorCapable", flag(hardware.capable("cod_proc_capable"))),
+            ("CapacityOnDemandMemoryCapable", flag(hardware.capable("cod_mem_capable"))),
+            ("IsPowerVMManagementMaster", flag(false)),
+            ("IsNotPowerVMManagementMaster", flag(false)),
+            ("IsClassicHMCManagement", flag(true)),
+            ("ManufacturingDefaultConfigurationEnabled", flag(false)),
             ("MemoryDefragmentationState", json!("Not_In_Progress")),
         ])
     }
@@ -406,6 +379,7 @@ impl Object for SystemView {
     fn search_key(&self, key: &str) -> Option<String> {
         match key {
             "SystemName" => Some(self.system.settings.name.clone()),
+            "State" => Some(self.state()),
             "UUID" => Some(self.id()),
             _ => None,
         }
