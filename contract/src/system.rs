@@ -11,6 +11,7 @@ use thiserror::Error;
 use varan_model::attributes::profile::RemoteNames;
 use varan_model::configuration::BootMode;
 use varan_model::ids::{MachineIdentity, PartitionId, PartitionUuid, VirtualSlot};
+use varan_model::lock::LockEntry;
 use varan_model::partition::{Keylock, Partition, PartitionEntry, Profile};
 use varan_model::profile_data::{ProfileData, RestoreKind};
 use varan_model::record::Assignment;
@@ -184,6 +185,8 @@ pub struct PowerOnOptions {
 pub enum SystemRequest {
     /// The system itself. Answered by [`SystemReply::System`].
     GetSystem,
+    /// Locks that operations hold. Answered by [`SystemReply::Locks`].
+    ListLocks,
     /// Partitions. Answered by [`SystemReply::Partitions`].
     ListPartitions(PartitionFilter),
     /// Profiles. Answered by [`SystemReply::Profiles`].
@@ -396,6 +399,11 @@ pub enum SystemRequest {
         /// Partition.
         partition: Selector,
     },
+    /// `rmlock`: ends the operation that holds a lock, and with it the lock.
+    RemoveLock {
+        /// Partition; `None` for the lock of the whole system.
+        partition: Option<Selector>,
+    },
     /// A fault on purpose, or its end.
     Fault(SystemFault),
     /// `mksyscfg -r sysprof`.
@@ -458,6 +466,7 @@ impl SystemRequest {
         matches!(
             self,
             Self::GetSystem
+                | Self::ListLocks
                 | Self::GetUtilization(_)
                 | Self::ListErrors { .. }
                 | Self::ListPartitions(_)
@@ -490,6 +499,7 @@ impl SystemRequest {
             Self::GetSystem
             | Self::GetUtilization(_)
             | Self::ListErrors { .. }
+            | Self::ListLocks
             | Self::ListSystemProfiles => RequestSubject::View,
             Self::ListPartitions(partitions)
             | Self::ListProfiles { partitions, .. }
@@ -502,6 +512,7 @@ impl SystemRequest {
             | Self::SetIndicator { .. }
             | Self::ChangeSystem { .. }
             | Self::TurnKey { partition: None, .. }
+            | Self::RemoveLock { partition: None }
             | Self::PowerSystem(_)
             | Self::UpdateFirmware(_)
             | Self::SetSystemMemory { .. }
@@ -539,6 +550,7 @@ impl SystemRequest {
             | Self::ChangeIoSlot { partition, .. }
             | Self::AssignProcessorPool { partition, .. }
             | Self::ChangePortLogins { partition, .. }
+            | Self::RemoveLock { partition: Some(partition) }
             | Self::CloseTerminal { partition } => RequestSubject::Change(vec![partition]),
         }
     }
@@ -585,6 +597,8 @@ pub enum SystemReply {
         /// Sequence number of the newest entry; lower than what the asker knows when the log is another one.
         latest: u64,
     },
+    /// Locks.
+    Locks(Vec<LockEntry>),
     /// Ports by partition and slot.
     PortLogins(Vec<PortLogin>),
     /// System profiles, and the names of the partitions in them.

@@ -105,6 +105,14 @@ messages! {
     SystemNotPoweredOff: "HSCL0237", "This operation is only allowed when the managed system is in the Power Off state.", Unverified, "Power the system off first.";
     /// Two operations on one noun at a time.
     Locked: "HSCL0405", "The operation cannot be performed because another operation is in progress on {0}.  Retry the command later.", Unverified, "Wait for the other operation.";
+    /// Nothing to be removed by `rmlock`.
+    LockNotFound: "", "No operation holds a lock on {0}.", Unverified, "List the locks with lslock.";
+    /// The lock of a firmware update.
+    LockOfFirmware: "", "The lock on managed system {0} is held by an update of its Licensed Internal Code, which cannot be interrupted.", Unverified, "Wait for the update.";
+    /// The guest cannot be asked to undo what it is doing.
+    LockHolderSilent: "", "The lock on partition {0} cannot be removed while its operating system does not answer.", Own, "Shut the partition down.";
+    /// Somebody removed the lock of the operation.
+    LockRemoved: "", "The operation was ended and undone, because its lock was removed with the rmlock command.", Unverified, "Ask whoever removed the lock.";
     /// No such partition.
     PartitionNotFound: "HSCL8012", "The partition named {0} was not found.  Please check your entry and retry the command.", Captured, "List the partitions with lssyscfg -r lpar.";
     /// No partition of that number.

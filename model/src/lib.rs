@@ -7,6 +7,7 @@ pub mod configuration;
 pub mod firmware;
 pub mod hardware;
 pub mod ids;
+pub mod lock;
 pub mod partition;
 pub mod profile_data;
 pub mod record;

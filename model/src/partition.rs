@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::configuration::{BootMode, Configuration, PartitionEnvironment, ProcessorMode, words};
 use crate::ids::{PartitionId, PartitionUuid};
+use crate::lock::OperationLock;
 use crate::rules::port_login::ServerLogin;
 use crate::units::ProcessingUnits;
 
@@ -327,8 +328,8 @@ pub struct Runtime {
     pub processors: u32,
     /// Units that the hypervisor gives.
     pub units: ProcessingUnits,
-    /// A dynamic change is under way; others wait or are refused.
-    pub changing: bool,
+    /// Held by a dynamic change that is under way; others are refused.
+    pub lock: Option<Arc<OperationLock>>,
     /// Ports of virtual Fibre Channel adapters that servers logged in on request; an activation logs them out.
     pub server_logins: Vec<ServerLogin>,
     /// Boot mode of this activation alone (`chsysstate -b`); `None` uses the partition's.
@@ -346,7 +347,7 @@ impl Default for Runtime {
             memory: 0,
             processors: 0,
             units: ProcessingUnits(0),
-            changing: false,
+            lock: None,
             server_logins: Vec::new(),
             boot_mode: None,
         }

@@ -54,3 +54,27 @@ fn a_cut_closes_the_terminals_that_go_over_the_link() {
     let mut dialogue = session.terminal(&format!("mkvterm -m {SYSTEM} -p vios1"));
     dialogue.expect("Open Completed.").expect("open again");
 }
+
+#[test]
+fn two_consoles_meet_at_the_lock_of_a_firmware_update() {
+    // Slow enough for the other console to look before the update is over.
+    let site = TestSite::start_scaled("two-consoles", "two-consoles-lock", Link::Direct, 2_000.0);
+    let other = site.console_named("myhmc2").clone();
+    site.wait_partition(SYSTEM, "vios1", "Running", false).expect("running");
+    let (mut first, mut second) = (site.session("hscroot"), site.session_on(&other, "hscroot"));
+    let update =
+        format!("updlic -o a -t all -l latestconcurrent -m {SYSTEM} -r mountpoint -d SV830_068 -v; echo $?");
+    let mut dialogue = first.terminal(&update);
+    dialogue.expect("concurrently").expect("begun");
+    // The lock is there from when the system has taken the update until it has ended.
+    let list = format!("lslock -m {SYSTEM} -F resource_type,lpar_name,operation,hmc_name");
+    let held = site.wait_until(|| second.run(&list) == "sys,null,lic,myhmc\n");
+    assert!(held, "{}", second.run(&list));
+    let refused = second.run(&format!("rmlock -m {SYSTEM}"));
+    let ended = refused.starts_with("No operation holds a lock");
+    assert!(ended || refused.contains("cannot be interrupted"), "{refused}");
+    assert_ne!(second.status(), 0);
+    dialogue.expect("The operation completed").expect("done");
+    dialogue.end().expect("the command ends");
+    assert!(site.wait_until(|| second.run(&list) == "No results were found.\n"));
+}

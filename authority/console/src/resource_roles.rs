@@ -208,6 +208,10 @@ impl ResourceScope {
                 profiles.retain(|profile| profile.members.iter().all(|member| allowed(member.partition)));
                 false
             }
+            SystemReply::Locks(locks) => {
+                locks.retain(|lock| lock.partition.as_ref().is_none_or(|(id, _)| allowed(*id)));
+                false
+            }
             SystemReply::Done
             | SystemReply::System(_)
             | SystemReply::Errors { .. }

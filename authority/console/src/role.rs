@@ -128,6 +128,8 @@ tasks! {
     PowerOffSystem = cec "CECPowerOff": "SO-PR-";
     /// Read a managed system again.
     RebuildSystem = cec "RebuildCEC": "SO-PR-";
+    /// End operations that hold a lock.
+    RemoveLock = cec "RemoveLock": "S--PR-";
     /// Update the firmware of a managed system.
     UpdateFirmware = cec "ChangeLIC": "S--PR-";
     /// Create a partition.
@@ -306,6 +308,7 @@ mod tests {
                 ManageConnections,
                 ChangeAccessPassword,
                 ListUsers,
+                RemoveLock,
                 UpdateFirmware,
                 CreatePartition,
                 DeletePartition,
@@ -376,6 +379,7 @@ mod tests {
                 PowerOnSystem,
                 PowerOffSystem,
                 RebuildSystem,
+                RemoveLock,
                 UpdateFirmware,
                 CreateSystemProfile,
                 ChangeSystemProfile,

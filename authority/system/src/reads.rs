@@ -8,6 +8,7 @@ use varan_model::attributes::profile::RemoteNames;
 use varan_model::codes::MessageKey;
 use varan_model::configuration::Configuration;
 use varan_model::ids::PartitionId;
+use varan_model::lock::LockEntry;
 use varan_model::partition::{Partition, PartitionEntry, Profile};
 use varan_model::profile_data::ProfileData;
 use varan_model::refusal::Refusal;
@@ -40,6 +41,7 @@ pub fn read(
             let chosen = select(snapshot, partitions, visited)?;
             profiles(snapshot, chosen, names, *last_valid)
         }
+        SystemRequest::ListLocks => Ok(SystemReply::Locks(locks(snapshot))),
         SystemRequest::ListErrors { after } => Ok(SystemReply::Errors {
             entries: snapshot.errors.after(*after).cloned().collect(),
             latest: snapshot.errors.latest(),
@@ -71,6 +73,17 @@ pub fn read(
         }
         _ => Ok(SystemReply::System(snapshot.system.clone())),
     }
+}
+
+/// Locks: the system's own first, then those of partitions in the order of their numbers.
+fn locks(snapshot: &Snapshot) -> Vec<LockEntry> {
+    let system = snapshot.updating.iter().map(|lock| LockEntry { partition: None, lock: lock.clone() });
+    let of_partition = |(id, ()): (u16, &())| {
+        let entry = snapshot.partitions.get(id)?;
+        let lock = entry.runtime.lock.clone()?;
+        Some(LockEntry { partition: Some((entry.partition.id, entry.partition.name.clone())), lock })
+    };
+    system.chain(snapshot.locked.iter().filter_map(of_partition)).collect()
 }
 
 /// What the snapshot says of utilization; counters and time are the engine's and the clock's.

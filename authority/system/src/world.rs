@@ -6,6 +6,7 @@ use std::sync::Arc;
 use varan_contract::system::Selector;
 use varan_model::codes::MessageKey;
 use varan_model::ids::{MacAddress, PartitionId, PartitionUuid, WorldWidePortName};
+use varan_model::lock::OperationLock;
 use varan_model::partition::{Partition, PartitionEntry, Runtime};
 use varan_model::refusal::Refusal;
 use varan_model::rules::{PartitionLookup, validity};
@@ -27,6 +28,10 @@ pub struct Snapshot {
     pub uuids: NameTable,
     /// What failed.
     pub errors: Arc<ErrorLog>,
+    /// Partitions whose lock is held.
+    pub locked: Table<()>,
+    /// Held while the firmware is updated.
+    pub updating: Option<Arc<OperationLock>>,
 }
 
 impl Snapshot {
@@ -108,8 +113,6 @@ struct Indexes {
 pub struct World {
     /// State.
     pub snapshot: Snapshot,
-    /// The firmware is being updated.
-    pub updating: bool,
     indexes: Indexes,
 }
 
@@ -140,8 +143,10 @@ impl World {
             names: NameTable::default(),
             uuids: NameTable::default(),
             errors: Arc::default(),
+            locked: Table::default(),
+            updating: None,
         };
-        Self { snapshot, updating: false, indexes: Indexes::default() }
+        Self { snapshot, indexes: Indexes::default() }
     }
 
     /// The system.
@@ -243,6 +248,11 @@ impl World {
             self.reindex(before.as_ref(), entry.as_ref());
         }
         self.account(before.as_ref(), entry.as_ref());
+        if entry.as_ref().is_some_and(|entry| entry.runtime.lock.is_some()) {
+            self.snapshot.locked.put(id.0, ());
+        } else {
+            self.snapshot.locked.remove(id.0);
+        }
         match entry {
             Some(entry) => self.snapshot.partitions.put(id.0, entry),
             None => self.snapshot.partitions.remove(id.0),
@@ -330,6 +340,8 @@ impl World {
             usage = usage.plus(entry.usage(&self.snapshot.system.hardware));
             fresh.index_definition(&entry.partition);
             fresh.index_slots(entry);
+            let locked = self.snapshot.locked.get(entry.partition.id.0).is_some();
+            assert_eq!(locked, entry.runtime.lock.is_some());
             assert_eq!(self.snapshot.names.get(&entry.partition.name), Some(entry.partition.id.0));
         }
         assert_eq!(usage, self.snapshot.system.usage);

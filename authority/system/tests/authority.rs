@@ -355,7 +355,7 @@ fn random_sequences_keep_the_invariants_and_survive_restarts() {
 
 /// While a dynamic addition waits for its guest, more is in use than the partitions show.
 fn reserved(bench: &Bench) -> bool {
-    bench.authority.world().snapshot.partitions.iter().any(|(_, entry)| entry.runtime.changing)
+    bench.authority.world().snapshot.partitions.iter().any(|(_, entry)| entry.runtime.lock.is_some())
 }
 
 fn random_guest(bench: &mut Bench, name: &str, draw: u64) {

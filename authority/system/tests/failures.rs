@@ -261,7 +261,7 @@ fn a_guest_that_ends_while_it_is_set_back_leaves_nothing_behind() {
         let entry = bench.entry("lpar1");
         assert_eq!(entry.partition.current, content);
         assert_eq!(entry.runtime.memory, if restart { 512 } else { 0 });
-        assert!(!entry.runtime.changing);
+        assert!(entry.runtime.lock.is_none());
         bench.authority.world().check_invariants();
     }
 }

@@ -234,7 +234,7 @@ fn a_running_partition_takes_an_adapter_that_is_recorded_once() {
     answer(&mut bench, "lpar1", &[]);
     assert!(matches!(reply.try_recv(), Ok(Ok(SystemReply::Done))));
     assert_eq!(bench.authority.counters().transactions - before, 1, "one durable write");
-    assert!(!bench.entry("lpar1").runtime.changing);
+    assert!(bench.entry("lpar1").runtime.lock.is_none());
     // The profile keeps what it has: synchronization is off.
     let profile = bench.entry("lpar1").partition.profiles[0].configuration.clone();
     assert_eq!(profile.ethernet_adapters.len(), 1);
@@ -283,7 +283,7 @@ fn a_running_partition_gives_an_adapter_up_when_it_does_not_use_it() {
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!((ethernets(&bench, "lpar1"), bench.entry("lpar1").runtime.changing), (vec![2], false));
+    assert_eq!((ethernets(&bench, "lpar1"), bench.entry("lpar1").runtime.lock.is_some()), (vec![2], false));
     // It cannot be recorded: the guest gets it back.
     let reply = bench.send(remove());
     bench.step();
@@ -291,7 +291,7 @@ fn a_running_partition_gives_an_adapter_up_when_it_does_not_use_it() {
     answer(&mut bench, "lpar1", &[]);
     assert!(matches!(reply.try_recv(), Ok(Err(CallError::Refused(_)))));
     assert!(matches!(bench.last_call(), Call::Adapter(_, AdapterChange::Put(_), 0)));
-    assert_eq!((ethernets(&bench, "lpar1"), bench.entry("lpar1").runtime.changing), (vec![2], false));
+    assert_eq!((ethernets(&bench, "lpar1"), bench.entry("lpar1").runtime.lock.is_some()), (vec![2], false));
     bench.recording(true);
     // The guest ends before it answers.
     let reply = bench.send(remove());

@@ -114,8 +114,13 @@ impl TestSite {
 
     /// As [`TestSite::start`]; with another link between console and frames.
     pub fn start_linked(name: &str, test: &str, link: Link) -> Self {
+        Self::start_scaled(name, test, link, TIME_SCALE)
+    }
+
+    /// As [`TestSite::start_linked`]; real waits are divided by `time_scale`.
+    pub fn start_scaled(name: &str, test: &str, link: Link, time_scale: f64) -> Self {
         let mut site = varan::sites::load(name).expect("site");
-        site.time_scale = TIME_SCALE;
+        site.time_scale = time_scale;
         let directory = short_directory(test);
         let _ = std::fs::remove_dir_all(&directory);
         Self::open(site, directory, link)
@@ -239,6 +244,11 @@ impl TestSite {
         } else {
             Err(format!("{name} of {system} is {}, not {state}", seen.lock().expect("lock")))
         }
+    }
+
+    /// Waits until `check` is true, looking after each event of a frame.
+    pub fn wait_until(&self, check: impl FnMut() -> bool) -> bool {
+        self.bell.wait(check)
     }
 
     pub fn wait_system(&self, system: &str, state: &str) -> Result<(), String> {

@@ -5,7 +5,7 @@ use crate::decide::AdapterEnd;
 
 impl Authority {
     /// Remembers a change until the guest answers. Called before the guest is asked, whose answer may come at once.
-    pub(super) fn await_adapter(&mut self, plan: AdapterPlan, reply: Option<ReplySender>) {
+    pub(super) fn await_adapter(&mut self, plan: AdapterPlan, reply: Option<Asker>) {
         let (token, minutes) = (plan.token, plan.wait_minutes);
         self.adapters.insert(token, PendingAdapter { plan, reply });
         if minutes > 0 {
@@ -35,7 +35,7 @@ impl Authority {
         }
     }
 
-    fn end_adapter(&mut self, end: AdapterEnd, reply: Option<ReplySender>) {
+    fn end_adapter(&mut self, end: AdapterEnd, reply: Option<Asker>) {
         let AdapterEnd { mut decision, mut refusal, otherwise } = end;
         if let Err(unrecorded) = self.record_all_or_nothing(&mut decision) {
             refusal = Some(refusal.unwrap_or(unrecorded));
@@ -51,8 +51,8 @@ impl Authority {
         self.act(decision.effects);
         // Whoever caches what changed must know before the user who changed it asks again.
         self.announce();
-        if let Some(reply) = reply {
-            let _ = reply.try_send(refusal.map_or(Ok(SystemReply::Done), |refusal| Err(refusal.into())));
+        if let Some(asker) = reply {
+            asker.end(refusal);
         }
     }
 }

@@ -97,14 +97,19 @@ impl Authority {
             (decision, refusal) = if plan.setting_back {
                 decide::keep_what_is(&self.world, plan, answer, next_token)
             } else {
-                decide::set_back(&self.world, plan, unrecorded, next_token)
+                decide::set_back(&self.world, plan, Some(unrecorded), next_token)
             };
         }
         self.continue_dynamic(decision, refusal, pending.reply);
     }
 
     /// Does what follows from the end of one step of a dynamic change; nothing of it needs to be recorded any more.
-    fn continue_dynamic(&mut self, decision: Decision, refusal: Option<Refusal>, reply: Option<ReplySender>) {
+    pub(super) fn continue_dynamic(
+        &mut self,
+        decision: Decision,
+        refusal: Option<Refusal>,
+        reply: Option<Asker>,
+    ) {
         let Decision { changes, effects, answer } = decision;
         debug_assert!(!changes.iter().any(Change::is_recorded));
         self.apply(changes, &mut Dirty::default());
@@ -120,8 +125,8 @@ impl Authority {
         self.publish();
         // Whoever caches what changed must know before the user who changed it asks again.
         self.announce();
-        if let Some(reply) = reply {
-            let _ = reply.try_send(refusal.map_or(Ok(SystemReply::Done), |refusal| Err(refusal.into())));
+        if let Some(asker) = reply {
+            asker.end(refusal);
         }
     }
 

@@ -14,7 +14,9 @@ impl Authority {
                 let _ = reply.try_send(Err(Refusal::new(MessageKey::RecordFailed).with(error).into()));
             }
         }
-        self.world.updating = self.firmware.is_busy();
+        let busy = self.firmware.is_busy();
+        self.lock_firmware(busy, None);
+        self.publish();
     }
 
     /// A request that began an update before gets the answer of that update; false for every other request.
@@ -41,7 +43,7 @@ impl Authority {
 
     /// Calls every step that is due, and answers who waits for an update that has ended.
     pub(super) fn drive_firmware(&mut self) {
-        if !self.world.updating {
+        if self.world.snapshot.updating.is_none() {
             return;
         }
         if self.firmware.flash.state != self.world.system().state {
@@ -73,7 +75,10 @@ impl Authority {
             }
         }
         self.firmware.flash.state = self.world.system().state;
-        self.world.updating = self.firmware.is_busy();
+        if !self.firmware.is_busy() {
+            self.lock_firmware(false, None);
+            self.publish();
+        }
         let waiting: Vec<TaskId> = self.firmware.waiting.keys().copied().collect();
         for task in waiting {
             if let Some(result) = self.update_result(self.firmware.standing(task)) {

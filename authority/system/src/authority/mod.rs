@@ -16,6 +16,7 @@ mod admission;
 mod effects;
 mod events;
 mod firmware;
+mod locks;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
@@ -38,6 +39,7 @@ use varan_model::system::SystemState;
 use varan_task::{StepFailure, TaskId};
 
 use self::admission::Admitted;
+use self::locks::Asker;
 use crate::claims::Claims;
 use crate::decide::{self, AdapterPlan, Answer, Decision, DynamicPlan, Effect, Moment};
 use crate::firmware::FirmwareTasks;
@@ -63,12 +65,12 @@ enum Timer {
 /// A change of an adapter that waits for a guest, and where its outcome goes.
 struct PendingAdapter {
     plan: AdapterPlan,
-    reply: Option<ReplySender>,
+    reply: Option<Asker>,
 }
 
 struct PendingDynamic {
     plan: DynamicPlan,
-    reply: Option<ReplySender>,
+    reply: Option<Asker>,
 }
 
 /// Somebody who waits for a partition to be off.
@@ -162,13 +164,13 @@ impl Authority {
     /// Makes an authority. Nothing starts until [`Authority::start_by_policy`] or a request.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let (mut world, mut firmware) = (parts.world, parts.firmware);
+        let mut firmware = parts.firmware;
         firmware.scale(parts.time_scale);
-        world.updating = firmware.is_busy();
         let generation = parts.environment.wall_clock().0.unsigned_abs() as u64;
-        let errors_recorded = world.snapshot.errors.latest();
-        Self {
-            world,
+        let errors_recorded = parts.world.snapshot.errors.latest();
+        let busy = firmware.is_busy();
+        let mut authority = Self {
+            world: parts.world,
             store: parts.store,
             engine: parts.engine,
             guests: parts.guests,
@@ -194,7 +196,9 @@ impl Authority {
             claims: Claims::default(),
             counters: Counters::default(),
             errors_recorded,
-        }
+        };
+        authority.lock_firmware(busy, None);
+        authority
     }
 
     /// Runs until the inbox is closed.
@@ -301,20 +305,15 @@ impl Authority {
                 let adapter = self.adapters.get(token).map(|pending| decide::adapter_request(&pending.plan));
                 self.act(request.into_iter().chain(adapter).collect());
             }
-            Timer::WaitExpires(token) if self.adapters.contains_key(token) => {
-                if let Some(pending) = self.adapters.get_mut(token)
-                    && let Some(reply) = pending.reply.take()
-                {
-                    let refusal = Refusal::new(MessageKey::WaitExpired).with(pending.plan.wait_minutes);
-                    let _ = reply.try_send(Err(refusal.into()));
-                }
-            }
             Timer::WaitExpires(token) => {
-                if let Some(pending) = self.dynamic.get_mut(token)
-                    && let Some(reply) = pending.reply.take()
+                let dynamic = self.dynamic.get_mut(token);
+                let dynamic = dynamic.map(|one| (&mut one.reply, one.plan.wait_minutes));
+                let adapter = self.adapters.get_mut(token);
+                let adapter = adapter.map(|one| (&mut one.reply, one.plan.wait_minutes));
+                if let Some((reply, minutes)) = dynamic.or(adapter)
+                    && let Some(asker) = reply.take()
                 {
-                    let refusal = Refusal::new(MessageKey::WaitExpired).with(pending.plan.wait_minutes);
-                    let _ = reply.try_send(Err(refusal.into()));
+                    asker.expire(minutes);
                 }
             }
         }
@@ -401,7 +400,9 @@ impl Authority {
             {
                 Ok((decision, durable, admitted)) => {
                     // A second update of the same batch must not find the system idle.
-                    self.world.updating |= matches!(decision.answer, Answer::WhenFirmwareEnds(_));
+                    if matches!(decision.answer, Answer::WhenFirmwareEnds(_)) {
+                        self.lock_firmware(true, decide::holder(origin.as_ref()));
+                    }
                     accepted.push(Accepted { reply, decision, id, durable, admitted });
                 }
                 Err(refusal) => {
@@ -445,7 +446,7 @@ impl Authority {
         let ids: Vec<RequestId> = accepted.iter().filter(|one| one.durable).map(|one| one.id).collect();
         if let Err(refusal) = self.record(dirty, &ids) {
             self.world.roll_back(before.clone());
-            self.world.updating = self.firmware.is_busy();
+            self.lock_firmware(self.firmware.is_busy(), None);
             self.events.clear();
             for one in accepted {
                 self.dismiss(&one.admitted);
@@ -489,7 +490,7 @@ impl Authority {
             }
             Answer::WhenDynamicEnds(plan) => {
                 let (token, minutes) = (plan.token, plan.wait_minutes);
-                self.dynamic.insert(token, PendingDynamic { plan: *plan, reply: Some(reply) });
+                self.dynamic.insert(token, PendingDynamic { plan: *plan, reply: Some(Asker::new(reply)) });
                 if minutes > 0 {
                     self.schedule_after(
                         Duration::from_secs(60 * u64::from(minutes)),
@@ -501,7 +502,7 @@ impl Authority {
                 self.act(effects.collect());
             }
             Answer::WhenAdapterChanged(plan) => {
-                self.await_adapter(*plan, Some(reply));
+                self.await_adapter(*plan, Some(Asker::new(reply)));
                 self.act(decision.effects);
             }
             Answer::WhenTerminalClosed(partition) => {
@@ -512,6 +513,7 @@ impl Authority {
                 let result = self.break_guest(partition, fault);
                 let _ = reply.try_send(result.map(|()| SystemReply::Done).map_err(Into::into));
             }
+            Answer::WhenUnlocked(number) => self.unlock(number, reply),
             Answer::WhenFirmwareEnds(plan) => self.begin_update(id, &plan, reply),
             Answer::With(answer) => {
                 let _ = reply.try_send(Ok(answer));

@@ -14,12 +14,15 @@
 //! the guest has given it up, since only the guest knows whether it is in use. A frame that loses its power in between has
 //! no guests: what is recorded is what the next activation gets.
 
+use std::sync::Arc;
+
 use varan_contract::engine::AdapterAddress;
 use varan_contract::system::DynamicOperation;
 use varan_model::adapters::PhysicalSlot;
 use varan_model::codes::MessageKey;
 use varan_model::configuration::Configuration;
 use varan_model::ids::{PartitionId, PartitionUuid};
+use varan_model::lock::{LockedFor, OperationLock};
 use varan_model::partition::{Partition, PartitionEntry, PartitionState, RmcState, Synchronization};
 use varan_model::refusal::Refusal;
 use varan_model::rules::PartitionLookup;
@@ -38,6 +41,10 @@ pub enum AdapterStep {
     Add,
     /// To give the adapter up; afterwards the partition named gets it.
     Remove(Option<PartitionId>),
+    /// To give up again what it was asked to take.
+    UndoAdd,
+    /// To take again what it was asked to give up.
+    UndoRemove,
 }
 
 /// A change of an adapter that waits for a guest.
@@ -53,6 +60,8 @@ pub struct AdapterPlan {
     pub step: AdapterStep,
     /// Minutes that the user waits, 0 for ever.
     pub wait_minutes: u32,
+    /// What it holds.
+    pub lock: Arc<OperationLock>,
 }
 
 /// How a change of an adapter reaches the partition.
@@ -84,7 +93,7 @@ pub(super) fn way(
     let name = &entry.partition.name;
     match entry.runtime.state {
         PartitionState::NotActivated => Ok(Way::Off),
-        PartitionState::Running if entry.runtime.changing => {
+        PartitionState::Running if entry.runtime.lock.is_some() => {
             Err(Refusal::new(MessageKey::Locked).with(format_args!("partition {name}")))
         }
         PartitionState::Running if entry.runtime.rmc == RmcState::Active => Ok(Way::Guest),
@@ -110,7 +119,7 @@ pub(super) fn with_adapters(entry: &PartitionEntry, content: Configuration) -> P
     let synchronized = running && partition.settings.synchronization == Synchronization::Enabled;
     let profile = partition.profiles.iter_mut().find(|one| synchronized && one.name == name);
     if let (Some(profile), Some(content)) = (profile, &partition.current) {
-        let kept = &mut std::sync::Arc::make_mut(profile).configuration;
+        let kept = &mut Arc::make_mut(profile).configuration;
         kept.ethernet_adapters.clone_from(&content.ethernet_adapters);
         kept.scsi_adapters.clone_from(&content.scsi_adapters);
         kept.fibre_channel_adapters.clone_from(&content.fibre_channel_adapters);
@@ -120,9 +129,9 @@ pub(super) fn with_adapters(entry: &PartitionEntry, content: Configuration) -> P
     partition
 }
 
-fn locked(entry: &PartitionEntry, changing: bool) -> Change {
+fn locked(entry: &PartitionEntry, lock: Option<Arc<OperationLock>>) -> Change {
     let mut runtime = (*entry.runtime).clone();
-    runtime.changing = changing;
+    runtime.lock = lock;
     Change::PutRuntime(entry.partition.id, Box::new(runtime))
 }
 
@@ -139,14 +148,14 @@ pub(super) fn add(
     if way != Way::Guest {
         return Decision { changes, ..Decision::default() };
     }
-    changes.push(locked(entry, true));
+    changes.push(locked(entry, Some(plan.lock.clone())));
     Decision { changes, effects: vec![request_of(&plan)], answer: Answer::WhenAdapterChanged(Box::new(plan)) }
 }
 
 /// Has a guest give an adapter up.
 pub(super) fn remove(entry: &PartitionEntry, plan: AdapterPlan) -> Decision {
     Decision {
-        changes: vec![locked(entry, true)],
+        changes: vec![locked(entry, Some(plan.lock.clone()))],
         effects: vec![request_of(&plan)],
         answer: Answer::WhenAdapterChanged(Box::new(plan)),
     }
@@ -157,8 +166,8 @@ pub(super) fn remove(entry: &PartitionEntry, plan: AdapterPlan) -> Decision {
 pub fn request_of(plan: &AdapterPlan) -> Effect {
     let (partition, address, token) = (plan.partition, plan.address, plan.token);
     match plan.step {
-        AdapterStep::Add => Effect::PutAdapter { partition, address, token },
-        AdapterStep::Remove(_) => Effect::RemoveAdapter { partition, address, token },
+        AdapterStep::Add | AdapterStep::UndoRemove => Effect::PutAdapter { partition, address, token },
+        AdapterStep::Remove(_) | AdapterStep::UndoAdd => Effect::RemoveAdapter { partition, address, token },
     }
 }
 
@@ -176,10 +185,18 @@ fn without(content: &Configuration, partition: &Partition, address: AdapterAddre
 
 fn refusal_of(entry: &PartitionEntry, plan: &AdapterPlan, details: Vec<String>) -> Refusal {
     let key = match (plan.step, plan.address) {
-        (AdapterStep::Add, AdapterAddress::Virtual(_)) => MessageKey::VirtualAddFailed,
-        (AdapterStep::Add, AdapterAddress::Physical(_)) => MessageKey::PhysicalAddFailed,
-        (AdapterStep::Remove(_), AdapterAddress::Virtual(_)) => MessageKey::VirtualRemoveFailed,
-        (AdapterStep::Remove(_), AdapterAddress::Physical(_)) => MessageKey::PhysicalRemoveFailed,
+        (AdapterStep::Add | AdapterStep::UndoRemove, AdapterAddress::Virtual(_)) => {
+            MessageKey::VirtualAddFailed
+        }
+        (AdapterStep::Add | AdapterStep::UndoRemove, AdapterAddress::Physical(_)) => {
+            MessageKey::PhysicalAddFailed
+        }
+        (AdapterStep::Remove(_) | AdapterStep::UndoAdd, AdapterAddress::Virtual(_)) => {
+            MessageKey::VirtualRemoveFailed
+        }
+        (AdapterStep::Remove(_) | AdapterStep::UndoAdd, AdapterAddress::Physical(_)) => {
+            MessageKey::PhysicalRemoveFailed
+        }
     };
     Refusal::new(key).with(&entry.partition.name).detailed(details)
 }
@@ -199,20 +216,24 @@ pub struct AdapterEnd {
 pub fn finish(world: &World, plan: &AdapterPlan, answer: Result<(), Vec<String>>, token: u64) -> AdapterEnd {
     let nothing = AdapterEnd { decision: Decision::default(), refusal: None, otherwise: Decision::default() };
     let Some(entry) = world.by_uuid(plan.partition) else { return nothing };
-    let unlock = locked(entry, false);
+    let unlock = locked(entry, None);
     let otherwise = Decision::change(unlock.clone());
     let content = entry.partition.current.clone().unwrap_or_default();
     let without = || without(&content, &entry.partition, plan.address);
-    match (answer, plan.step) {
-        (Ok(()), AdapterStep::Add) => AdapterEnd { decision: Decision::change(unlock), ..nothing },
-        (Err(details), AdapterStep::Add) => {
+    match (&answer, plan.step) {
+        // What an undone change leaves in the guest is recorded already.
+        (Ok(()), AdapterStep::Add | AdapterStep::UndoRemove)
+        | (Err(_), AdapterStep::UndoAdd | AdapterStep::UndoRemove) => {
+            AdapterEnd { decision: Decision::change(unlock), ..nothing }
+        }
+        (Ok(()), AdapterStep::UndoAdd) | (Err(_), AdapterStep::Add) => {
             let partition = with_adapters(entry, without());
             let changes = vec![Change::PutPartition(Box::new(partition)), unlock];
-            let refusal = Some(refusal_of(entry, plan, details));
+            let refusal = answer.err().map(|details| refusal_of(entry, plan, details));
             AdapterEnd { decision: Decision { changes, ..Decision::default() }, refusal, otherwise }
         }
         (Err(details), AdapterStep::Remove(_)) => {
-            let refusal = Some(refusal_of(entry, plan, details));
+            let refusal = Some(refusal_of(entry, plan, details.clone()));
             AdapterEnd { decision: Decision::change(unlock), refusal, ..nothing }
         }
         (Ok(()), AdapterStep::Remove(taker)) => {
@@ -224,11 +245,9 @@ pub fn finish(world: &World, plan: &AdapterPlan, answer: Result<(), Vec<String>>
             // Nobody waits for this answer: what the guest gave up it can take.
             let back = Effect::PutAdapter { partition: plan.partition, address: plan.address, token: 0 };
             let otherwise = Decision { effects: vec![back], ..otherwise };
-            let given = match (taker, plan.address) {
-                (Some(taker), AdapterAddress::Physical(index)) => {
-                    hand_over(world, taker, index, &content, plan.wait_minutes, token)
-                }
-                _ => Ok(Decision::default()),
+            let given = match taker {
+                Some(taker) => hand_over(world, taker, &content, plan, token),
+                None => Ok(Decision::default()),
             };
             match given {
                 Ok(next) => {
@@ -244,23 +263,37 @@ pub fn finish(world: &World, plan: &AdapterPlan, answer: Result<(), Vec<String>>
     }
 }
 
+/// Asks the guest to undo what it was asked to do. What is recorded follows its answer.
+#[must_use]
+pub fn take_back(plan: AdapterPlan) -> Decision {
+    let step = match plan.step {
+        AdapterStep::Add | AdapterStep::UndoAdd => AdapterStep::UndoAdd,
+        AdapterStep::Remove(_) | AdapterStep::UndoRemove => AdapterStep::UndoRemove,
+    };
+    let plan = AdapterPlan { step, ..plan };
+    let effects = vec![request_of(&plan)];
+    Decision { effects, answer: Answer::WhenAdapterChanged(Box::new(plan)), ..Decision::default() }
+}
+
 /// A guest ended before it answered.
 #[must_use]
 pub fn give_up(world: &World, plan: &AdapterPlan, token: u64) -> AdapterEnd {
-    let mut end = finish(world, plan, Err(Vec::new()), token);
+    // A guest that is gone has nothing that it was to give up.
+    let answer = if plan.step == AdapterStep::UndoAdd { Ok(()) } else { Err(Vec::new()) };
+    let mut end = finish(world, plan, answer, token);
     end.refusal = Some(Refusal::new(MessageKey::StateNotAllowed));
     end
 }
 
-/// The taker of a move gets the slot that another partition has given up.
+/// The taker of a move gets the slot that another partition has given up by `plan`.
 fn hand_over(
     world: &World,
     taker: PartitionId,
-    index: u32,
     giver: &Configuration,
-    wait_minutes: u32,
+    plan: &AdapterPlan,
     token: u64,
 ) -> Result<Decision, Refusal> {
+    let AdapterAddress::Physical(index) = plan.address else { return Ok(Decision::default()) };
     let entry = world.snapshot.find(&Selector::Id(taker))?;
     let moved = giver.physical_slots.iter().find(|slot| slot.drc_index == index);
     let pool = moved.and_then(|slot| slot.pool);
@@ -268,9 +301,8 @@ fn hand_over(
     let mut content = current(entry)?.clone();
     content.physical_slots.retain(|slot| slot.drc_index != index);
     content.physical_slots.push(PhysicalSlot { drc_index: index, pool, required: false });
-    let address = AdapterAddress::Physical(index);
-    let plan =
-        AdapterPlan { token, partition: entry.partition.uuid, address, step: AdapterStep::Add, wait_minutes };
+    let partition = entry.partition.uuid;
+    let plan = AdapterPlan { token, partition, step: AdapterStep::Add, ..plan.clone() };
     Ok(add(entry, content, way, plan, Vec::new()))
 }
 
@@ -301,12 +333,14 @@ pub(super) fn change_slot(
     let content = current(entry)?;
     let has = content.physical_slots.iter().any(|slot| slot.drc_index == index);
     let address = AdapterAddress::Physical(index);
+    let lock = moment.lock(LockedFor::PhysicalSlot);
     let plan = |step| AdapterPlan {
         token: moment.token,
         partition: entry.partition.uuid,
         address,
         step,
         wait_minutes,
+        lock: lock.clone(),
     };
     if *operation == DynamicOperation::Add {
         let way = way(entry, false, Doing::Adding, force)?;
@@ -342,7 +376,8 @@ pub(super) fn change_slot(
     let partition = with_adapters(entry, without(content, &entry.partition, address));
     let mut decision = Decision::change(Change::PutPartition(Box::new(partition)));
     if let Some(taker) = taker {
-        let next = hand_over(world, taker, index, content, wait_minutes, moment.token)?;
+        let plan = plan(AdapterStep::Remove(Some(taker)));
+        let next = hand_over(world, taker, content, &plan, moment.token)?;
         decision.changes.extend(next.changes);
         decision.effects.extend(next.effects);
         decision.answer = next.answer;

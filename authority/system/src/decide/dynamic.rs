@@ -6,11 +6,14 @@
 //! move:     ask the giver ──> ask the taker for what was given ──> record both, done or short
 //! ```
 
+use std::sync::Arc;
+
 use varan_contract::engine::ProcessorAllocation;
 use varan_contract::system::{DynamicOperation, Resource, Selector};
 use varan_model::codes::MessageKey;
 use varan_model::configuration::{Configuration, ProcessorMode, SharingMode};
 use varan_model::ids::{PartitionId, PartitionUuid};
+use varan_model::lock::{LockedFor, OperationLock};
 use varan_model::partition::{Partition, PartitionEntry, PartitionState, RmcState, Synchronization, Usage};
 use varan_model::record::Assignment;
 use varan_model::refusal::Refusal;
@@ -45,6 +48,8 @@ pub struct DynamicPlan {
     pub refusal: Option<Refusal>,
     /// Minutes that the user waits, 0 for ever.
     pub wait_minutes: u32,
+    /// What it holds, on the giver of a move and on its taker.
+    pub lock: Arc<OperationLock>,
 }
 
 /// What the giver of a move gives. Its current configuration has it until the taker's answer.
@@ -82,7 +87,7 @@ pub(super) fn through_guest(entry: &PartitionEntry) -> Result<bool, Refusal> {
         PartitionState::Running if entry.runtime.rmc != RmcState::Active => {
             Err(Refusal::new(MessageKey::DlparNoRmc).with(&entry.partition.name))
         }
-        PartitionState::Running if entry.runtime.changing => {
+        PartitionState::Running if entry.runtime.lock.is_some() => {
             Err(Refusal::new(MessageKey::Locked).with(format_args!("partition {}", entry.partition.name)))
         }
         PartitionState::Running => Ok(true),
@@ -106,7 +111,12 @@ pub(super) fn change_resource(
     };
     let adding = *operation == DynamicOperation::Add;
     let source = if taker.is_some() { Source::OtherPartition } else { Source::Free };
-    let request = Request { taker, wait_minutes, token: moment.token, given: None, refusal: None };
+    let operation = match resource {
+        Resource::Memory(_) => LockedFor::Memory,
+        Resource::Processors { .. } => LockedFor::Processors,
+    };
+    let lock = moment.lock(operation);
+    let request = Request { taker, wait_minutes, token: moment.token, given: None, refusal: None, lock };
     ask(world, entry, resource, adding, source, request)
 }
 
@@ -116,6 +126,7 @@ pub(super) struct Request {
     pub(super) token: u64,
     pub(super) given: Option<Given>,
     pub(super) refusal: Option<Refusal>,
+    pub(super) lock: Arc<OperationLock>,
 }
 
 /// The taker of a move must be able to take before anything is given.
@@ -188,13 +199,14 @@ pub(super) fn ask(
         setting_back: false,
         refusal: request.refusal,
         wait_minutes: request.wait_minutes,
+        lock: request.lock,
     };
     if running { Ok(ask_guest(entry, plan)) } else { finish_off(world, entry, &plan) }
 }
 
 fn ask_guest(entry: &PartitionEntry, plan: DynamicPlan) -> Decision {
     let mut runtime = (*entry.runtime).clone();
-    runtime.changing = true;
+    runtime.lock = Some(plan.lock.clone());
     Decision {
         changes: vec![Change::PutRuntime(entry.partition.id, Box::new(runtime))],
         effects: vec![Effect::Reserve(plan.reserved, true), request_of(&plan)],
@@ -235,7 +247,7 @@ pub(super) fn with_configuration(entry: &PartitionEntry, content: Configuration,
     if let Some(profile) =
         partition.profiles.iter_mut().find(|one| synchronized && one.name == current_profile)
     {
-        let profile = std::sync::Arc::make_mut(profile);
+        let profile = Arc::make_mut(profile);
         profile.configuration.desired_memory = content.desired_memory;
         profile.configuration.desired_processors = content.desired_processors;
         profile.configuration.desired_units = content.desired_units;
@@ -274,7 +286,8 @@ pub(super) fn give(
     let entry = world.snapshot.find(&Selector::Id(taker))?;
     let source = if given.generation.is_some() { Source::OtherPartition } else { Source::Free };
     let wait_minutes = plan.wait_minutes;
-    let request = Request { taker: None, wait_minutes, token, given: Some(given), refusal };
+    let lock = plan.lock.clone();
+    let request = Request { taker: None, wait_minutes, token, given: Some(given), refusal, lock };
     ask(world, entry, given.resource, true, source, request)
 }
 

@@ -9,11 +9,14 @@
 //! A guest that cannot be set back (what it took is in use) is recorded as it is; where that fails too, the frame counts
 //! what the guest holds, until its next dynamic change or its end. A guest that ends meanwhile has nothing to set back.
 
+use std::sync::Arc;
+
 use varan_contract::engine::EngineEventKind;
 use varan_contract::system::Resource;
 use varan_model::codes::MessageKey;
 use varan_model::configuration::{Configuration, ProcessorMode};
 use varan_model::ids::PartitionId;
+use varan_model::lock::OperationLock;
 use varan_model::partition::{PartitionEntry, PartitionState, Usage};
 use varan_model::refusal::Refusal;
 use varan_model::rules::dynamic::{Source, plan as plan_change};
@@ -93,9 +96,9 @@ fn without(content: &Configuration, resource: Resource) -> Configuration {
 }
 
 /// The runtime of a partition whose guest holds `content`.
-fn holding(entry: &PartitionEntry, content: &Configuration, changing: bool) -> Change {
+fn holding(entry: &PartitionEntry, content: &Configuration, lock: Option<Arc<OperationLock>>) -> Change {
     let mut runtime = (*entry.runtime).clone();
-    runtime.changing = changing;
+    runtime.lock = lock;
     runtime.memory = content.desired_memory;
     runtime.processors = content.desired_processors;
     runtime.units = content.entitlement();
@@ -109,7 +112,7 @@ fn settled(entry: &PartitionEntry, reached: &Reached) -> Vec<Change> {
         let partition = with_configuration(entry, reached.content.clone(), true);
         changes.push(Change::PutPartition(Box::new(partition)));
     }
-    changes.push(holding(entry, &reached.content, false));
+    changes.push(holding(entry, &reached.content, None));
     changes
 }
 
@@ -146,7 +149,7 @@ pub fn finish_dynamic(world: &World, plan: &DynamicPlan, answer: &EngineEventKin
     if let Some(given) = &plan.given {
         match giver_gives(world, given) {
             Ok(changes) => decision.changes.extend(changes),
-            Err(refusal) => return set_back(world, plan, refusal, token),
+            Err(refusal) => return set_back(world, plan, Some(refusal), token),
         }
     }
     (decision, refusal)
@@ -176,11 +179,14 @@ fn hand_over(
             let waits = matches!(next.answer, Answer::WhenDynamicEnds(_));
             let mut decision = released(plan);
             // While it waits, the giver's current configuration stays and holds what was given.
-            decision.changes =
-                if waits { vec![holding(entry, &reached.content, true)] } else { settled(entry, reached) };
+            decision.changes = if waits {
+                vec![holding(entry, &reached.content, Some(plan.lock.clone()))]
+            } else {
+                settled(entry, reached)
+            };
             (and_then(decision, next), refusal)
         }
-        Err(refusal) => set_back(world, plan, refusal, token),
+        Err(refusal) => set_back(world, plan, Some(refusal), token),
     }
 }
 
@@ -194,7 +200,7 @@ fn giver_gives(world: &World, given: &Given) -> Result<Vec<Change>, Refusal> {
             return Err(changed());
         }
         let content = without(content, given.resource);
-        let runtime = holding(entry, &content, false);
+        let runtime = holding(entry, &content, None);
         let partition = with_configuration(entry, content, true);
         return Ok(vec![Change::PutPartition(Box::new(partition)), runtime]);
     }
@@ -209,13 +215,12 @@ fn giver_gives(world: &World, given: &Given) -> Result<Vec<Change>, Refusal> {
 
 /// Whether the guest that has given is still the one that runs.
 fn gives(entry: &PartitionEntry, given: &Given) -> bool {
-    entry.runtime.changing && given.generation == Some(entry.runtime.generation)
+    entry.runtime.lock.is_some() && given.generation == Some(entry.runtime.generation)
 }
 
 /// The change could not be made: asks the guest to have what its current configuration says.
 #[must_use]
-pub fn set_back(world: &World, plan: &DynamicPlan, refusal: Refusal, token: u64) -> Ending {
-    let refusal = Some(refusal);
+pub fn set_back(world: &World, plan: &DynamicPlan, refusal: Option<Refusal>, token: u64) -> Ending {
     let Some(entry) = world.by_uuid(plan.partition) else {
         return give_up(world, &DynamicPlan { refusal, ..plan.clone() }, token);
     };
@@ -231,7 +236,7 @@ pub fn keep_what_is(world: &World, plan: &DynamicPlan, answer: &EngineEventKind,
     let Some(entry) = world.by_uuid(plan.partition) else { return give_up(world, plan, token) };
     let before = entry.partition.current.clone().unwrap_or_default();
     let reached = reached(&before, plan, answer);
-    let changes = vec![holding(entry, &reached.content, false)];
+    let changes = vec![holding(entry, &reached.content, None)];
     was_set_back(world, plan, entry, &reached, changes, token)
 }
 
@@ -287,6 +292,7 @@ fn give_back(
         setting_back: true,
         refusal,
         wait_minutes: plan.wait_minutes,
+        lock: plan.lock.clone(),
     };
     let effects = vec![request_of(&next)];
     let next = Decision { effects, answer: Answer::WhenDynamicEnds(Box::new(next)), ..Decision::default() };

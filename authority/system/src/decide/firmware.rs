@@ -10,7 +10,7 @@ use crate::world::{Change, World};
 
 /// Refuses what cannot be done while firmware is updated.
 pub(super) fn check_idle(world: &World) -> Result<(), Refusal> {
-    if world.updating {
+    if world.snapshot.updating.is_some() {
         return Err(Refusal::new(MessageKey::Locked).with(&world.system().settings.name));
     }
     Ok(())

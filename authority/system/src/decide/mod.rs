@@ -9,6 +9,7 @@ mod dynamic;
 mod dynamic_end;
 mod fault;
 mod firmware;
+mod lock;
 mod port_login;
 mod power;
 mod processor_pool;
@@ -20,13 +21,14 @@ mod virtual_io;
 pub use access::check_access;
 pub use adapter::{
     AdapterEnd, AdapterPlan, finish as finish_adapter, give_up as give_up_adapter,
-    request_of as adapter_request,
+    request_of as adapter_request, take_back as take_back_adapter,
 };
 pub use claim::{subject, unique_names};
 pub use dynamic::{DynamicPlan, allocation, request_of};
 pub use dynamic_end::{finish_dynamic, give_up, keep_what_is, set_back};
 pub use fault::{RMC_SILENCE_SECONDS, guest_crashed};
 pub use firmware::power_cycle;
+pub use lock::holder;
 pub use power::{activate, could_not_start, failed_in_hypervisor, start_by_policy, system_timer};
 pub use runtime::{adopted, engine_event};
 pub use service::failure;
@@ -145,6 +147,8 @@ pub enum Answer {
     WhenStopped(PartitionUuid),
     /// When the dynamic change ends.
     WhenDynamicEnds(Box<DynamicPlan>),
+    /// When the lock of that number is free.
+    WhenUnlocked(u64),
     /// When the firmware update ends.
     WhenFirmwareEnds(Box<FirmwarePlan>),
     /// When a guest has taken an adapter or given it up.
@@ -183,7 +187,7 @@ pub fn decide_from(
     moment: Moment,
 ) -> Result<Decision, Refusal> {
     check_access(world.system(), origin, request)?;
-    decide(world, request, moment)
+    decide(world, request, moment).map(|decision| lock::sign(decision, origin))
 }
 
 /// Decides a request.
@@ -193,6 +197,7 @@ pub fn decide_from(
 pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<Decision, Refusal> {
     match request {
         SystemRequest::GetSystem
+        | SystemRequest::ListLocks
         | SystemRequest::GetUtilization(_)
         | SystemRequest::ListErrors { .. }
         | SystemRequest::ListPartitions(_)
@@ -270,6 +275,7 @@ pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<
             let uuid = entry.partition.uuid;
             Ok(Decision { answer: Answer::WhenTerminalClosed(uuid), ..Decision::default() })
         }
+        SystemRequest::RemoveLock { partition } => lock::remove(world, partition.as_ref()),
         SystemRequest::CreateSystemProfile { record } => system_profile::create(world, record),
         SystemRequest::ChangeSystemProfile { name, record } => system_profile::change(world, name, record),
         SystemRequest::RemoveSystemProfile { name } => system_profile::remove(world, name),

@@ -10,6 +10,7 @@ use varan_contract::system::{AdapterRequest, ListOperation};
 use varan_model::codes::MessageKey;
 use varan_model::configuration::Configuration;
 use varan_model::ids::PartitionUuid;
+use varan_model::lock::LockedFor;
 use varan_model::record::Assignment;
 use varan_model::refusal::Refusal;
 use varan_model::rules::edit::only_set;
@@ -71,6 +72,7 @@ pub(super) fn change_adapter(
         address,
         step,
         wait_minutes: request.wait_minutes,
+        lock: moment.lock(LockedFor::VirtualAdapter),
     };
     if request.operation == ListOperation::Remove && way == Way::Guest {
         return Ok(adapter::remove(entry, plan(AdapterStep::Remove(None))));

@@ -11,6 +11,7 @@ mod events;
 mod indicators;
 mod keys;
 pub(crate) mod later;
+mod locks;
 mod lshmc;
 mod lshwres;
 mod lslic;
@@ -56,6 +57,7 @@ pub(crate) static ALL: &[&CommandDefinition] = &[
     &lshwres::COMMAND,
     &indicators::LIST,
     &lslic::COMMAND,
+    &locks::LIST,
     &events::SESSIONS,
     &utilization::LIST,
     &port_login::LIST,
@@ -76,6 +78,7 @@ pub(crate) static ALL: &[&CommandDefinition] = &[
     &terminal::OPEN,
     &access::REMOVE,
     &users::REMOVE,
+    &locks::REMOVE,
     &utilization::REMOVE,
     &password_policies::REMOVE,
     &profile_data::REMOVE,

@@ -205,7 +205,7 @@ macro_rules! base_elements {
             text("IsConnectionMonitoringEnabled", "UOD", |one| {
                 one.of_wanted(|content| content.connection_monitoring)
             }),
-            text("IsOperationInProgress", "ROR", |one| boolean(one.entry.runtime.changing)),
+            text("IsOperationInProgress", "ROR", |one| boolean(one.entry.runtime.lock.is_some())),
             text("IsRedundantErrorPathReportingEnabled", "UOD", |one| {
                 boolean(one.entry.partition.settings.redundant_error_path)
             }),
@@ -352,7 +352,7 @@ impl Object for Hosted {
             runtime.memory,
             runtime.processors,
             runtime.units,
-            runtime.changing,
+            runtime.lock.is_some(),
         )
     }
 
