@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench --profile dev -p varan --bench figures                       all of them
-//! cargo bench --profile dev -p varan --bench figures -- commands ssh       some: commands adapters ssh start memory writes
+//! cargo bench --profile dev -p varan --bench figures -- commands ssh       some: commands adapters ssh start memory writes consoles
 //! cargo bench --profile dev -p varan --bench figures -- quick              few rounds, to see that it works
 //! ```
 //!
@@ -22,12 +22,16 @@ mod commands;
 mod measured;
 #[path = "figures/memory.rs"]
 mod memory;
+#[path = "../tests/support/mixed.rs"]
+mod mixed;
 #[path = "figures/secure_shell.rs"]
 mod secure_shell;
 #[path = "figures/start.rs"]
 mod start;
 #[path = "figures/statistics.rs"]
 mod statistics;
+#[path = "figures/two_consoles.rs"]
+mod two_consoles;
 #[path = "figures/up.rs"]
 mod up;
 #[path = "figures/writes.rs"]
@@ -63,13 +67,14 @@ fn main() {
         println!("SKIP: figures: only `cargo bench` takes them");
         return;
     }
-    let parts: [(&str, Measure); 6] = [
+    let parts: [(&str, Measure); 7] = [
         ("commands", commands::measure),
         ("adapters", adapters::measure),
         ("ssh", secure_shell::measure),
         ("start", start::measure),
         ("memory", memory::measure),
         ("writes", writes::measure),
+        ("consoles", two_consoles::measure),
     ];
     let all = !parts.iter().any(|(name, _)| arguments.iter().any(|argument| argument == name));
     for (name, measure) in parts {

@@ -44,8 +44,8 @@ pub enum Action {
     Up(Up),
     /// Be the process of one managed system.
     FrameProcess(Up, String),
-    /// Be the process of the consoles.
-    ConsoleProcess(Up),
+    /// Be the process of a console.
+    ConsoleProcess(Up, String),
     /// Run a command line on a running console.
     Hmc {
         /// Data directory of the site.
@@ -148,14 +148,23 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Action, Stri
     let mut rest = arguments.into_iter();
     match rest.next().as_deref() {
         None | Some("help" | "--help" | "-h") => Ok(Action::Help),
-        Some("up") => parse_up(rest).map(|(up, _)| Action::Up(up)),
+        Some("up") => match parse_up(rest)? {
+            (up, None, None) => Ok(Action::Up(up)),
+            (_, Some(_), _) => Err("unknown option --system".to_owned()),
+            _ => Err("unknown option --console".to_owned()),
+        },
         Some("frame-process") => {
-            let (up, system) = parse_up(rest)?;
+            let (up, system, _) = parse_up(rest)?;
             system
                 .map(|system| Action::FrameProcess(up, system))
                 .ok_or_else(|| "--system is missing".to_owned())
         }
-        Some("console-process") => parse_up(rest).map(|(up, _)| Action::ConsoleProcess(up)),
+        Some("console-process") => {
+            let (up, _, console) = parse_up(rest)?;
+            console
+                .map(|console| Action::ConsoleProcess(up, console))
+                .ok_or_else(|| "--console is missing".to_owned())
+        }
         Some("hmc") => parse_hmc(rest),
         Some("fault") => parse_fault(rest),
         Some("scenario") => parse_scenario(rest),
@@ -180,9 +189,12 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Action, Stri
     }
 }
 
-fn parse_up(mut rest: impl Iterator<Item = String>) -> Result<(Up, Option<String>), String> {
+/// Options of `up`, and the role of a child process: its managed system, its console.
+type UpOptions = (Up, Option<String>, Option<String>);
+
+fn parse_up(mut rest: impl Iterator<Item = String>) -> Result<UpOptions, String> {
     let mut up = Up::default();
-    let mut system = None;
+    let (mut system, mut console) = (None, None);
     while let Some(option) = rest.next() {
         match option.as_str() {
             "--site" => up.site = value(&option, &mut rest)?,
@@ -201,10 +213,11 @@ fn parse_up(mut rest: impl Iterator<Item = String>) -> Result<(Up, Option<String
                 up.guest_memory = megabytes.saturating_mul(1 << 20);
             }
             "--system" => system = Some(value(&option, &mut rest)?),
+            "--console" => console = Some(value(&option, &mut rest)?),
             other => return Err(format!("unknown option {other}")),
         }
     }
-    Ok((up, system))
+    Ok((up, system, console))
 }
 
 fn parse_hmc(mut rest: impl Iterator<Item = String>) -> Result<Action, String> {
@@ -270,6 +283,12 @@ mod tests {
         assert_eq!(read("up --site vnic --ssh-port 22 --split"), Ok(Action::Up(expected)));
         assert_eq!(read("up --ssh-port x"), Err("`x` is not a valid value of --ssh-port".to_owned()));
         assert_eq!(read("up --data"), Err("--data needs a value".to_owned()));
+        assert_eq!(read("up --console x"), Err("unknown option --console".to_owned()));
+        assert_eq!(
+            read("console-process --console x"),
+            Ok(Action::ConsoleProcess(Up::default(), "x".to_owned()))
+        );
+        assert_eq!(read("console-process"), Err("--console is missing".to_owned()));
         assert_eq!(read("upp"), Err("unknown command upp".to_owned()));
         assert_eq!(read("hmc lshmc -V"), Err("unknown option -V; put the command line in quotes".to_owned()));
         assert_eq!(read(""), Ok(Action::Help));

@@ -9,6 +9,7 @@ pub mod firmware_repository;
 pub mod frame;
 pub mod home;
 pub mod inspect;
+pub mod line_socket;
 pub mod remote;
 pub mod rest;
 pub mod scenario;

@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     let result = match parse(std::env::args().skip(1)) {
         Ok(Action::Up(options)) => up::up(&options),
         Ok(Action::FrameProcess(options, system)) => up::frame_process(&options, &system),
-        Ok(Action::ConsoleProcess(options)) => up::console_process(&options),
+        Ok(Action::ConsoleProcess(options, console)) => up::console_process(&options, &console),
         Ok(Action::Hmc { data, console, user, command }) => {
             match control::call(&Layout::new(&data).sockets(), console.as_deref(), &user, &command) {
                 Ok(status) => return ExitCode::from(status),

@@ -27,6 +27,8 @@ const SEQUENCES_SOAK: u64 = 5_000;
 /// Longest time of one test, far above what a slow machine needs.
 const TEST_MAX: Duration = Duration::from_secs(600);
 const TEST_MAX_SOAK: Duration = Duration::from_secs(3 * 3_600);
+/// The console's process has its name.
+const CONSOLE: &str = "myhmc";
 /// The partition that runs while processes around it are killed.
 const KEPT: &str = "kept";
 const RECORD: &str = "profile_name=normal,lpar_env=aixlinux,min_mem=256,desired_mem=1024,max_mem=2048,proc_mode=shared,sharing_mode=uncap,uncap_weight=128,min_procs=1,desired_procs=1,max_procs=2,min_proc_units=0.1,desired_proc_units=0.2,max_proc_units=1.0,virtual_eth_adapters=2/0/1//0/0";
@@ -282,7 +284,7 @@ fn a_killed_console_costs_no_partition() {
                 scope.spawn(move || while lane.step(sockets) != Step::Uncertain {});
             }
             std::thread::sleep(Duration::from_micros(random.below(100_000)));
-            send(site.process("console"), Signal::KILL);
+            send(site.process(CONSOLE), Signal::KILL);
         });
         site.until(&state, &running);
         for (lane, history) in lanes.iter_mut().zip(&mut histories) {
@@ -327,7 +329,7 @@ fn a_process_that_hangs_and_comes_back_does_no_harm() {
         }
         for _ in 0..rounds {
             let role =
-                random.choose(&[FRAMES[0], FRAMES[1], FRAMES[1], "console"]).copied().unwrap_or(FRAMES[0]);
+                random.choose(&[FRAMES[0], FRAMES[1], FRAMES[1], CONSOLE]).copied().unwrap_or(FRAMES[0]);
             let process = site.process(role);
             spend(&mut random);
             send(process, Signal::STOP);

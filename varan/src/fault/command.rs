@@ -17,7 +17,7 @@ pub const USAGE: &str = "\
     link CONSOLE SYSTEM           one console's link is cut
     processors SYSTEM COUNT       processors fail
     memory SYSTEM MB              memory fails
-    kill PROCESS, stop PROCESS    with --split: a managed system's process, or `console`
+    kill PROCESS, stop PROCESS    with --split: a managed system's or a console's process
     list | clear ID... | clear --all
 ";
 

@@ -8,17 +8,18 @@
 //!
 //! What survives the end of Varan's processes: only failed hardware, which a frame records among its settings as a service
 //! processor remembers deconfigured parts; it is found there and listed again, with its number. Everything else ends with
-//! the process that it broke, for a new process has power, links and guests that answer. A frame's process that is started
-//! again while its power failure or crash is listed has power; clearing the fault then restores the links only.
+//! the process that it broke, for a new process has power and guests that answer. Links that are cut stay cut while a
+//! console's own process is started again. A frame's process that is started again while its power failure or crash is
+//! listed has power; clearing the fault then restores the links only.
 
 pub mod command;
+pub mod links;
 pub mod process;
 pub mod socket;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use varan_console::Console;
 use varan_contract::fault::{
     ActiveFault, Fault, FaultControl, FaultId, FaultReply, FaultRequest, SystemFault,
 };
@@ -26,6 +27,8 @@ use varan_contract::system::{RequestId, SystemLink, SystemReply, SystemRequest};
 use varan_environment::Environment;
 use varan_model::ids::MachineIdentity;
 use varan_model::site::Site;
+
+use self::links::ConsoleLinks;
 
 /// Most faults at the same time: far more than anybody keeps in mind.
 const FAULTS_MAX: usize = 1_000;
@@ -48,7 +51,7 @@ struct State {
 /// Who breaks what at a site that is up.
 pub struct Faults {
     systems: Vec<System>,
-    consoles: Vec<Arc<Console>>,
+    consoles: Vec<Arc<dyn ConsoleLinks>>,
     environment: Arc<dyn Environment>,
     /// Held while a request is carried out: faults come one after another.
     state: Mutex<State>,
@@ -60,7 +63,7 @@ impl Faults {
     pub fn new(
         site: &Site,
         links: &[Arc<dyn SystemLink>],
-        consoles: Vec<Arc<Console>>,
+        consoles: Vec<Arc<dyn ConsoleLinks>>,
         environment: Arc<dyn Environment>,
     ) -> Self {
         let system =
@@ -162,30 +165,30 @@ impl Faults {
 
     fn check_link(&self, fault: &Fault, system: &System) -> Result<(), String> {
         let Fault::ConsoleLink { console, .. } = fault else { return Ok(()) };
-        let found = self.consoles.iter().find(|one| one.description().name == *console);
+        let found = self.consoles.iter().find(|one| one.console() == console);
         let found = found.ok_or_else(|| format!("the site has no console {console}"))?;
-        match found.link_switch(&system.identity) {
-            Some(_) => Ok(()),
-            None => Err(format!("console {console} is not connected to {}", system.name)),
+        match found.switch(&system.identity, None)? {
+            true => Ok(()),
+            false => Err(format!("console {console} is not connected to {}", system.name)),
         }
     }
 
     /// Brings the links to a system in line with the faults that cut them.
     fn switch_links(&self, state: &State, system: &System) {
-        let cuts = |fault: &Fault, console: &str| match fault {
-            Fault::PowerFailure { system: cut } | Fault::ServiceProcessor { system: cut } => {
-                *cut == system.name
-            }
-            Fault::ConsoleLink { console: of, system: cut } => of == console && *cut == system.name,
-            _ => false,
-        };
         for console in &self.consoles {
-            let Some(switch) = console.link_switch(&system.identity) else { continue };
-            let name = &console.description().name;
-            if state.active.values().any(|fault| cuts(fault, name)) {
-                switch.cut();
-            } else {
-                switch.restore();
+            // A console whose process is gone has its links brought in line when it is back.
+            let _ = switch_link(state, system, &**console);
+        }
+    }
+
+    /// Cuts the links of a console whose process was started again, as the faults that are active say.
+    pub fn console_restarted(&self, console: &str) {
+        let state = self.state();
+        for console in self.consoles.iter().filter(|one| one.console() == console) {
+            for system in &self.systems {
+                if let Err(error) = switch_link(&state, system, &**console) {
+                    eprintln!("varan: {error}");
+                }
             }
         }
     }
@@ -228,6 +231,17 @@ impl FaultControl for Faults {
         };
         done.unwrap_or_else(FaultReply::Refused)
     }
+}
+
+/// Brings one link in line with the faults that cut it.
+fn switch_link(state: &State, system: &System, console: &dyn ConsoleLinks) -> Result<bool, String> {
+    let cuts = |fault: &Fault| match fault {
+        Fault::PowerFailure { system: cut } | Fault::ServiceProcessor { system: cut } => *cut == system.name,
+        Fault::ConsoleLink { console: of, system: cut } => of == console.console() && *cut == system.name,
+        _ => false,
+    };
+    let up = !state.active.values().any(cuts);
+    console.switch(&system.identity, Some(up))
 }
 
 /// Whether an equal fault may follow: more of something fails, or what was restarted crashes again. The frame refuses what is

@@ -19,6 +19,7 @@ use varan_shell::{Cancellation, Capture, Channels, Input, Output, Shell};
 use super::{Scenario, Stage};
 use crate::fault::Faults;
 use crate::fault::command::{self, FaultCommand};
+use crate::fault::links::ConsoleLinks;
 use crate::frame::Layout;
 use crate::simulation::{Machine, SimulatedEnvironment, World};
 use crate::site::{host_for, make_home_directories, open_console};
@@ -134,7 +135,8 @@ impl Simulated {
         }
         let first = site.consoles.first().ok_or("the site has no console")?;
         let console = consoles[0].clone();
-        let faults = Faults::new(&site, &links, consoles, environment);
+        let of_consoles = consoles.into_iter().map(|one| Arc::new(one) as Arc<dyn ConsoleLinks>);
+        let faults = Faults::new(&site, &links, of_consoles.collect(), environment);
         machines.advance(&mut machines.lock(), BEFORE);
         Ok(Self {
             machines,

@@ -54,14 +54,30 @@ pub fn site_text_of(
     time_scale: u32,
     authorized_key: Option<&str>,
 ) -> String {
+    site_text_with(&[CONSOLE], counts, profile, time_scale, authorized_key)
+}
+
+/// The same with several consoles, all of which manage every frame.
+pub fn site_text_with(
+    consoles: &[&str],
+    counts: [usize; FRAMES],
+    profile: &str,
+    time_scale: u32,
+    authorized_key: Option<&str>,
+) -> String {
     let partitions: usize = counts.iter().sum();
     let mut text = format!(
-        "[site]\nname = \"figures-{partitions}\"\ntime_scale = {time_scale}.0\ndemonstration = true\n\n\
-         [[console]]\nname = \"{CONSOLE}\"\n\n\
-         [[console.user]]\nname = \"{USER}\"\npassword = \"abc123\"\ntaskrole = \"hmcsuperadmin\"\n"
+        "[site]\nname = \"figures-{partitions}\"\ntime_scale = {time_scale}.0\ndemonstration = true\n"
     );
-    if let Some(key) = authorized_key {
-        let _ = writeln!(text, "authorized_keys = [\"{key}\"]");
+    for console in consoles {
+        let _ = writeln!(
+            text,
+            "\n[[console]]\nname = \"{console}\"\n\n\
+             [[console.user]]\nname = \"{USER}\"\npassword = \"abc123\"\ntaskrole = \"hmcsuperadmin\""
+        );
+        if let Some(key) = authorized_key {
+            let _ = writeln!(text, "authorized_keys = [\"{key}\"]");
+        }
     }
     for (index, count) in counts.into_iter().enumerate() {
         let _ = write!(
@@ -126,7 +142,7 @@ pub struct UserShell(Shell);
 
 impl UserShell {
     pub fn open(console: &Arc<Console>, layout: &Layout) -> Self {
-        let homes = layout.console(CONSOLE).join("homes");
+        let homes = layout.console(&console.description().name).join("homes");
         let host = host_for(console, USER, "127.0.0.1", &homes).expect("user");
         let home = host.home.clone();
         Self(Shell::new(Arc::new(host), home))

@@ -126,6 +126,14 @@ impl TestSite {
         Self::open(site, directory, link)
     }
 
+    /// As [`TestSite::start_linked`], a site from its text.
+    pub fn open_text(text: &str, test: &str, link: Link) -> Self {
+        let site = Site::parse(text, "generated").unwrap_or_else(|error| panic!("{error}"));
+        let directory = short_directory(test);
+        let _ = std::fs::remove_dir_all(&directory);
+        Self::open(site, directory, link)
+    }
+
     pub fn open(site: Site, directory: PathBuf, link: Link) -> Self {
         let layout = Layout::new(&directory);
         let environment: Arc<dyn Environment> = Arc::new(RealEnvironment::new());

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use varan::control::{Running, begin};
+use varan::control::{Running, begin, begin_on};
 use varan::frame::Layout;
 
 /// Longest wait for something that must come; only a defect reaches it.
@@ -175,9 +175,16 @@ impl Outcome {
     }
 }
 
-/// Runs a command line on the console whose sockets are in `sockets`.
+/// Runs a command line on the first console whose sockets are in `sockets`.
 pub fn run(sockets: &Path, command: &str) -> Outcome {
-    let Ok(mut running) = begin(sockets, "hscroot", command, false) else { return Outcome::Broken };
+    run_on(sockets, None, command)
+}
+
+/// Runs a command line on the console of that name.
+pub fn run_on(sockets: &Path, console: Option<&str>, command: &str) -> Outcome {
+    let Ok(mut running) = begin_on(sockets, console, "hscroot", command, false) else {
+        return Outcome::Broken;
+    };
     let mut output = Vec::new();
     loop {
         match running.next_output() {
@@ -292,7 +299,7 @@ impl ProcessSite {
         assert_eq!(self.wait_end(), Some(0), "a site that is told to stop ends with status 0");
     }
 
-    /// The process of a role of a site with `--split`: a managed system's name, or `console`.
+    /// The process of a role of a site with `--split`: the name of a managed system or a console.
     pub fn process(&self, role: &str) -> u32 {
         let path = self.sockets().join(format!("{role}.pid"));
         until("a process id", || std::fs::read_to_string(&path).ok()?.trim().parse().ok())
