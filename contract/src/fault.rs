@@ -10,6 +10,7 @@
 //! | a console's link is cut | that link | the link is back |
 //! | a partition crashes | engine | the partition starts again, if nobody started it before |
 //! | a partition hangs | engine | it goes on |
+//! | a partition's boot disk is lost | frame | the disk is back with what it held |
 //! | processors or memory fail | frame; recorded with its settings | the hardware is in use again |
 
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,13 @@ pub enum Fault {
         /// Managed system.
         system: String,
         /// Partition; a Virtual I/O Server as well.
+        partition: Selector,
+    },
+    /// The boot disk of a partition does not answer any more.
+    Disk {
+        /// Managed system.
+        system: String,
+        /// Partition.
         partition: Selector,
     },
     /// Processors failed.
@@ -141,6 +149,10 @@ pub enum SystemFault {
     HangPartition(Selector),
     /// It goes on.
     ResumePartition(Selector),
+    /// A partition's boot disk does not answer.
+    LoseDisk(Selector),
+    /// It answers again.
+    ReturnDisk(Selector),
     /// Hardware fails. Recorded.
     FailHardware {
         /// The fault.

@@ -17,6 +17,7 @@ use varan_qemu_engine::{QemuEngine, QemuOptions};
 use varan_system::guest::{BootDisks, GuestSettings, ManagementNetwork};
 use varan_system::{InitialPartition, Opened, Opening, SystemHandle};
 
+use crate::boot_disks::LosableBootDisks;
 use crate::engines::RoutedEngine;
 
 /// Real memory that the guests of one site may use together, in bytes, where the command line says nothing.
@@ -235,7 +236,7 @@ pub fn start(
     let qemu = QemuOptions { directory: directory.join("qemu"), program: qemu_program() };
     let on_qemu = partitions_on_qemu(&opened, &qemu);
     let guests = GuestSettings {
-        boot_disks: Arc::new(FileBootDisks { directory: directory.join("disks") }),
+        boot_disks: Arc::new(LosableBootDisks::new(FileBootDisks { directory: directory.join("disks") })),
         network: Some(management_network(system, index)),
     };
     let options = EngineOptions {

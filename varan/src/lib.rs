@@ -1,6 +1,7 @@
 //! The wiring of a site: frames, consoles, their surfaces and processes. The binary is a thin layer over this.
 
 pub mod arguments;
+pub mod boot_disks;
 pub mod commands;
 pub mod control;
 pub mod engines;

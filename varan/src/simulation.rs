@@ -31,6 +31,7 @@ use varan_system::guest::{BootDisks, GuestSettings, ManagementNetwork};
 use varan_system::inbox::Inbox;
 use varan_system::{InitialPartition, Opening, open};
 
+use crate::boot_disks::LosableBootDisks;
 use crate::frame::{self, Layout};
 
 /// Real memory of simulated guests, in bytes.
@@ -66,9 +67,9 @@ impl Environment for SimulatedEnvironment {
 
 /// Boot disks that outlive a loss of power.
 #[derive(Default)]
-pub(crate) struct Disks(Mutex<BTreeMap<PartitionUuid, Arc<MemoryBootDisk>>>);
+pub(crate) struct MemoryDisks(Mutex<BTreeMap<PartitionUuid, Arc<MemoryBootDisk>>>);
 
-impl BootDisks for Disks {
+impl BootDisks for MemoryDisks {
     fn open(&self, partition: PartitionUuid) -> std::io::Result<Arc<dyn BootDisk>> {
         let mut disks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let disk = disks.entry(partition).or_insert_with(|| Arc::new(MemoryBootDisk::new(BOOT_DISK_BYTES)));
@@ -79,6 +80,9 @@ impl BootDisks for Disks {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&partition);
     }
 }
+
+/// The same, which faults can take away.
+pub(crate) type Disks = LosableBootDisks<MemoryDisks>;
 
 /// A machine that whoever holds it steps.
 pub(crate) struct Machine {

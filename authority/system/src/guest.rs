@@ -24,6 +24,14 @@ pub trait BootDisks: Send + Sync {
     fn open(&self, partition: PartitionUuid) -> std::io::Result<Arc<dyn BootDisk>>;
     /// Removes the boot disk of a partition that is gone.
     fn remove(&self, partition: PartitionUuid);
+    /// Loses a disk on purpose (`true`), or brings it back as it was. Of no meaning for a disk that is removed.
+    ///
+    /// # Errors
+    /// These disks cannot be lost.
+    fn lose(&self, partition: PartitionUuid, lost: bool) -> std::io::Result<()> {
+        let _ = (partition, lost);
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// Addresses that guests on the management VLAN get when they ask.

@@ -134,6 +134,17 @@ fn a_silent_partition_loses_rmc_and_gets_it_back() {
 }
 
 #[test]
+fn a_disk_that_cannot_be_lost_is_refused() {
+    let mut bench = running("disk", 8);
+    // The disks of these tests have no switch.
+    let refused = bench.refused(SystemRequest::Fault(SystemFault::LoseDisk(named("lpar1"))));
+    assert!(refused.contains("unsupported"), "{refused}");
+    let refused = bench.refused(SystemRequest::Fault(SystemFault::LoseDisk(named("nobody"))));
+    assert!(refused.starts_with("HSCL8012"), "{refused}");
+    fault(&mut bench, SystemFault::ReturnDisk(named("nobody")));
+}
+
+#[test]
 fn failed_hardware_is_out_of_use_over_restarts_until_it_is_repaired() {
     let directory = directory("hardware");
     let mut bench = Bench::open(&directory, 6);

@@ -13,6 +13,7 @@ pub const USAGE: &str = "\
     power-fail SYSTEM             the frame loses its power
     crash SYSTEM [PARTITION]      the hypervisor, or a partition, ends abnormally
     hang SYSTEM PARTITION         a partition stands still
+    disk SYSTEM PARTITION         a partition loses its boot disk
     service-processor SYSTEM      no console reaches the frame; partitions run on
     link CONSOLE SYSTEM           one console's link is cut
     processors SYSTEM COUNT       processors fail
@@ -73,6 +74,7 @@ pub fn parse(words: &[&str]) -> Result<FaultCommand, String> {
             inject(Fault::PartitionCrash { system: system(name), partition: partition(of) })
         }
         ["hang", name, of] => inject(Fault::PartitionHang { system: system(name), partition: partition(of) }),
+        ["disk", name, of] => inject(Fault::Disk { system: system(name), partition: partition(of) }),
         ["service-processor", name] => inject(Fault::ServiceProcessor { system: system(name) }),
         ["link", console, name] => {
             inject(Fault::ConsoleLink { console: (*console).to_owned(), system: system(name) })
@@ -87,7 +89,6 @@ pub fn parse(words: &[&str]) -> Result<FaultCommand, String> {
         },
         ["kill", process] => Ok(FaultCommand::Kill((*process).to_owned())),
         ["stop", process] => Ok(FaultCommand::Stop((*process).to_owned())),
-        ["disk", ..] => Err("loss of a disk is not supported at this level".to_owned()),
         [] => Err("fault needs to know what breaks".to_owned()),
         [word, ..] => Err(format!("`fault {word}` with {} more words is not known", words.len() - 1)),
     }
@@ -121,6 +122,7 @@ pub fn words(fault: &Fault) -> String {
         Fault::ConsoleLink { console, system } => format!("link {console} {system}"),
         Fault::PartitionCrash { system, partition } => format!("crash {system} {}", of(partition)),
         Fault::PartitionHang { system, partition } => format!("hang {system} {}", of(partition)),
+        Fault::Disk { system, partition } => format!("disk {system} {}", of(partition)),
         Fault::Processors { system, count } => format!("processors {system} {count}"),
         Fault::Memory { system, megabytes } => format!("memory {system} {megabytes}"),
     }
@@ -210,7 +212,7 @@ mod tests {
             ("processors p814-1 x", "not a number of processors"),
             ("processors p814-1 0", "at least one"),
             ("memory p814-1 -5", "not a number of megabytes"),
-            ("disk san1", "not supported at this level"),
+            ("disk san1", "with 1 more words is not known"),
             ("clear", "not known"),
             ("clear x", "not the number of a fault"),
             ("clear 1 process:console", "apart"),

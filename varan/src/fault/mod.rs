@@ -155,6 +155,7 @@ impl Faults {
             | Fault::ConsoleLink { system, .. }
             | Fault::PartitionCrash { system, .. }
             | Fault::PartitionHang { system, .. }
+            | Fault::Disk { system, .. }
             | Fault::Processors { system, .. }
             | Fault::Memory { system, .. } => system,
         };
@@ -264,6 +265,7 @@ fn begin(fault: &Fault, id: FaultId) -> Option<SystemFault> {
         Fault::ServiceProcessor { .. } | Fault::ConsoleLink { .. } => return None,
         Fault::PartitionCrash { partition, .. } => SystemFault::CrashPartition(partition.clone()),
         Fault::PartitionHang { partition, .. } => SystemFault::HangPartition(partition.clone()),
+        Fault::Disk { partition, .. } => SystemFault::LoseDisk(partition.clone()),
         Fault::Processors { count, .. } => SystemFault::FailHardware { id, processors: *count, memory: 0 },
         Fault::Memory { megabytes, .. } => {
             SystemFault::FailHardware { id, processors: 0, memory: *megabytes }
@@ -279,6 +281,7 @@ fn end(fault: &Fault, id: FaultId) -> Option<SystemFault> {
         Fault::ServiceProcessor { .. } | Fault::ConsoleLink { .. } => return None,
         Fault::PartitionCrash { partition, .. } => SystemFault::RecoverPartition(partition.clone()),
         Fault::PartitionHang { partition, .. } => SystemFault::ResumePartition(partition.clone()),
+        Fault::Disk { partition, .. } => SystemFault::ReturnDisk(partition.clone()),
         Fault::Processors { .. } | Fault::Memory { .. } => SystemFault::RepairHardware { id },
     })
 }

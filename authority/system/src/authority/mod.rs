@@ -513,6 +513,11 @@ impl Authority {
                 let result = self.break_guest(partition, fault);
                 let _ = reply.try_send(result.map(|()| SystemReply::Done).map_err(Into::into));
             }
+            Answer::WhenDiskSwitched(partition, lost) => {
+                let switched = self.guests.boot_disks.lose(partition, lost);
+                let refused = |error| Refusal::new(MessageKey::FaultRefused).with(error).into();
+                let _ = reply.try_send(switched.map(|()| SystemReply::Done).map_err(refused));
+            }
             Answer::WhenUnlocked(number) => self.unlock(number, reply),
             Answer::WhenFirmwareEnds(plan) => self.begin_update(id, &plan, reply),
             Answer::With(answer) => {

@@ -15,7 +15,7 @@ use varan_contract::fault::{FaultId, SystemFault};
 use varan_contract::system::Selector;
 use varan_model::codes::MessageKey;
 use varan_model::ids::PartitionUuid;
-use varan_model::partition::{PartitionEntry, PartitionState};
+use varan_model::partition::{GuestEngine, PartitionEntry, PartitionState};
 use varan_model::refusal::Refusal;
 use varan_model::service::{FailedPart, Failure};
 use varan_model::system::{FailedHardware, ManagedSystem, SystemSettings, SystemState};
@@ -66,6 +66,12 @@ pub(super) fn decide(world: &World, fault: &SystemFault, moment: Moment) -> Resu
             let Ok(entry) = running(world, selector) else { return Ok(Decision::default()) };
             Ok(guest_fault(entry, GuestFault::Resume))
         }
+        SystemFault::LoseDisk(selector) => lose_disk(world.snapshot.find(selector)?, true),
+        // A partition that is gone has no disk any more.
+        SystemFault::ReturnDisk(selector) => world
+            .snapshot
+            .find(selector)
+            .map_or_else(|_| Ok(Decision::default()), |entry| lose_disk(entry, false)),
         SystemFault::FailHardware { id, processors, memory } => {
             fail_hardware(world, *id, *processors, *memory, moment)
         }
@@ -113,6 +119,15 @@ fn running<'a>(world: &'a World, selector: &Selector) -> Result<&'a PartitionEnt
         return Err(Refusal::new(MessageKey::StateNotAllowed));
     }
     Ok(entry)
+}
+
+/// Whether the partition is on does not matter: what runs meets the loss with its next access, what is off when it boots.
+fn lose_disk(entry: &PartitionEntry, lost: bool) -> Result<Decision, Refusal> {
+    if entry.partition.installation.engine != GuestEngine::Embedded {
+        let reason = format!("partition {} has no internal boot disk", entry.partition.name);
+        return Err(Refusal::new(MessageKey::FaultRefused).with(reason));
+    }
+    Ok(Decision { answer: Answer::WhenDiskSwitched(entry.partition.uuid, lost), ..Decision::default() })
 }
 
 fn guest_fault(entry: &PartitionEntry, fault: GuestFault) -> Decision {

@@ -157,6 +157,8 @@ pub enum Answer {
     WhenTerminalClosed(PartitionUuid),
     /// When the engine has broken the guest on purpose, or mended it.
     WhenBroken(PartitionUuid, GuestFault),
+    /// When the boot disk is lost (`true`) or back.
+    WhenDiskSwitched(PartitionUuid, bool),
 }
 
 /// An accepted request.
