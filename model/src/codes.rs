@@ -325,6 +325,16 @@ messages! {
     ProfileDataUnwritable: "HSCL05A5", "The profile data cannot be backed up: {0}.", Own, "Check free space of the data directory.";
     /// A name that backup files cannot have.
     ProfileDataNameInvalid: "HSCL05A6", "The profile data backup file name {0} is not valid: {1}.", Own, "Give a name without directories.";
+    /// Figures of the console's computer that the operating system does not give.
+    MachineUnreadable: "", "The information is not available: {0}.", Own, "Look at the computer that Varan runs on.";
+    /// A file system that consoles do not have.
+    FileSystemNotFound: "", "The file system {0} was not found.  Please check your entry and retry the command.", Unverified, "List the file systems with lshmcfs.";
+    /// Temporary files that cannot be removed.
+    FileSystemNotFreed: "", "The temporary files cannot be removed: {0}.", Own, "Look at the data directory.";
+    /// No such session of a user.
+    SessionNotFound: "", "The session {0} was not found.  Please check your entry and retry the command.", Unverified, "List the sessions with lslogon.";
+    /// No such command of a session.
+    SessionTaskNotFound: "", "The task {0} of session {1} was not found.  Please check your entry and retry the command.", Unverified, "List the tasks with lslogon -t.";
     /// A name that another managed system has.
     SystemNameUsed: "HSCL0580", "The managed system name {0} is already used.", Unverified, "Choose another name.";
     /// No such user of the console.

@@ -19,6 +19,8 @@ varan: an open, PowerVM-compatible virtualization platform
       starts a site in the foreground; prints how to connect, then a line that begins with `ready:`
   varan hmc [--data DIR] [--console NAME] [--user NAME] 'COMMAND LINE'
       runs a command line on a console of a site that is up
+  varan hmc [--data DIR] [--console NAME] --power-on
+      presses the power button of a console that was shut down
   varan fault [--data DIR] WHAT...
       breaks something of a site that is up and prints the number by which it is cleared:
 {fault}  varan scenario run DIR [--data DIR]
@@ -56,6 +58,13 @@ pub enum Action {
         user: String,
         /// Command line.
         command: String,
+    },
+    /// Press the power button of a console.
+    PowerOn {
+        /// Data directory of the site.
+        data: PathBuf,
+        /// Name of the console; the site's first in the order of names when none is given.
+        console: Option<String>,
     },
     /// Break something of a running site.
     Fault {
@@ -222,15 +231,22 @@ fn parse_up(mut rest: impl Iterator<Item = String>) -> Result<UpOptions, String>
 
 fn parse_hmc(mut rest: impl Iterator<Item = String>) -> Result<Action, String> {
     let (mut data, mut user, mut command) = (Up::default().data, "hscroot".to_owned(), None);
-    let mut console = None;
+    let (mut console, mut power_on) = (None, false);
     while let Some(option) = rest.next() {
         match option.as_str() {
             "--data" => data = value(&option, &mut rest)?,
             "--user" => user = value(&option, &mut rest)?,
             "--console" => console = Some(value(&option, &mut rest)?),
+            "--power-on" => power_on = true,
             _ if command.is_none() => command = Some(option),
             other => return Err(format!("unknown option {other}; put the command line in quotes")),
         }
+    }
+    if power_on {
+        return match command {
+            None => Ok(Action::PowerOn { data, console }),
+            Some(command) => Err(format!("--power-on takes no command line, and `{command}` is one")),
+        };
     }
     let command = command.ok_or_else(|| "hmc needs a command line in quotes".to_owned())?;
     Ok(Action::Hmc { data, console, user, command })

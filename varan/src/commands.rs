@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use varan_command::{HomeFiles, Invocation, RawTerminal};
-use varan_console::{Console, SessionGuard};
+use varan_console::{Console, SessionGuard, plain_command};
 use varan_shell::{
     Cancellation, CommandHost, Feature, Identity, Input, Output, Streams, Terminal, WallClock,
 };
@@ -34,7 +34,16 @@ pub struct ConsoleHost {
     /// Where the home directories of all users are.
     pub homes: PathBuf,
     /// The session is listed as long as its shell lives.
-    pub _session: SessionGuard,
+    pub session: SessionGuard,
+}
+
+/// Records in the audit that a line of the shell ended. A line that is one command of the console is not recorded again:
+/// the command has done it.
+pub fn record_line(console: &Console, user: &str, peer: &str, line: &str, status: u8) {
+    let recorded = plain_command(line).is_some_and(|name| varan_command::lookup(&name).is_some());
+    if !recorded {
+        console.record_line(user, peer, line, status);
+    }
 }
 
 /// The user's terminal in raw form for one command. Interrupting the reader is a cancellation of its own, so that the
@@ -83,10 +92,10 @@ struct CommandStreams {
 }
 
 impl CommandStreams {
-    fn new(streams: &Streams<'_>) -> Self {
-        let reading = Cancellation::child(streams.cancellation);
+    fn new(streams: &Streams<'_>, command: &Arc<Cancellation>) -> Self {
+        let reading = Cancellation::child(command);
         let input = streams.input.with_cancellation(&reading);
-        Self { input, output: streams.output.clone(), reading, command: streams.cancellation.clone() }
+        Self { input, output: streams.output.clone(), reading, command: command.clone() }
     }
 }
 
@@ -153,24 +162,29 @@ impl CommandHost for ConsoleHost {
     }
 
     fn run(&self, name: &str, arguments: &[String], streams: Streams<'_>) -> u8 {
+        // A task that an administrator ends is this command; what the shell goes on with is not its business.
+        let cancellation = Cancellation::child(streams.cancellation);
+        let ending = cancellation.clone();
+        let now = self.console.environment().wall_clock().seconds();
+        let line = varan_console::masked_command(name, arguments);
+        let _task = self.session.begin_task(line, now, move || ending.cancel());
         // Only the command that takes the terminal byte by byte gets it: taking it turns echo and editing off.
         let terminal: Option<Arc<dyn RawTerminal>> = match (name, streams.terminal) {
             ("mkvterm", Some(terminal)) if streams.input.is_terminal() => {
-                Some(Arc::new(CommandTerminal::new(terminal, streams.cancellation)))
+                Some(Arc::new(CommandTerminal::new(terminal, &cancellation)))
             }
-            ("mkvterm", _) => Some(Arc::new(CommandStreams::new(&streams))),
+            ("mkvterm", _) => Some(Arc::new(CommandStreams::new(&streams, &cancellation))),
             // They may ask for a password, which must not be echoed; a password from a pipe is read from there.
             ("chhmcusr" | "chsyspwd" | "mkhmcusr" | "mksysconn", Some(terminal))
                 if streams.input.is_terminal() =>
             {
-                Some(Arc::new(CommandTerminal::new(terminal, streams.cancellation)))
+                Some(Arc::new(CommandTerminal::new(terminal, &cancellation)))
             }
             _ => None,
         };
         let (mut input, mut errors) = (streams.input, streams.error);
         // A listing is many lines; one write each would be one packet each.
         let mut output = io::BufWriter::with_capacity(OUTPUT_BUFFER_BYTES, streams.output);
-        let cancellation = streams.cancellation.clone();
         let mut invocation = Invocation {
             console: &self.console,
             user: &self.user,

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use varan_console::Console;
 use varan_shell::{ByteSink, Cancellation, Channels, Input, Output, Shell, Terminal};
 
+use crate::commands::record_line;
 use crate::site::host_for;
 
 const TAG_EXIT: u8 = 0;
@@ -33,6 +34,9 @@ struct Request {
     /// The client is a terminal: what it sends after the request is typed there.
     #[serde(default)]
     terminal: bool,
+    /// Not a command: the console's power button.
+    #[serde(default)]
+    power_on: bool,
 }
 
 /// The socket of a console.
@@ -87,10 +91,25 @@ fn answer(console: &Arc<Console>, homes: &Path, stream: UnixStream) -> io::Resul
     reader.by_ref().take(REQUEST_MAX).read_line(&mut line)?;
     let request: Request = serde_json::from_str(&line)?;
     let shared = Arc::new(Mutex::new(stream));
+    if request.power_on {
+        if let Ok(machine) = console.machine() {
+            machine.power_on();
+        }
+        return write_record(&mut *shared.lock().unwrap_or_else(PoisonError::into_inner), TAG_EXIT, &[0]);
+    }
+    if console.machine().is_ok_and(|machine| !machine.is_on()) {
+        let mut stream = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = &console.description().name;
+        let text = format!("the console {name} is shut down: `varan hmc --power-on` starts it\n");
+        write_record(&mut *stream, TAG_ERROR, text.as_bytes())?;
+        return write_record(&mut *stream, TAG_EXIT, &[1]);
+    }
     let status = match host_for(console, &request.user, "localhost", homes) {
         Ok(host) => {
             let home = host.home.clone();
             let cancellation = Cancellation::new();
+            let ended = cancellation.clone();
+            host.session.on_end(move || ended.cancel());
             let channels = if request.terminal {
                 let terminal = Terminal::new(Arc::new(RecordSink(TAG_OUTPUT, shared.clone())), 80, 24);
                 type_on(&terminal, reader, &cancellation)?;
@@ -103,7 +122,7 @@ fn answer(console: &Arc<Console>, homes: &Path, stream: UnixStream) -> io::Resul
                 Channels { input: Input::empty(), output, error, terminal: None, cancellation }
             };
             let status = Shell::new(Arc::new(host), home).run_script(&request.command, channels);
-            console.record_line(&request.user, "localhost", &request.command, status);
+            record_line(console, &request.user, "localhost", &request.command, status);
             status
         }
         Err(reason) => {
@@ -171,6 +190,22 @@ pub fn begin_on(
     command: &str,
     terminal: bool,
 ) -> Result<Running, String> {
+    let request = Request { user: user.to_owned(), command: command.to_owned(), terminal, power_on: false };
+    send(directory, console, &request)
+}
+
+/// Presses the power button of a console: of that name, or the first.
+///
+/// # Errors
+/// No such console runs there.
+pub fn power_on(directory: &Path, console: Option<&str>) -> Result<(), String> {
+    let (user, command) = (String::new(), String::new());
+    let mut running = send(directory, console, &Request { user, command, terminal: false, power_on: true })?;
+    while running.next_output()?.is_ok() {}
+    Ok(())
+}
+
+fn send(directory: &Path, console: Option<&str>, request: &Request) -> Result<Running, String> {
     let what = console.map_or_else(|| "no console".to_owned(), |name| format!("no console {name}"));
     let not_running =
         || format!("{what} runs with sockets in {}: start one with `varan up`", directory.display());
@@ -183,8 +218,7 @@ pub fn begin_on(
         .min()
         .ok_or_else(not_running)?;
     let mut stream = UnixStream::connect(&path).map_err(|_| not_running())?;
-    let request = Request { user: user.to_owned(), command: command.to_owned(), terminal };
-    let line = serde_json::to_string(&request).map_err(|error| error.to_string())?;
+    let line = serde_json::to_string(request).map_err(|error| error.to_string())?;
     writeln!(stream, "{line}").map_err(|error| error.to_string())?;
     Ok(Running(stream))
 }

@@ -66,6 +66,8 @@ impl FirmwareRepository {
         std::fs::create_dir_all(&self.path)?;
         let temporary = self.path.join(format!(".{name}"));
         let mut file = File::create(&temporary)?;
+        // As long as it is locked it counts as in use, and nobody removes it to free space.
+        file.lock()?;
         file.write_all(content)?;
         file.sync_all()?;
         std::fs::rename(&temporary, &path)?;

@@ -3,6 +3,7 @@
 pub mod arguments;
 pub mod boot_disks;
 pub mod commands;
+pub mod console_services;
 pub mod control;
 pub mod engines;
 pub mod fault;
@@ -11,6 +12,7 @@ pub mod frame;
 pub mod home;
 pub mod inspect;
 pub mod line_socket;
+pub mod machine;
 pub mod remote;
 pub mod rest;
 pub mod scenario;

@@ -18,6 +18,9 @@ fn main() -> ExitCode {
                 Err(error) => Err(error),
             }
         }
+        Ok(Action::PowerOn { data, console }) => {
+            control::power_on(&Layout::new(&data).sockets(), console.as_deref())
+        }
         Ok(Action::Fault { data, command }) => {
             fault::command::run(&Layout::new(&data).sockets(), &command).map(|text| print!("{text}"))
         }

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use varan_console::{
-    Console, ConsoleDescription, NetworkSystem, Secret, SystemConnection, UserDescription, release_number,
+    Console, ConsoleDescription, NetworkSystem, Secret, SessionKind, SystemConnection, UserDescription,
+    release_number,
 };
 use varan_contract::system::SystemLink;
 use varan_environment::Environment;
@@ -15,6 +16,7 @@ use varan_system::SystemHandle;
 use crate::commands::ConsoleHost;
 use crate::frame::{self, Layout};
 use crate::home::Home;
+use crate::machine::{HostMachine, Power};
 
 /// Release assumed where a site file's text is none that the platform knows; the default of the site file.
 const RELEASE_DEFAULT: Release = Release(8, 8, 6, 0);
@@ -86,6 +88,20 @@ pub fn open_console(
     Ok(opened)
 }
 
+/// Says that a console, whose own directory is `directory`, runs on this computer. Returns its power switch; a console that
+/// nobody listens to for has no services to end.
+#[must_use]
+pub fn attach_machine(
+    console: &Console,
+    directory: &Path,
+    environment: &Arc<dyn Environment>,
+    time_scale: f64,
+) -> Arc<Power> {
+    let power = Arc::new(Power::new(environment.clone(), time_scale));
+    console.attach_machine(Arc::new(HostMachine::new(directory, power.clone())));
+    power
+}
+
 /// Memory of this machine in bytes as the kernel has it; 0 where it does not say.
 fn memory_of_host() -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
@@ -140,7 +156,7 @@ pub fn host_for(console: &Arc<Console>, user: &str, peer: &str, homes: &Path) ->
         peer: peer.to_owned(),
         home: Arc::new(home),
         homes: homes.to_owned(),
-        _session: console.begin_session(user, peer),
+        session: console.begin_session(SessionKind::Shell, user, peer),
     })
 }
 

@@ -14,6 +14,7 @@ use varan_ssh::{
     Session, SessionKind, SshHost,
 };
 
+use crate::commands::record_line;
 use crate::home::{HOME_BYTES_MAX, HOME_FILES_MAX};
 use crate::site::host_for;
 
@@ -78,10 +79,11 @@ impl ConsoleSsh {
         let peer = request.peer.ip().to_string();
         let host = host_for(&self.console, &request.user, &peer, &self.homes)?;
         let home = host.home.clone();
-        let mut shell = Shell::new(Arc::new(host), home);
         let cancellation = Cancellation::new();
-        let cancelled = cancellation.clone();
+        let (cancelled, ended) = (cancellation.clone(), cancellation.clone());
         session.cancellation.on_cancel(move |_| cancelled.cancel());
+        host.session.on_end(move || ended.cancel());
+        let mut shell = Shell::new(Arc::new(host), home);
         let output = Arc::new(ChannelSink(Mutex::new(session.output)));
         let Some(client) = request.terminal else {
             let SessionKind::Exec(line) = request.kind else {
@@ -102,7 +104,7 @@ impl ConsoleSsh {
                 cancellation: cancellation.clone(),
             };
             let status = shell.run_script(&line, channels);
-            self.console.record_line(&request.user, &peer, &line, status);
+            record_line(&self.console, &request.user, &peer, &line, status);
             return Ok(status);
         };
         // Newlines and Ctrl-C are the shell's terminal's own business.
@@ -125,7 +127,7 @@ impl ConsoleSsh {
                 terminal.set_foreground(Some(cancellation.clone()));
                 let status = shell.run_script(&line, channels);
                 terminal.set_foreground(None);
-                self.console.record_line(&request.user, &peer, &line, status);
+                record_line(&self.console, &request.user, &peer, &line, status);
                 Ok(status)
             }
             SessionKind::Shell => {

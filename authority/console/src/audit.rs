@@ -83,6 +83,12 @@ pub fn masked_line(line: &str) -> String {
     }
 }
 
+/// The name of the command, of a line that is one plain command.
+#[must_use]
+pub fn plain_command(line: &str) -> Option<String> {
+    simple_words(line)?.into_iter().next()
+}
+
 /// The words of a line that is one plain command; `None` where the shell does more than to split it.
 fn simple_words(line: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();

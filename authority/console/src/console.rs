@@ -1,7 +1,7 @@
 //! The console: what its commands ask for.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use thiserror::Error;
 use varan_contract::engine::GuestTerminal;
@@ -18,12 +18,13 @@ use crate::connections::{ConnectionState, Connections};
 use crate::console_settings::ConsoleSettings;
 use crate::description::{ConsoleDescription, Secret, UserDescription};
 use crate::link::SwitchedLink;
+use crate::machine::ConsoleMachine;
 use crate::observation::{Earlier, Observation};
 use crate::password::{self, PasswordError};
 use crate::password_policy::{PasswordPolicies, PasswordPolicy, PolicyRule};
 use crate::resource_roles::ResourceRoles;
 use crate::role::TaskRole;
-use crate::sessions::{LoginSession, SessionGuard, Sessions};
+use crate::sessions::{LoginSession, SessionGuard, SessionKind, Sessions};
 use crate::settings::{SECONDS_PER_DAY, Setting, UserSettings};
 use crate::store::{Change, Store, StoreError};
 use crate::systems::{NetworkSystem, SystemConnection, Systems};
@@ -77,6 +78,7 @@ pub struct Console {
     pub(crate) observation: Observation,
     pub(crate) writer: Writer,
     sessions: Sessions,
+    pub(crate) machine: OnceLock<Arc<dyn ConsoleMachine>>,
     pub(crate) settings: RwLock<ConsoleSettings>,
 }
 
@@ -136,6 +138,7 @@ impl Console {
             resource_roles: ResourceRoles::new(store.resource_roles()?),
             policies: PasswordPolicies::new(store.password_policies()?, store.active_password_policy()?),
             sessions: Sessions::default(),
+            machine: OnceLock::new(),
             settings: RwLock::new(store.settings()?),
             changing_users: Mutex::new(()),
             observation: Observation::new(earlier),
@@ -362,8 +365,28 @@ impl Console {
 
     /// Notes that a user has a session with this console until the guard is dropped.
     #[must_use]
-    pub fn begin_session(&self, user: &str, peer: &str) -> SessionGuard {
-        self.sessions.begin(user, peer, self.environment.wall_clock().seconds())
+    pub fn begin_session(&self, kind: SessionKind, user: &str, peer: &str) -> SessionGuard {
+        self.sessions.begin(kind, user, peer, self.environment.wall_clock().seconds())
+    }
+
+    /// Ends a session with all that it runs, or (`task`) one command that it runs.
+    ///
+    /// # Errors
+    /// [`MessageKey::SessionNotFound`], [`MessageKey::SessionTaskNotFound`].
+    pub fn end_session(&self, session: u64, task: Option<u64>) -> Result<(), Refusal> {
+        if self.sessions.end(session, task) {
+            return Ok(());
+        }
+        let there = self.sessions().iter().any(|one| one.id == session);
+        Err(match task.filter(|_| there) {
+            Some(task) => Refusal::new(MessageKey::SessionTaskNotFound).with(task).with(session),
+            None => Refusal::new(MessageKey::SessionNotFound).with(session),
+        })
+    }
+
+    /// Ends all sessions, as the console is shut down.
+    pub fn end_sessions(&self) {
+        self.sessions.end_all();
     }
 
     /// The sessions there are, oldest first.

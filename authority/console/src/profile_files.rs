@@ -159,7 +159,7 @@ impl Console {
             return Err(unwritable(format_args!("there are {present} backup files of this managed system")));
         }
         let unfinished = directory.join(format!(".{name}.{:016x}{UNFINISHED}", self.environment().random()));
-        let written = write_whole(&unfinished, &bytes).and_then(|()| {
+        let written = write_whole(&unfinished, &bytes).and_then(|_writing| {
             let place = directory.join(name);
             if overwrite { fs::rename(&unfinished, place) } else { fs::hard_link(&unfinished, place) }
         });
@@ -200,10 +200,13 @@ impl Console {
     }
 }
 
-fn write_whole(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file. It is locked, and so known to be in use, as long as the caller holds it.
+fn write_whole(path: &std::path::Path, bytes: &[u8]) -> io::Result<File> {
     let mut file = File::create(path)?;
+    file.lock()?;
     file.write_all(bytes)?;
-    file.sync_all()
+    file.sync_all()?;
+    Ok(file)
 }
 
 #[cfg(test)]

@@ -198,6 +198,14 @@ tasks! {
     ChangeUtilization = cec "ChangeUtilizationData": "SO-P--";
     /// List who is logged in.
     ListSessions = HMCConsole "ListLogonSessions": "S--PR-";
+    /// End sessions and commands of users.
+    EndSessions = HMCConsole "TerminateTasks": "S--PR-";
+    /// List file systems.
+    ListFileSystems = HMCConsole "ViewHMCFileSystems": "SOVPRL";
+    /// Remove temporary files.
+    FreeFileSystems = HMCConsole "ManageHMCFileSystems": "SO-PR-";
+    /// Shut the console down.
+    ShutDownConsole = HMCConsole "RebootHMC": "SO-PR-";
 }
 
 /// A set of tasks: what one user may do.
@@ -260,7 +268,8 @@ pub fn authorize(role: TaskRole, task: Task) -> Result<(), Refusal> {
 mod tests {
     use super::*;
 
-    const VIEWER: [Task; 11] = [
+    const VIEWER: [Task; 12] = [
+        Task::ListFileSystems,
         Task::ListServiceEvents,
         Task::ListUtilization,
         Task::ListSystemProfiles,
@@ -321,7 +330,8 @@ mod tests {
                 ListRoles,
                 ManageRoles,
                 ListEvents,
-                ListSessions
+                ListSessions,
+                EndSessions
             ]
         );
         assert_eq!(
@@ -399,7 +409,10 @@ mod tests {
                 ManageServiceEvents,
                 ChangeIndicators,
                 ChangeUtilization,
-                ListSessions
+                ListSessions,
+                EndSessions,
+                FreeFileSystems,
+                ShutDownConsole
             ]
         );
     }

@@ -135,6 +135,23 @@ pub struct Invocation<'a> {
 const CANCELLATION_INTERVAL: std::time::Duration = std::time::Duration::from_millis(50);
 
 impl Invocation<'_> {
+    /// Lets time pass.
+    ///
+    /// # Errors
+    /// [`CommandError::Cancelled`].
+    pub(crate) fn pause(&self, duration: std::time::Duration) -> Result<(), CommandError> {
+        let mut left = duration;
+        while !left.is_zero() {
+            if (self.cancelled)() {
+                return Err(CommandError::Cancelled);
+            }
+            let part = left.min(CANCELLATION_INTERVAL);
+            std::thread::sleep(part);
+            left -= part;
+        }
+        Ok(())
+    }
+
     /// Whether the user may do a task.
     pub(crate) fn authorize(&self, task: Task) -> Result<(), Refusal> {
         self.tasks.authorize(task)

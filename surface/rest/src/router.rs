@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hyper::Method;
-use varan_console::{Console, LoginOutcome, ResourceScope};
+use varan_console::{Console, LoginOutcome, ResourceScope, SessionKind};
 use varan_model::codes::MessageKey;
 
 use crate::collection::Collection;
@@ -202,7 +202,7 @@ impl RestApi {
             None => logon::response("X-API-Session", &token),
         };
         let new = NewSession {
-            listed: self.console.begin_session(&user, &peer),
+            listed: self.console.begin_session(SessionKind::Web, &user, &peer),
             events: self.hub.queue(),
             user,
             memento,

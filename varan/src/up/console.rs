@@ -11,19 +11,18 @@ use varan_contract::system::SystemLink;
 use varan_environment::{Environment, RealEnvironment};
 use varan_model::site::{ConsoleDescription, Password, Site};
 use varan_rest::RestServer;
-use varan_ssh::{ServerOptions, SshServer};
 
 use super::supervisor::{CHILD_CONSOLE, CHILD_READY, die_with_parent};
 use super::{runtime, wait_for_end};
 use crate::arguments::Up;
+use crate::console_services::{ConsoleServices, Reach};
 use crate::control;
 use crate::fault::links;
 use crate::frame::Layout;
 use crate::remote::RemoteSystem;
-use crate::rest;
-use crate::site::{make_home_directories, open_console};
+use crate::rest::{self, ConsoleApi};
+use crate::site::{attach_machine, make_home_directories, open_console};
 use crate::sites;
-use crate::ssh_host::ConsoleSsh;
 
 /// How one console is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,8 +86,9 @@ pub(super) struct Served {
     pub introduction: Introduction,
     /// The console.
     pub console: Arc<Console>,
-    _rest: Vec<RestServer>,
-    _server: SshServer,
+    _services: ConsoleServices,
+    /// The API of a management partition, which is no service of the console.
+    _novalink: Option<RestServer>,
 }
 
 /// What consoles are started with.
@@ -125,18 +125,17 @@ pub(super) fn start(
     addresses.extend(described.listen_address.map(SocketAddr::from));
     let own = described.listen_address.map(|address| (*address.ip()).into());
     let address = SocketAddr::new(start.listen, start.rest_port);
-    let mut rest = rest::serve_console(&console, address, own, &directory, runtime)?;
-    if let Some((system, port)) = &start.novalink {
-        rest.push(rest::serve_novalink(system, *port, &console, &directory, runtime)?);
-    }
-    let host = Arc::new(ConsoleSsh { console: console.clone(), homes });
-    let bound = runtime.block_on(SshServer::bind(&addresses, ServerOptions::new(directory), host));
-    let server = bound.map_err(|error| format!("console {}: {error}", described.name))?;
+    let power = attach_machine(&console, &directory, environment, site.time_scale);
+    let api = ConsoleApi::prepare(&console, address, own, &directory)?;
+    let novalink = start
+        .novalink
+        .as_ref()
+        .map(|(system, port)| rest::serve_novalink(system, *port, &console, &directory, runtime));
+    let novalink = novalink.transpose()?;
+    let reach = Reach { console: console.clone(), directory, ssh: addresses, api };
+    let (services, mut first) = ConsoleServices::start(reach, power, runtime.handle())?;
+    first.rest.extend(novalink.iter().flat_map(rest::addresses));
     let user = described.users.first();
-    let of_server = |server: &RestServer| -> Vec<String> {
-        let scheme = server.scheme();
-        server.local_addresses().iter().map(|address| format!("{scheme}://{address}")).collect()
-    };
     let introduction = Introduction {
         name: described.name.clone(),
         user: user.map(|user| user.name.clone()).unwrap_or_default(),
@@ -144,12 +143,12 @@ pub(super) fn start(
             Some(Password::Plain(text)) if site.demonstration => Some(text.clone()),
             _ => None,
         }),
-        address: server.local_addresses()[0],
-        host_key: server.host_key().public_line().map_err(|error| error.to_string())?,
-        rest_port: rest[0].local_addresses()[0].port(),
-        rest: rest.iter().flat_map(of_server).collect(),
+        address: first.address,
+        host_key: first.host_key,
+        rest_port: first.rest_port,
+        rest: first.rest,
     };
-    Ok(Served { introduction, console, _rest: rest, _server: server })
+    Ok(Served { introduction, console, _services: services, _novalink: novalink })
 }
 
 /// The process of one console: its name is an argument, its ports are exactly those of the options.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use varan::frame::Layout;
 use varan::remote::RemoteSystem;
-use varan::site::{host_for, make_home_directories, open_console, start_frames};
+use varan::site::{attach_machine, host_for, make_home_directories, open_console, start_frames};
 use varan_console::Console;
 use varan_contract::system::{SystemEvent, SystemEvents, SystemLink};
 use varan_environment::{Environment, RealEnvironment};
@@ -184,7 +184,10 @@ impl TestSite {
             let links: Vec<Arc<dyn SystemLink>> =
                 frames.iter().zip(&site.managed_systems).map(connect).collect();
             make_home_directories(console, layout).expect("homes");
-            open_console(site, console, layout, environment, &links).expect("console")
+            let opened = open_console(site, console, layout, environment, &links).expect("console");
+            let directory = layout.console(&console.name);
+            let _nobody_obeys = attach_machine(&opened, &directory, environment, site.time_scale);
+            opened
         };
         (site.consoles.iter().map(open).collect(), serving)
     }

@@ -1,6 +1,6 @@
 //! `lssvcevents` and `lslogon`: what was run on the console, serviceable events, and who is logged in.
 
-use varan_console::{AuditEntry, ConsoleError, LoginSession, Task};
+use varan_console::{AuditEntry, ConsoleError, LoginSession, SessionKind, SessionTask, Task};
 use varan_model::attributes::{Attribute, Table, Value};
 use varan_model::codes::MessageKey;
 use varan_model::refusal::Refusal;
@@ -95,23 +95,52 @@ pub(crate) static SESSIONS: CommandDefinition = CommandDefinition {
         OptionDefinition::new(
             "-r",
             OptionValue::Word(&["ssh", "webui"]),
-            "Sessions by SSH or of the web interface, of which there are none at this level.",
+            "Sessions by SSH or of the web services.",
         ),
         OptionDefinition::new("-u", OptionValue::Flag, "List users; this is the default."),
-        OptionDefinition::later("-t", OptionValue::Flag, "List tasks."),
+        OptionDefinition::new("-t", OptionValue::Flag, "List the commands that sessions run."),
         FIELDS,
         HEADER,
         HELP,
     ],
     forms: &[Form::new(&[
         When("-r", &["ssh", "webui"]),
-        Optional("-u"),
+        AtMostOne(&["-u", "-t"]),
         Optional("-F"),
         Needs("--header", "-F"),
     ])],
     filters: &[],
-    attributes: &[AttributeGroup { title: "-u", attributes: |release| attributes(&SESSION, release) }],
+    attributes: &[
+        AttributeGroup { title: "-u", attributes: |release| attributes(&SESSION, release) },
+        AttributeGroup { title: "-t", attributes: |release| attributes(&TASK, release) },
+    ],
     run: sessions,
+};
+
+pub(crate) static END_TASK: CommandDefinition = CommandDefinition {
+    name: "termtask",
+    summary: "end a command that a user runs",
+    options: &[
+        OptionDefinition::new(
+            "-r",
+            OptionValue::Word(&["ssh", "webui"]),
+            "Kind of the session; those of the web services end with their log-off only.",
+        ),
+        OptionDefinition::new("-s", OptionValue::Text("session"), "Session, as lslogon lists it."),
+        OptionDefinition::new(
+            "-t",
+            OptionValue::Text("{task | all}"),
+            "Command, as lslogon -t lists it; all ends the session with all that it runs.",
+        ),
+        HELP,
+    ],
+    forms: &[
+        Form::new(&[When("-r", &["ssh"]), Required("-s"), Required("-t")]),
+        Form::later(&[When("-r", &["webui"])]),
+    ],
+    filters: &[],
+    attributes: &[],
+    run: end_task,
 };
 
 fn command_name(entry: &AuditEntry) -> &str {
@@ -202,10 +231,67 @@ static SESSION: Table<LoginSession> = Table {
     ],
 };
 
+/// A command and who runs it.
+struct TaskRow {
+    session: LoginSession,
+    task: SessionTask,
+}
+
+static TASK: Table<TaskRow> = Table {
+    name: "logon task",
+    attributes: &[
+        Attribute::new("user_name", "User.", |row: &TaskRow| Value::of(&row.session.user)).unverified(),
+        Attribute::new("logon_id", "Number of the session.", |row: &TaskRow| Value::of(row.session.id))
+            .unverified(),
+        Attribute::new("pid", "Number of the command.", |row: &TaskRow| Value::of(row.task.id)).unverified(),
+        Attribute::new("start_time", "When it began.", |row: &TaskRow| {
+            Value::of(time::format(row.task.seconds))
+        })
+        .unverified(),
+        Attribute::new("task_name", "Command line without passwords.", |row: &TaskRow| {
+            Value::of(row.task.command.replace(char::is_control, " "))
+        })
+        .unverified(),
+    ],
+};
+
+/// The sessions of the kind that `-r` names.
+fn chosen_sessions(invocation: &Invocation<'_>, options: &ParsedOptions) -> Vec<LoginSession> {
+    let kind = if options.get("-r") == Some("ssh") { SessionKind::Shell } else { SessionKind::Web };
+    let mut sessions = invocation.console.sessions();
+    sessions.retain(|session| session.kind == kind);
+    sessions
+}
+
 fn sessions(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
     invocation.authorize(Task::ListSessions)?;
-    let layout = Layout::new(&SESSION, options, invocation.console.release())?;
-    let by_shell = options.get("-r") == Some("ssh");
-    let sessions = if by_shell { invocation.console.sessions() } else { Vec::new() };
-    layout.print(sessions, invocation.output)
+    if !options.has("-t") {
+        let layout = Layout::new(&SESSION, options, invocation.console.release())?;
+        return layout.print(chosen_sessions(invocation, options), invocation.output);
+    }
+    let layout = Layout::new(&TASK, options, invocation.console.release())?;
+    let sessions = chosen_sessions(invocation, options);
+    let rows = sessions.into_iter().flat_map(|mut session| {
+        let tasks = std::mem::take(&mut session.tasks);
+        tasks.into_iter().map(move |task| TaskRow { session: session.clone(), task })
+    });
+    layout.print(rows, invocation.output)
+}
+
+fn end_task(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+    invocation.authorize(Task::EndSessions)?;
+    let session = options.require("-s")?;
+    let unknown = || Refusal::new(MessageKey::SessionNotFound).with(session);
+    let sessions = chosen_sessions(invocation, options);
+    let found = sessions.iter().find(|one| one.id.to_string() == session).ok_or_else(unknown)?;
+    let task = match options.require("-t")? {
+        "all" => None,
+        text => {
+            let task = found.tasks.iter().find(|task| task.id.to_string() == text);
+            let refusal = || Refusal::new(MessageKey::SessionTaskNotFound).with(text).with(session);
+            Some(task.ok_or_else(refusal)?.id)
+        }
+    };
+    invocation.console.end_session(found.id, task)?;
+    Ok(0)
 }

@@ -8,6 +8,7 @@ mod chsyscfg;
 mod chsysstate;
 mod connections;
 mod events;
+mod file_systems;
 mod indicators;
 mod keys;
 pub(crate) mod later;
@@ -18,6 +19,7 @@ mod lslic;
 mod lsrefcode;
 mod lssyscfg;
 mod mksyscfg;
+mod monitor;
 mod password_policies;
 mod port_login;
 mod profile_data;
@@ -25,6 +27,7 @@ mod resource_roles;
 mod rmsyscfg;
 mod secret;
 mod service_events;
+mod shutdown;
 mod system_profiles;
 mod terminal;
 mod updlic;
@@ -40,6 +43,7 @@ pub(crate) static ALL: &[&CommandDefinition] = &[
     &profile_data::BACK_UP,
     &access::CHANGE,
     &chhmc::COMMAND,
+    &file_systems::FREE,
     &users::CHANGE,
     &chhwres::COMMAND,
     &indicators::CHANGE,
@@ -51,8 +55,10 @@ pub(crate) static ALL: &[&CommandDefinition] = &[
     &chsyscfg::COMMAND,
     &connections::PASSWORD,
     &chsysstate::COMMAND,
+    &shutdown::COMMAND,
     &access::LIST,
     &lshmc::COMMAND,
+    &file_systems::LIST,
     &user_list::COMMAND,
     &lshwres::COMMAND,
     &indicators::LIST,
@@ -61,8 +67,8 @@ pub(crate) static ALL: &[&CommandDefinition] = &[
     &events::SESSIONS,
     &utilization::LIST,
     &port_login::LIST,
-    &password_policies::LIST,
     &profile_data::SPACE,
+    &password_policies::LIST,
     &lsrefcode::COMMAND,
     &events::EVENTS,
     &lssyscfg::COMMAND,
@@ -76,16 +82,18 @@ pub(crate) static ALL: &[&CommandDefinition] = &[
     &mksyscfg::COMMAND,
     &connections::CREATE,
     &terminal::OPEN,
+    &monitor::COMMAND,
     &access::REMOVE,
     &users::REMOVE,
     &locks::REMOVE,
     &utilization::REMOVE,
-    &password_policies::REMOVE,
     &profile_data::REMOVE,
+    &password_policies::REMOVE,
     &rmsyscfg::COMMAND,
     &connections::REMOVE,
     &terminal::CLOSE,
     &profile_data::RESTORE,
+    &events::END_TASK,
     &updlic::COMMAND,
 ];
 
