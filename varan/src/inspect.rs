@@ -1,7 +1,11 @@
 //! `varan inspect`: what the registries hold.
 
-use varan_model::attributes::{self, Table};
+use varan_command::AttributeHelp;
+use varan_model::attributes::Release;
 use varan_model::codes::{Evidence, MessageKey};
+
+/// Later than every release: all attributes.
+const NEWEST: Release = Release(u8::MAX, 0, 0, 0);
 
 /// Prints a topic.
 ///
@@ -16,7 +20,9 @@ pub fn inspect(topic: &str) -> Result<(), String> {
                 println!("{name}");
             }
         }
-        "attributes" => each_table(|table, attribute, help, _| println!("{table}\t{attribute}\t{help}")),
+        "attributes" => each_attribute(|command, form, attribute| {
+            println!("{command} {form}\t{}\t{}", attribute.name, attribute.help);
+        }),
         other => return Err(format!("unknown topic {other}: unverified, codes, commands, attributes")),
     }
     Ok(())
@@ -32,30 +38,24 @@ fn codes(wanted: impl Fn(Evidence) -> bool) {
     }
 }
 
-fn each_table(mut visit: impl FnMut(&str, &str, &str, Evidence)) {
-    fn walk<Row>(table: &Table<Row>, visit: &mut impl FnMut(&str, &str, &str, Evidence)) {
-        for attribute in table.attributes {
-            visit(table.name, attribute.name, attribute.help, attribute.evidence);
+/// Visits every attribute of every command: command, form, attribute.
+fn each_attribute(mut visit: impl FnMut(&str, &str, &AttributeHelp)) {
+    for command in varan_command::commands() {
+        for group in command.attributes {
+            for attribute in (group.attributes)(NEWEST) {
+                visit(command.name, group.title, &attribute);
+            }
         }
     }
-    walk(&attributes::system::SYSTEM, &mut visit);
-    walk(&attributes::partition::PARTITION, &mut visit);
-    walk(&attributes::profile::PROFILE, &mut visit);
-    walk(&attributes::memory::SYSTEM_MEMORY, &mut visit);
-    walk(&attributes::memory::PARTITION_MEMORY, &mut visit);
-    walk(&attributes::memory::MEMORY_POOLS, &mut visit);
-    walk(&attributes::processor::SYSTEM_PROCESSORS, &mut visit);
-    walk(&attributes::processor::PARTITION_PROCESSORS, &mut visit);
-    walk(&attributes::processor::POOL_PROCESSORS, &mut visit);
 }
 
 fn unverified() {
     println!("Messages whose wording no source shows:");
     codes(|evidence| evidence == Evidence::Unverified);
     println!("Attributes whose name or place no source shows:");
-    each_table(|table, attribute, _, evidence| {
-        if evidence == Evidence::Unverified {
-            println!("{table}\t{attribute}");
+    each_attribute(|command, form, attribute| {
+        if attribute.evidence == Evidence::Unverified {
+            println!("{command} {form}\t{}", attribute.name);
         }
     });
 }

@@ -21,5 +21,5 @@ pub use catalog::{CommandDefinition, CommandKind, command_names, commands, looku
 pub use failure::CommandError;
 pub use form::{Form, PartOfForm};
 pub use invocation::{HomeFiles, Invocation, NoFiles, RawTerminal};
-pub use manual::{Coverage, CoveredCommand, coverage, manual, usage};
+pub use manual::{AttributeHelp, Coverage, CoveredCommand, coverage, manual, usage};
 pub use options::{OptionDefinition, OptionValue, ParsedOptions};

@@ -1,6 +1,7 @@
 //! Help texts, made from the tables.
 
 use varan_model::attributes::{Attribute, Change, Listing, Release, Table};
+use varan_model::codes::Evidence;
 
 use crate::catalog::{CommandDefinition, commands};
 use crate::commands::later;
@@ -20,6 +21,8 @@ pub struct AttributeHelp {
     pub listing: Listing,
     /// Who may change it.
     pub change: Change,
+    /// How sure its name and place are.
+    pub evidence: Evidence,
 }
 
 /// What a table says about the attributes that a release has.
@@ -30,6 +33,7 @@ pub(crate) fn attributes<Row: 'static>(table: &'static Table<Row>, release: Rele
         help: attribute.help,
         listing: attribute.listing,
         change: attribute.change,
+        evidence: attribute.evidence,
     };
     table.attributes.iter().filter(of_release).map(help).collect()
 }

@@ -18,6 +18,7 @@ use crate::manual::{AttributeHelp, attributes};
 use crate::options::{HELP, OptionDefinition, OptionValue, ParsedOptions};
 use crate::records::record;
 use varan_model::attributes::{Change, Listing};
+use varan_model::codes::Evidence;
 use varan_model::refusal::Refusal;
 
 /// Minutes that a dynamic change waits for the operating system when `-w` is not given.
@@ -155,6 +156,7 @@ const SLOT_POOL: [AttributeHelp; 1] = [AttributeHelp {
     help: "I/O pool, or none.",
     listing: Listing::Never,
     change: Change::Anytime,
+    evidence: Evidence::Captured,
 }];
 
 const SHARING: [AttributeHelp; 2] = [
@@ -163,12 +165,14 @@ const SHARING: [AttributeHelp; 2] = [
         help: "keep_idle_procs, share_idle_procs, share_idle_procs_active, share_idle_procs_always, cap, uncap.",
         listing: Listing::Never,
         change: Change::Anytime,
+        evidence: Evidence::Captured,
     },
     AttributeHelp {
         name: "uncap_weight",
         help: "Weight when uncapped, 0 to 255.",
         listing: Listing::Never,
         change: Change::Anytime,
+        evidence: Evidence::Captured,
     },
 ];
 

@@ -4,7 +4,7 @@ use varan_console::Task;
 use varan_contract::system::{AdapterRequest, DynamicOperation, ListOperation, PoolSelector, SystemRequest};
 use varan_model::attributes::processor::PROCESSOR_POOLS;
 use varan_model::attributes::{Change, Listing, Release, Table};
-use varan_model::codes::MessageKey;
+use varan_model::codes::{Evidence, MessageKey};
 use varan_model::ids::VirtualSlot;
 use varan_model::record::Assignment;
 use varan_model::refusal::Refusal;
@@ -29,7 +29,13 @@ pub(super) fn settable_pools(release: Release) -> Vec<AttributeHelp> {
         ("shared_proc_pool_name", "With -p or --id: the pool that the partition uses."),
         ("shared_proc_pool_id", "With -p or --id: the pool that the partition uses."),
     ] {
-        found.push(AttributeHelp { name, help, listing: Listing::Never, change: Change::Anytime });
+        found.push(AttributeHelp {
+            name,
+            help,
+            listing: Listing::Never,
+            change: Change::Anytime,
+            evidence: Evidence::Captured,
+        });
     }
     found
 }
