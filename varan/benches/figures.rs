@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench --profile dev -p varan --bench figures                       all of them
-//! cargo bench --profile dev -p varan --bench figures -- commands ssh       some: commands adapters ssh start memory writes consoles
+//! cargo bench --profile dev -p varan --bench figures -- commands ssh       some: commands adapters ssh rest start memory writes consoles
 //! cargo bench --profile dev -p varan --bench figures -- quick              few rounds, to see that it works
 //! ```
 //!
@@ -24,8 +24,12 @@ mod measured;
 mod memory;
 #[path = "../tests/support/mixed.rs"]
 mod mixed;
+#[path = "figures/rest.rs"]
+mod rest;
 #[path = "figures/secure_shell.rs"]
 mod secure_shell;
+#[path = "../tests/support/served.rs"]
+mod served;
 #[path = "figures/start.rs"]
 mod start;
 #[path = "figures/statistics.rs"]
@@ -67,10 +71,11 @@ fn main() {
         println!("SKIP: figures: only `cargo bench` takes them");
         return;
     }
-    let parts: [(&str, Measure); 7] = [
+    let parts: [(&str, Measure); 8] = [
         ("commands", commands::measure),
         ("adapters", adapters::measure),
         ("ssh", secure_shell::measure),
+        ("rest", rest::measure),
         ("start", start::measure),
         ("memory", memory::measure),
         ("writes", writes::measure),

@@ -144,6 +144,11 @@ fn a_plain_client_reads_and_bad_input_gets_one_clear_error() {
 }
 
 #[test]
+fn bad_input_takes_nothing_from_others() {
+    Program::start("rest-bad-input").drive(Path::new("python3"), "drive_bad_input.py");
+}
+
+#[test]
 fn documents_hold_what_recorded_answers_hold() {
     let program = Program::start("rest-documents");
     program.populate();

@@ -221,73 +221,75 @@ pub fn write<C>(elements: &[Element<C>], context: &C, groups: Groups, writer: &m
     }
 }
 
-fn write_one<C>(element: &Element<C>, context: &C, groups: Groups, writer: &mut XmlWriter) {
-    let since = element.since.map(|since| since.to_string());
-    let mut attributes: Vec<(&str, &str)> = Vec::with_capacity(6);
+/// The tag of an element with its attributes, but for what its content adds.
+fn begin<C>(element: &Element<C>, writer: &mut XmlWriter) {
+    writer.begin(element.name);
     if element.group != Group::Base {
-        attributes.push(("group", element.group.word()));
+        writer.attribute("group", element.group.word());
     }
-    if let Some(since) = &since {
-        attributes.push(("ksv", since));
+    if let Some(since) = element.since {
+        writer.version_attribute("ksv", since);
     }
-    attributes.push(("kb", element.behaviour));
-    attributes.push(("kxe", if element.excluded { "true" } else { "false" }));
+    writer.attribute("kb", element.behaviour);
+    writer.attribute("kxe", if element.excluded { "true" } else { "false" });
+}
+
+/// The same for an element that holds others.
+fn open<C>(element: &Element<C>, writer: &mut XmlWriter) {
+    begin(element, writer);
+    if element.plain {
+        return writer.finish();
+    }
+    writer.schema_attribute();
+    writer.finish();
+    writer.metadata();
+}
+
+fn write_one<C>(element: &Element<C>, context: &C, groups: Groups, writer: &mut XmlWriter) {
     match &element.content {
         Content::Text(value) => {
             if let Some(value) = value(context) {
-                writer.text(element.name, &attributes, &value);
+                begin(element, writer);
+                writer.finish_text(element.name, &value);
             }
         }
         Content::Texts(values) => {
             for value in values(context) {
-                writer.text(element.name, &attributes, &value);
+                begin(element, writer);
+                writer.finish_text(element.name, &value);
             }
         }
         Content::Section(inner) => {
-            open(element, attributes, writer);
+            open(element, writer);
             write(inner, context, groups, writer);
             writer.close(element.name);
         }
         Content::Reference(href) => {
             if let Some(href) = href(context) {
-                attributes.extend([("href", href.as_str()), ("rel", "related")]);
-                writer.empty(element.name, &attributes);
+                begin(element, writer);
+                writer.attribute("href", &href);
+                writer.attribute("rel", "related");
+                writer.finish_empty();
             }
         }
         Content::Links(hrefs) => {
             let hrefs = hrefs(context);
+            begin(element, writer);
             if hrefs.is_empty() {
-                return writer.empty(element.name, &attributes);
+                return writer.finish_empty();
             }
-            writer.open(element.name, &attributes);
+            writer.finish();
             for href in &hrefs {
                 writer.empty("link", &[("href", href), ("rel", "related")]);
             }
             writer.close(element.name);
         }
         Content::Objects(write, _) => {
-            open(element, attributes, writer);
+            open(element, writer);
             write(context, writer, groups);
             writer.close(element.name);
         }
     }
-}
-
-fn open<C>(element: &Element<C>, attributes: Vec<(&str, &str)>, writer: &mut XmlWriter) {
-    if element.plain {
-        writer.open(element.name, &attributes);
-    } else {
-        open_section(element.name, attributes, writer);
-    }
-}
-
-fn open_section(name: &str, attributes: Vec<(&str, &str)>, writer: &mut XmlWriter) {
-    let schema = writer.schema.shown().to_string();
-    // A vector of its own: what it holds lives as long as the version's text.
-    let mut with_schema: Vec<(&str, &str)> = attributes;
-    with_schema.push(("schemaVersion", &schema));
-    writer.open(name, &with_schema);
-    writer.metadata();
 }
 
 /// Writes an object inside an object: `<name schemaVersion="..."><Metadata><Atom/></Metadata>...</name>`.
@@ -298,7 +300,10 @@ pub fn write_inner<C>(
     groups: Groups,
     writer: &mut XmlWriter,
 ) {
-    open_section(name, Vec::new(), writer);
+    writer.begin(name);
+    writer.schema_attribute();
+    writer.finish();
+    writer.metadata();
     write(elements, context, groups, writer);
     writer.close(name);
 }

@@ -72,12 +72,13 @@ pub fn author(writer: &mut XmlWriter) {
 
 /// Opens `<X:X ...>`, the root of an object.
 pub fn object_start(writer: &mut XmlWriter, kind: &str, namespace: &str) {
-    let schema = writer.schema.shown().to_string();
     let (name, prefix) = (format!("{kind}:{kind}"), format!("xmlns:{kind}"));
-    writer.open(
-        &name,
-        &[(&prefix, namespace), ("xmlns", namespace), ("xmlns:ns2", K2), ("schemaVersion", &schema)],
-    );
+    writer.begin(&name);
+    for (key, value) in [(prefix.as_str(), namespace), ("xmlns", namespace), ("xmlns:ns2", K2)] {
+        writer.attribute(key, value);
+    }
+    writer.schema_attribute();
+    writer.finish();
 }
 
 /// What an entry says about its object.

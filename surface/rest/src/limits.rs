@@ -14,6 +14,9 @@ pub const HEADER_TIME: Duration = Duration::from_secs(30);
 /// Time for a request's body to arrive.
 pub const BODY_TIME: Duration = Duration::from_secs(60);
 
+/// Time for which a client may take nothing of its answer.
+pub const STALL_TIME: Duration = Duration::from_secs(60);
+
 /// Largest body of a log-on request in bytes: a user's name and a password fit many times.
 pub const LOGON_BODY_BYTES: usize = 16 << 10;
 
@@ -42,10 +45,13 @@ pub const SESSIONS_PER_USER: usize = 256;
 pub const SESSION_IDLE: Duration = Duration::from_secs(2 * 3_600);
 
 /// Chunks of an answer that wait for a slow client.
-pub const CHUNKS: usize = 8;
+pub const CHUNKS: usize = 4;
 
 /// Size at which a chunk goes out, in bytes.
 pub const CHUNK_BYTES: usize = 32 << 10;
+
+/// Bytes of a request's head, and bytes of an answer that wait to be written to the network.
+pub const BUFFER_BYTES: usize = 64 << 10;
 
 /// Events kept for a client that does not ask; then it is told that it missed some.
 pub const EVENTS_KEPT: usize = 1_024;

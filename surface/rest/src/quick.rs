@@ -1,6 +1,7 @@
 //! Quick answers: a few properties as JSON.
 
-use serde_json::Value;
+use std::fmt::Write;
+
 use varan_model::codes::MessageKey;
 
 use crate::failure::Failure;
@@ -14,11 +15,15 @@ fn unsupported(kind: &str, property: &str) -> Failure {
     Failure::new(404, MessageKey::RestQuickUnsupported).with(kind).with(property)
 }
 
-/// An object of JSON with its properties in their order.
-fn in_order(values: &[QuickValue]) -> String {
-    let pairs: Vec<String> =
-        values.iter().map(|(name, value)| format!("{}:{value}", Value::from(*name))).collect();
-    format!("{{{}}}", pairs.join(","))
+/// Writes an object of JSON with its properties in their order; their names need no escaping.
+fn in_order(values: &[QuickValue], text: &mut String) {
+    let mut separator = '{';
+    for (name, value) in values {
+        // Writing into a string does not fail.
+        let _ = write!(text, "{separator}\"{name}\":{value}");
+        separator = ',';
+    }
+    text.push('}');
 }
 
 /// All objects of a feed: `quick/All`.
@@ -36,16 +41,17 @@ pub fn all(objects: impl Iterator<Item = Box<dyn Object>> + Send + 'static) -> R
         status: 200,
         content_type: JSON.to_owned(),
         headers: Vec::new(),
-        body: Body::Written(Box::new(move |sink| {
-            let mut separator = b'[';
+        body: Body::Written(Box::new(move |mut sink| {
+            let (mut piece, mut separator) = (String::new(), '[');
             for object in objects {
-                let mut piece = vec![separator];
-                piece.extend(in_order(&object.quick().unwrap_or_default()).into_bytes());
-                sink.write(piece)?;
-                separator = b',';
+                piece.clear();
+                piece.push(separator);
+                in_order(&object.quick().unwrap_or_default(), &mut piece);
+                sink.write(piece.as_bytes())?;
+                separator = ',';
             }
-            sink.write(if separator == b'[' { b"[]".to_vec() } else { b"]".to_vec() })?;
-            sink.flush()
+            sink.write(if separator == '[' { b"[]" } else { b"]" })?;
+            sink.finish()
         })),
     })
 }
@@ -61,7 +67,9 @@ pub fn one(object: &dyn Object, property: Option<&str>) -> Result<Reply, Failure
         // An object's own quick answer does not repeat its UUID.
         None => {
             values.retain(|(name, _)| *name != "UUID");
-            in_order(&values)
+            let mut text = String::new();
+            in_order(&values, &mut text);
+            text
         }
         Some(name) => {
             let found = values.into_iter().find(|(property, _)| *property == name);

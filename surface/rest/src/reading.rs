@@ -165,9 +165,11 @@ impl Reader {
         })
     }
 
-    /// Objects of several systems: read once for the entity tag, and again one system at a time for the feed.
+    /// Objects of several systems: read once for the entity tag if there is to be one, and again one system at a time for
+    /// the answer.
     fn of_systems<I>(
         &self,
+        tagged: bool,
         connections: Vec<Arc<SystemConnection>>,
         open: impl Fn(&Self, Read) -> I + Send + 'static,
     ) -> Result<Objects, Failure>
@@ -175,7 +177,7 @@ impl Reader {
         I: Iterator<Item = Box<dyn Object>> + Send + 'static,
     {
         let mut versions = Fingerprint::default();
-        for connection in &connections {
+        for connection in connections.iter().filter(|_| tagged) {
             for object in open(self, self.read(connection.clone())?) {
                 versions.add(&object.version());
             }
@@ -189,15 +191,20 @@ impl Reader {
         Ok(Objects { objects: Box::new(reads.flat_map(move |read| open(&reader, read))), versions })
     }
 
-    fn systems(&self, connections: Vec<Arc<SystemConnection>>) -> Result<Objects, Failure> {
-        self.of_systems(connections, |reader, read| {
+    fn systems(&self, tagged: bool, connections: Vec<Arc<SystemConnection>>) -> Result<Objects, Failure> {
+        self.of_systems(tagged, connections, |reader, read| {
             std::iter::once(Box::new(reader.system_view(read)) as Box<dyn Object>)
         })
     }
 
-    fn partitions_of(&self, kind: &str, connections: Vec<Arc<SystemConnection>>) -> Result<Objects, Failure> {
+    fn partitions_of(
+        &self,
+        kind: &str,
+        tagged: bool,
+        connections: Vec<Arc<SystemConnection>>,
+    ) -> Result<Objects, Failure> {
         let servers = kind == "VirtualIOServer";
-        self.of_systems(connections, move |reader, read| {
+        self.of_systems(tagged, connections, move |reader, read| {
             reader.partitions(servers, read).map(|hosted| Box::new(hosted) as Box<dyn Object>)
         })
     }
@@ -293,38 +300,40 @@ impl Reading<'_> {
         Err(Failure::not_found())
     }
 
-    /// All objects of a collection.
+    /// All objects of a collection; with what an entity tag is made of, which means to read them twice, if that is asked for.
     ///
     /// # Errors
     /// 404 when the object that they are below does not exist, and what systems refuse.
-    pub(crate) fn open(&self, collection: &Collection) -> Result<Objects, Failure> {
+    pub(crate) fn open(&self, collection: &Collection, tagged: bool) -> Result<Objects, Failure> {
         let found = match &collection.within {
             None if collection.empty => Objects::none(),
-            None => self.open_root(&collection.kind)?,
-            Some((kind, id)) => self.open_below(kind, id, &collection.kind)?,
+            None => self.open_root(&collection.kind, tagged)?,
+            Some((kind, id)) => self.open_below(kind, id, &collection.kind, tagged)?,
         };
         Ok(found)
     }
 
-    fn open_root(&self, kind: &str) -> Result<Objects, Failure> {
+    fn open_root(&self, kind: &str, tagged: bool) -> Result<Objects, Failure> {
         match kind {
             "ManagementConsole" => Ok(Objects::of(vec![Box::new(self.console())])),
-            "ManagedSystem" => self.reader().systems(self.connections().collect()),
-            _ => self.reader().partitions_of(kind, self.connections().collect()),
+            "ManagedSystem" => self.reader().systems(tagged, self.connections().collect()),
+            _ => self.reader().partitions_of(kind, tagged, self.connections().collect()),
         }
     }
 
     /// Objects of a type below an object. What the object is below of must exist, even if the type has no objects here.
-    fn open_below(&self, parent: &str, id: &str, kind: &str) -> Result<Objects, Failure> {
+    fn open_below(&self, parent: &str, id: &str, kind: &str, tagged: bool) -> Result<Objects, Failure> {
         match parent {
             "ManagementConsole" => {
                 self.is_console(id)?;
-                self.open_root(kind)
+                self.open_root(kind, tagged)
             }
             "ManagedSystem" => {
                 let (reader, connection) = (self.reader(), self.connection(id)?);
                 match kind {
-                    "LogicalPartition" | "VirtualIOServer" => reader.partitions_of(kind, vec![connection]),
+                    "LogicalPartition" | "VirtualIOServer" => {
+                        reader.partitions_of(kind, tagged, vec![connection])
+                    }
                     "VirtualSwitch" => Ok(Objects::of(reader.switches(&reader.read(connection)?))),
                     "VirtualNetwork" => Ok(Objects::of(reader.networks(&reader.read(connection)?))),
                     "SharedProcessorPool" => Ok(Objects::of(reader.pools(&reader.read(connection)?))),
@@ -370,7 +379,7 @@ impl Reading<'_> {
                 Box::new(self.partition(kind, id, within.map(|(_, system)| system))?)
             }
             _ => {
-                let mut objects = self.open(collection)?.objects;
+                let mut objects = self.open(collection, false)?.objects;
                 let found = objects.find(|object| object.id().eq_ignore_ascii_case(id));
                 found.ok_or_else(Failure::not_found)?
             }

@@ -1,5 +1,8 @@
 //! An answer: status, headers, and a body that is there or is written while it is sent.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use hyper::body::Bytes;
 use tokio::sync::mpsc;
 
@@ -12,42 +15,55 @@ pub const ATOM_XML: &str = "application/atom+xml";
 pub struct Sink {
     sender: mpsc::Sender<Bytes>,
     waiting: Vec<u8>,
+    whole: Arc<AtomicBool>,
 }
 
 /// The client is gone.
 pub struct Gone;
 
 impl Sink {
-    /// A sink and where its pieces come out.
-    pub fn new() -> (Self, mpsc::Receiver<Bytes>) {
+    /// A sink, where its pieces come out, and whether the last of them was the end: a writer that fails ends in the middle.
+    pub fn new() -> (Self, mpsc::Receiver<Bytes>, Arc<AtomicBool>) {
         let (sender, receiver) = mpsc::channel(CHUNKS);
-        (Self { sender, waiting: Vec::with_capacity(CHUNK_BYTES) }, receiver)
+        let whole = Arc::new(AtomicBool::new(false));
+        (Self { sender, waiting: Vec::with_capacity(CHUNK_BYTES), whole: whole.clone() }, receiver, whole)
     }
 
     /// Takes a piece.
     ///
     /// # Errors
     /// [`Gone`].
-    pub fn write(&mut self, piece: Vec<u8>) -> Result<(), Gone> {
-        self.waiting.extend(piece);
-        if self.waiting.len() >= CHUNK_BYTES { self.flush() } else { Ok(()) }
+    pub fn write(&mut self, piece: &[u8]) -> Result<(), Gone> {
+        // What waits never outgrows a chunk, unless one piece alone does.
+        if self.waiting.len() + piece.len() > CHUNK_BYTES {
+            self.flush()?;
+        }
+        self.waiting.extend_from_slice(piece);
+        Ok(())
     }
 
-    /// Sends what waits.
+    /// Sends what waits; there is no more.
     ///
     /// # Errors
     /// [`Gone`].
-    pub fn flush(&mut self) -> Result<(), Gone> {
-        let piece = std::mem::take(&mut self.waiting);
-        if piece.is_empty() {
+    pub fn finish(mut self) -> Result<(), Gone> {
+        self.flush()?;
+        self.whole.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Sends what waits.
+    fn flush(&mut self) -> Result<(), Gone> {
+        if self.waiting.is_empty() {
             return Ok(());
         }
+        let piece = std::mem::replace(&mut self.waiting, Vec::with_capacity(CHUNK_BYTES));
         self.sender.blocking_send(piece.into()).map_err(|_| Gone)
     }
 }
 
 /// Writes a body.
-pub type BodyWriter = Box<dyn FnOnce(&mut Sink) -> Result<(), Gone> + Send>;
+pub type BodyWriter = Box<dyn FnOnce(Sink) -> Result<(), Gone> + Send>;
 
 /// What is sent after the headers.
 pub enum Body {

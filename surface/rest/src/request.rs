@@ -65,6 +65,13 @@ pub fn query_of(uri: &Uri) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Whether a Host header may stand in links: a name or address with a port, nothing else.
+pub fn is_host(host: &str) -> bool {
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+    !host.is_empty() && host.len() <= 255 && host.bytes().all(plain)
+}
+
 impl Request {
     /// A header's text.
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -104,5 +111,15 @@ mod tests {
         assert_eq!(decode("100%"), "100%");
         assert_eq!(decode("%zz%41"), "%zzA");
         assert_eq!(path_of(&"/rest//api/".parse().expect("uri")), ["rest", "api"]);
+    }
+
+    #[test]
+    fn only_hosts_stand_in_links() {
+        for host in ["myhmc", "127.0.0.1:12443", "[::1]:12443"] {
+            assert!(is_host(host), "{host}");
+        }
+        for host in ["", "a b", "a\"onload=", "a/b", &"x".repeat(300)] {
+            assert!(!is_host(host), "{host}");
+        }
     }
 }

@@ -277,7 +277,7 @@ impl RestApi {
         let reading = Reading { api: self, request, links, groups, scope };
         match rest {
             [] => reading.feed(&collection, None),
-            ["quick", "All"] => quick::all(reading.open(&collection)?.objects),
+            ["quick", "All"] => quick::all(reading.open(&collection, false)?.objects),
             ["search", expression @ ..] if !expression.is_empty() => {
                 let search = Search::parse(&expression.join("/"))?;
                 reading.feed(&collection, Some(search))
@@ -385,7 +385,7 @@ impl Reading<'_> {
 
     fn feed(&self, collection: &Collection, search: Option<Search>) -> Result<Reply, Failure> {
         let content_type = atom_type(self.request)?;
-        let Objects { mut objects, mut versions } = self.open(collection)?;
+        let Objects { mut objects, mut versions } = self.open(collection, search.is_none())?;
         if let Some(search) = search {
             let mut found = Vec::new();
             versions = Fingerprint::default();
@@ -409,7 +409,7 @@ impl Reading<'_> {
         let now = self.api.milliseconds();
         let path = collection.path();
         let console = self.console_href();
-        let body = Body::Written(Box::new(move |sink| {
+        let body = Body::Written(Box::new(move |mut sink| {
             let mut writer = XmlWriter::new(schema);
             let href = format!("{}{path}{}", links.base, links.suffix);
             feed_start(&mut writer, &href, &console, now);
@@ -420,11 +420,12 @@ impl Reading<'_> {
                 let head =
                     EntryHead { kind: object.kind(), id: &id, href: &href, tag: &tag, now, console: None };
                 entry(&mut writer, &head, |writer| object.write(writer, groups));
-                sink.write(writer.take())?;
+                sink.write(writer.written().as_bytes())?;
+                writer.forget();
             }
             writer.close("feed");
-            sink.write(writer.take())?;
-            sink.flush()
+            sink.write(writer.written().as_bytes())?;
+            sink.finish()
         }));
         Ok(Reply { status: 200, content_type, headers: vec![("ETag", tag)], body })
     }
