@@ -153,6 +153,8 @@ pub enum AdapterChange {
     Put(GuestAdapter),
     /// The guest gives the adapter up, unless it uses it. One that it has not is given up already.
     Remove(AdapterAddress),
+    /// As `Remove`, after the guest has unconfigured the adapter's device: nothing is behind the adapter any more.
+    Withdraw(AdapterAddress),
 }
 
 /// A disk that a guest boots from: an array of 512-byte sectors.

@@ -127,6 +127,32 @@ pub struct AdapterRequest {
     pub wait_minutes: u32,
 }
 
+/// Attributes of a partition's current configuration that are set together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AttributeSet {
+    /// I/O pools.
+    IoPools,
+    /// Tagged devices of IBM i.
+    TaggedIo,
+    /// Virtual OptiConnect of IBM i.
+    VirtualOptiConnect,
+    /// HSL OptiConnect of IBM i.
+    HslOptiConnect,
+    /// Memory: expansion, and what is asked of the shared memory pool.
+    Memory,
+}
+
+/// What `rsthwres` brings back in line between a running partition and its current configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Restorable {
+    /// The configuration gets the memory that the operating system has.
+    Memory,
+    /// The configuration gets the processors that the operating system has.
+    Processors,
+    /// The partition gets the physical slots that were changed past its operating system: this one, or all of them.
+    IoSlots(Option<u32>),
+}
+
 /// A shared processor pool as the user named it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PoolSelector {
@@ -272,6 +298,8 @@ pub enum SystemRequest {
     RemovePartition {
         /// Partition.
         partition: Selector,
+        /// Remove the server adapters that Virtual I/O Servers have for it, too.
+        server_adapters: bool,
     },
     /// `rmsyscfg -r prof`.
     RemoveProfile {
@@ -322,6 +350,27 @@ pub enum SystemRequest {
         partition: Selector,
         /// Record of `sharing_mode`, `uncap_weight`.
         record: Vec<Assignment>,
+    },
+    /// `chhwres -r mem|io|virtualio -o s`: attributes of a partition's current configuration.
+    SetAttributes {
+        /// Partition.
+        partition: Selector,
+        /// Which attributes.
+        attributes: AttributeSet,
+        /// Record.
+        record: Vec<Assignment>,
+    },
+    /// `rsthwres`.
+    RestoreResources {
+        /// Partition; `None` for all that have something to restore.
+        partition: Option<Selector>,
+        /// What.
+        resource: Restorable,
+    },
+    /// `chhwres -r io -o c`: what the machine remembers of physical slots whose hardware is gone.
+    ClearIoSlots {
+        /// DRC index; `None` for all.
+        drc_index: Option<u32>,
     },
     /// `chhwres -r mem -o s`: system-wide memory settings.
     SetSystemMemory {
@@ -516,6 +565,10 @@ impl SystemRequest {
             | Self::PowerSystem(_)
             | Self::UpdateFirmware(_)
             | Self::SetSystemMemory { .. }
+            | Self::RestoreResources { partition: None, .. }
+            // The servers are changed, too.
+            | Self::RemovePartition { server_adapters: true, .. }
+            | Self::ClearIoSlots { .. }
             | Self::ChangeVirtualSwitch { .. }
             | Self::ChangeProcessorPool { .. }
             | Self::SetAccessPassword { .. }
@@ -539,7 +592,9 @@ impl SystemRequest {
             | Self::ChangePartition { partition, .. }
             | Self::ChangeProfile { partition, .. }
             | Self::ApplyProfile { partition, .. }
-            | Self::RemovePartition { partition }
+            | Self::RemovePartition { partition, .. }
+            | Self::SetAttributes { partition, .. }
+            | Self::RestoreResources { partition: Some(partition), .. }
             | Self::RemoveProfile { partition, .. }
             | Self::PowerOn { partition, .. }
             | Self::Stop { partition, .. }

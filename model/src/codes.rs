@@ -197,6 +197,14 @@ messages! {
     SharedMemoryInvalid: "", "A partition that uses shared memory {0}.", Unverified, "Change the profile, or use mem_mode=ded.";
     /// Shared memory without a pool.
     NoSharedMemoryPool: "", "The partition cannot be activated because its profile uses shared memory and the managed system does not have a shared memory pool.", Unverified, "Use mem_mode=ded.";
+    /// A shared memory pool that is not there.
+    SharedMemoryPoolAbsent: "", "The managed system does not have a shared memory pool.", Unverified, "Partitions of this system have memory of their own.";
+    /// A kind of hardware that the machine cannot have.
+    HardwareUnsupported: "", "The managed system does not support {0}.", Unverified, "Use another managed system.";
+    /// An attribute of IBM i partitions for another partition.
+    IbmIOnly: "", "The attribute {0} is valid for IBM i partitions only.", Unverified, "Leave it out, or set it to its default.";
+    /// A slot of which nothing is left to clear.
+    PhysicalSlotPresent: "", "The I/O slot with DRC index {0} cannot be cleared because its hardware is present.", Unverified, "Only what is left of removed hardware is cleared.";
     /// A required I/O slot is in use.
     PhysicalSlotInUse: "HSCL03F6", "The required I/O slot with DRC index {0} is in use by partition {1}.", Unverified, "Shut that partition down or make the slot not required.";
     /// A fault on purpose that is not possible.

@@ -6,6 +6,7 @@ use crate::adapters::{
     AdapterSide, Element, NameOf, PhysicalSlot, Remote, RemoteSlot, VirtualEthernetAdapter,
     VirtualFibreChannelAdapter, VirtualScsiAdapter, VirtualSerialAdapter,
 };
+use crate::ibm_i::IbmIConfiguration;
 use crate::ids::{PartitionId, VirtualSlot};
 use crate::units::ProcessingUnits;
 
@@ -195,6 +196,9 @@ pub struct Configuration {
     pub physical_slots: Vec<PhysicalSlot>,
     /// I/O pools.
     pub io_pools: Vec<u16>,
+    /// What only an IBM i partition states; `None` where nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ibm_i: Option<Box<IbmIConfiguration>>,
     /// One more than the highest virtual slot number.
     pub maximum_virtual_slots: u16,
     /// Virtual serial adapters.
@@ -268,6 +272,7 @@ impl Default for Configuration {
             affinity_group: None,
             physical_slots: Vec::new(),
             io_pools: Vec::new(),
+            ibm_i: None,
             maximum_virtual_slots: 10,
             serial_adapters: console_serial_adapters(),
             scsi_adapters: Vec::new(),

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::firmware::{FirmwareImage, FirmwareLevels};
-use crate::ids::{InvalidIdentifier, MachineIdentity, SystemUuid};
+use crate::ids::{InvalidIdentifier, MacAddress, MachineIdentity, SystemUuid, WorldWidePortName};
 use crate::units::ProcessingUnits;
 
 /// Processor generations.
@@ -174,6 +174,58 @@ pub struct SlotDescription {
     pub description: String,
     /// Whether an adapter is in it.
     pub occupied: bool,
+    /// How the adapter shows itself on the bus; an empty slot has none.
+    #[serde(default)]
+    pub function: PciFunction,
+    /// Ports of the adapter, `T1` first.
+    #[serde(default)]
+    pub ports: Vec<SlotPort>,
+}
+
+/// Identifiers in the configuration space of a PCI function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PciFunction {
+    /// Vendor.
+    pub vendor: u16,
+    /// Device.
+    pub device: u16,
+    /// Vendor of the subsystem.
+    pub subsystem_vendor: u16,
+    /// Subsystem.
+    pub subsystem_device: u16,
+    /// Base class and subclass.
+    pub class: u16,
+    /// Revision.
+    pub revision: u8,
+}
+
+impl PciFunction {
+    /// What a read of an empty slot gives: all ones.
+    pub const ABSENT: Self = Self {
+        vendor: 0xFFFF,
+        device: 0xFFFF,
+        subsystem_vendor: 0xFFFF,
+        subsystem_device: 0xFFFF,
+        class: 0xFFFF,
+        revision: 0xFF,
+    };
+}
+
+impl Default for PciFunction {
+    fn default() -> Self {
+        Self::ABSENT
+    }
+}
+
+/// A port of an adapter in a physical slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlotPort {
+    /// Location code (`U78C9.001.WZS8141-P1-C2-T1`).
+    pub location: String,
+    /// Burned-in address of an Ethernet port.
+    pub mac_address: Option<MacAddress>,
+    /// Burned-in name of a Fibre Channel port.
+    pub port_name: Option<WorldWidePortName>,
 }
 
 impl Hardware {
@@ -318,6 +370,12 @@ pub(crate) fn sample() -> Hardware {
             location: "U78C9.001.WZS8141-P1-C2".to_owned(),
             description: "Ethernet controller".to_owned(),
             occupied: true,
+            function: PciFunction { vendor: 0x14E4, device: 0x1657, class: 0x0200, ..PciFunction::ABSENT },
+            ports: vec![SlotPort {
+                location: "U78C9.001.WZS8141-P1-C2-T1".to_owned(),
+                mac_address: Some(MacAddress(0x0090_FA00_0001)),
+                port_name: None,
+            }],
         }],
     }
 }

@@ -6,6 +6,7 @@ pub mod codes;
 pub mod configuration;
 pub mod firmware;
 pub mod hardware;
+pub mod ibm_i;
 pub mod ids;
 pub mod lock;
 pub mod partition;

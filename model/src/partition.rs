@@ -1,6 +1,6 @@
 //! Partitions: their definition, which is recorded, and their runtime, which a power loss ends.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -334,6 +334,9 @@ pub struct Runtime {
     pub server_logins: Vec<ServerLogin>,
     /// Boot mode of this activation alone (`chsysstate -b`); `None` uses the partition's.
     pub boot_mode: Option<BootMode>,
+    /// DRC indexes of the physical slots that were changed past the operating system, which knows nothing of it.
+    #[serde(default)]
+    pub slots_past_guest: BTreeSet<u32>,
 }
 
 impl Default for Runtime {
@@ -350,6 +353,7 @@ impl Default for Runtime {
             lock: None,
             server_logins: Vec::new(),
             boot_mode: None,
+            slots_past_guest: BTreeSet::new(),
         }
     }
 }
@@ -416,6 +420,27 @@ impl Usage {
 }
 
 impl PartitionEntry {
+    /// Whether the running operating system has another amount of memory than the current configuration says: a dynamic
+    /// change that could neither be recorded nor taken back.
+    #[must_use]
+    pub fn memory_differs(&self) -> bool {
+        self.differs(|content, runtime| content.desired_memory != runtime.memory)
+    }
+
+    /// As [`PartitionEntry::memory_differs`], for processors and processing units.
+    #[must_use]
+    pub fn processors_differ(&self) -> bool {
+        self.differs(|content, runtime| {
+            content.desired_processors != runtime.processors || content.entitlement() != runtime.units
+        })
+    }
+
+    fn differs(&self, differ: impl FnOnce(&Configuration, &Runtime) -> bool) -> bool {
+        // While a change is under way they differ because it is.
+        let settled = self.runtime.state == PartitionState::Running && self.runtime.lock.is_none();
+        settled && self.partition.current.as_ref().is_some_and(|content| differ(content, &self.runtime))
+    }
+
     /// What the partition takes from the frame now: what its current configuration says, or what its guest holds where
     /// that is more (a dynamic change that could neither be recorded nor taken back).
     #[must_use]

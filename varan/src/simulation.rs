@@ -318,7 +318,9 @@ fn draw_request(draws: &mut Randomness, name: &str) -> (String, SystemRequest) {
             (format!("chhwres -r mem -o a {name}"), memory(DynamicOperation::Add, 256 * draws.between(1, 4)))
         }
         9 => (format!("chhwres -r mem -o r {name}"), memory(DynamicOperation::Remove, 256)),
-        10 => (format!("rmsyscfg {name}"), SystemRequest::RemovePartition { partition }),
+        10 => {
+            (format!("rmsyscfg {name}"), SystemRequest::RemovePartition { partition, server_adapters: false })
+        }
         _ if draws.chance(200_000) => {
             let off = SystemPower::Off { immediate: true, restart: true };
             ("chsysstate -r sys -o off --restart".to_owned(), SystemRequest::PowerSystem(off))

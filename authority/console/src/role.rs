@@ -170,6 +170,8 @@ tasks! {
     SuspendPartition = lpar "HibernateLPAR": "SO-P--";
     /// Change resources of a partition dynamically.
     DynamicChange = lpar "DlparOperation": "SO-P-L";
+    /// Restore hardware resources: since version 7.3 of the console only hmcsuperadmin may.
+    RestoreHardware = cec "RestoreHWResources": "S-----";
     /// Log virtual Fibre Channel ports in and out.
     ChangePortLogin = lpar "ChangeNPortLogin": "SO-P--";
     /// Open a virtual terminal.
@@ -326,6 +328,7 @@ mod tests {
                 CreateSystemProfile,
                 RemoveSystemProfile,
                 RestoreProfileData,
+                RestoreHardware,
                 ManageUsers,
                 ListRoles,
                 ManageRoles,
@@ -347,6 +350,7 @@ mod tests {
                 DeleteProfile,
                 CreateSystemProfile,
                 RemoveSystemProfile,
+                RestoreHardware,
                 ManageUsers,
                 ListRoles,
                 ManageRoles
@@ -371,6 +375,7 @@ mod tests {
                 RemoveProfileData,
                 SuspendPartition,
                 DynamicChange,
+                RestoreHardware,
                 ChangePortLogin,
                 ManageUsers,
                 ListRoles,
@@ -399,6 +404,7 @@ mod tests {
                 RestoreProfileData,
                 RemoveProfileData,
                 SuspendPartition,
+                RestoreHardware,
                 ChangePortLogin,
                 OpenTerminal,
                 CloseTerminal,

@@ -37,7 +37,9 @@ fn a_partition_is_created_started_changed_and_stopped() {
     assert_eq!(answer.try_recv().expect("answered"), Ok(SystemReply::Done));
     assert_eq!(bench.entry("lpar1").runtime.state, PartitionState::NotActivated);
     assert_eq!(bench.authority.world().system().usage.memory, 0);
-    bench.call(SystemRequest::RemovePartition { partition: named("lpar1") }).expect("removed");
+    bench
+        .call(SystemRequest::RemovePartition { partition: named("lpar1"), server_adapters: false })
+        .expect("removed");
     bench.authority.world().check_invariants();
 }
 

@@ -132,7 +132,9 @@ fn system_profiles_follow_their_members() {
         profiles.iter().flat_map(|one| &one.members).map(|one| one.profile.clone()).collect::<Vec<_>>()
     };
     assert_eq!(members(&bench), ["other", "default_profile"]);
-    bench.call(SystemRequest::RemovePartition { partition: named("lpar1") }).expect("removed");
+    bench
+        .call(SystemRequest::RemovePartition { partition: named("lpar1"), server_adapters: false })
+        .expect("removed");
     assert_eq!(members(&bench), ["default_profile"]);
     bench.power_on("lpar2");
     let refused = bench.refused(SystemRequest::TestSystemProfile { name: "both".to_owned() });

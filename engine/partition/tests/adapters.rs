@@ -162,6 +162,25 @@ fn a_virtual_io_server_discovers_by_cfgdev() {
 }
 
 #[test]
+fn a_withdrawn_adapter_is_gone_with_its_device() {
+    let world = World::new(1);
+    let server = specification(6, Personality::VirtualIoServer, Some(disk()));
+    world.boot(&server);
+    let dialogue = world.terminal(server.partition);
+    dialogue.login("padmin", "padmin");
+    assert!(
+        change(&world, server.partition, AdapterChange::Put(device(11, DeviceAdapterKind::Scsi, true))).0
+    );
+    dialogue.command("cfgdev");
+    assert!(dialogue.command("lsdev -virtual").contains("vhost0          Available"));
+    assert!(!change(&world, server.partition, AdapterChange::Remove(slot(11))).0);
+    assert_eq!(change(&world, server.partition, AdapterChange::Withdraw(slot(11))), (true, Vec::new()));
+    assert!(!dialogue.command("lsdev -virtual").contains("vhost0"));
+    // Once more is the same.
+    assert!(change(&world, server.partition, AdapterChange::Withdraw(slot(11))).0);
+}
+
+#[test]
 fn linux_takes_and_gives_at_once() {
     let world = World::new(1);
     let linux = specification(5, Personality::Linux, Some(disk()));

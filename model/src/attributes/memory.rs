@@ -245,3 +245,30 @@ pub static MEMORY_POOLS: Table<MemoryPoolRow> = Table {
         pool!("paging_vios_ids", "Numbers of these servers.").unverified(),
     ],
 };
+
+/// A row of `lshwres -r mempool --rsubtype pgdev`. Paging devices belong to a pool, so there is none either.
+#[derive(Clone, Copy, Debug)]
+pub enum PagingDeviceRow {}
+
+macro_rules! device {
+    ($name:literal, $help:literal) => {
+        Attribute::new($name, $help, |row: &PagingDeviceRow| match *row {}).unverified()
+    };
+}
+
+/// Attributes of `lshwres -r mempool --rsubtype pgdev`.
+pub static PAGING_DEVICES: Table<PagingDeviceRow> = Table {
+    name: "mempool pgdev",
+    attributes: &[
+        device!("device_name", "Name of the device."),
+        device!("paging_vios_name", "Virtual I/O Server that has it."),
+        device!("paging_vios_id", "Number of that server."),
+        device!("size", "Size in MB."),
+        device!("type", "phys or logical."),
+        device!("state", "Active, Inactive or Failed."),
+        device!("phys_loc", "Location code."),
+        device!("is_redundant", "1: two servers have it."),
+        device!("lpar_name", "Partition that pages to it."),
+        device!("lpar_id", "Number of that partition."),
+    ],
+};

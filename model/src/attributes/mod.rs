@@ -4,6 +4,7 @@
 //! unknown or read-only attribute, the help text and the coverage test. Adding an attribute is one record.
 
 pub mod firmware;
+pub mod ibm_i;
 pub mod io;
 pub mod memory;
 pub mod partition;
@@ -308,6 +309,7 @@ mod tests {
         check(&memory::SYSTEM_MEMORY);
         check(&memory::PARTITION_MEMORY);
         check(&memory::MEMORY_POOLS);
+        check(&memory::PAGING_DEVICES);
         check(&processor::SYSTEM_PROCESSORS);
         check(&processor::PARTITION_PROCESSORS);
         check(&processor::POOL_PROCESSORS);
@@ -315,6 +317,12 @@ mod tests {
         check(&io::IO_SLOTS);
         check(&io::IO_UNITS);
         check(&io::IO_BUSES);
+        check(&io::IO_SLOT_CHILDREN);
+        check(&io::IO_POOLS);
+        check(&io::SYSTEM_IO_POOLS);
+        check(&ibm_i::TAGGED_IO);
+        check(&ibm_i::VIRTUAL_OPTICONNECT);
+        check(&ibm_i::HSL_OPTICONNECT);
         check(&virtual_io::SYSTEM_ETHERNET);
         check(&virtual_io::ETHERNET);
         check(&virtual_io::SCSI);
@@ -323,5 +331,6 @@ mod tests {
         check(&virtual_io::PARTITION_SLOTS);
         check(&virtual_io::SLOTS);
         check(&virtual_io::VIRTUAL_SWITCHES);
+        check(&virtual_io::VIRTUAL_NETWORKS);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::ibm_i::of_ibm_i;
 use super::{Attribute, Change, Release, Table, Value};
 use crate::configuration::{Configuration, PartitionEnvironment, ProcessorMode, SharedMemory};
 use crate::hardware::ProcessorFamily;
@@ -99,6 +100,16 @@ macro_rules! adapters {
             Value::list(Configuration::print_all(&row.content().$field, &|id| row.name_of(id)))
         })
         .change(Change::Anytime)
+    };
+}
+
+macro_rules! tag {
+    ($name:literal, $field:ident, $help:literal) => {
+        Attribute::new($name, $help, |row: &ProfileRow| {
+            of_ibm_i(row.partition.environment, row.content(), |stated| Value::of(stated.$field))
+        })
+        .change(Change::Anytime)
+        .unverified()
     };
 }
 
@@ -235,6 +246,31 @@ pub static PROFILE: Table<ProfileRow> = Table {
             Value::list(row.content().io_pools.iter().map(u16::to_string).collect())
         })
         .change(Change::Anytime),
+        tag!(
+            "load_source_slot",
+            load_source,
+            "IBM i: slot of the load source: DRC index, virtual slot, none."
+        ),
+        tag!("alt_restart_device_slot", alternate_restart, "IBM i: slot of the alternate restart device."),
+        tag!("console_slot", console, "IBM i: slot of the console, or hmc."),
+        tag!("alt_console_slot", alternate_console, "IBM i: slot of the alternate console."),
+        tag!("op_console_slot", operations_console, "IBM i: slot of the operations console."),
+        Attribute::new(
+            "virtual_opti_pool_id",
+            "IBM i: virtual OptiConnect pool, 0 for none.",
+            |row: &ProfileRow| {
+                of_ibm_i(row.partition.environment, row.content(), |stated| {
+                    Value::of(stated.virtual_opticonnect_pool)
+                })
+            },
+        )
+        .change(Change::Anytime)
+        .unverified(),
+        Attribute::new("hsl_pool_id", "IBM i: 1 with HSL OptiConnect.", |row: &ProfileRow| {
+            of_ibm_i(row.partition.environment, row.content(), |stated| Value::flag(stated.hsl_opticonnect))
+        })
+        .change(Change::Anytime)
+        .unverified(),
         Attribute::new("max_virtual_slots", "One more than the highest virtual slot.", |row: &ProfileRow| {
             Value::of(row.content().maximum_virtual_slots)
         })

@@ -13,6 +13,7 @@ use crate::ids::VirtualSlot;
 use crate::partition::PartitionEntry;
 use crate::rules::addresses;
 use crate::rules::virtual_io::{VIRTUAL_SWITCHES_MAX, next_free_slot};
+use crate::rules::virtual_network::VirtualNetwork;
 use crate::system::ManagedSystem;
 
 /// A row: one adapter of a partition's current configuration.
@@ -355,6 +356,24 @@ pub static VIRTUAL_SWITCHES: Table<VirtualSwitchRow> = Table {
         Attribute::new("new_name", "Another name.", |_: &VirtualSwitchRow| Value::NotApplicable)
             .change(Change::Anytime)
             .unlisted()
+            .unverified(),
+    ],
+};
+
+/// Attributes of `lshwres -r virtualio --rsubtype vnetwork`.
+pub static VIRTUAL_NETWORKS: Table<VirtualNetwork> = Table {
+    name: "virtualio vnetwork",
+    attributes: &[
+        Attribute::new("vnetwork", "Name of the virtual network.", |row: &VirtualNetwork| {
+            Value::of(row.name())
+        })
+        .unverified(),
+        Attribute::new("is_tagged", "1: its frames carry a tag at some adapter.", |row: &VirtualNetwork| {
+            Value::flag(row.tagged)
+        })
+        .unverified(),
+        Attribute::new("vlan_id", "Its VLAN.", |row: &VirtualNetwork| Value::of(row.vlan)).unverified(),
+        Attribute::new("vswitch", "Its virtual switch.", |row: &VirtualNetwork| Value::of(&row.switch))
             .unverified(),
     ],
 };

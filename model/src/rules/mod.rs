@@ -6,6 +6,7 @@ pub mod creation;
 pub mod dynamic;
 pub mod edit;
 pub mod firmware;
+pub mod ibm_i;
 pub mod partition;
 pub mod port_login;
 pub mod processor_pool;
@@ -15,6 +16,7 @@ pub mod system_profile;
 pub mod unique;
 pub mod validity;
 pub mod virtual_io;
+pub mod virtual_network;
 
 use crate::ids::{MacAddress, PartitionId, PartitionUuid, WorldWidePortName};
 

@@ -4,7 +4,7 @@ use super::edit::{
     capital, edit_list, elements, flag, number, only_set, optional, quantity, small_quantity, value_invalid,
     word,
 };
-use super::{PartitionLookup, shared_memory};
+use super::{PartitionLookup, ibm_i, shared_memory};
 use crate::adapters::{Element, Remote};
 use crate::codes::MessageKey;
 use crate::configuration::{BootMode, Configuration, ProcessorMode, SharingMode, console_serial_adapters};
@@ -155,6 +155,13 @@ pub static SETTERS: &[(&str, Setter)] = &[
         content.io_pools = elements(assignment)?.into_iter().map(parse).collect::<Result<_, _>>()?;
         Ok(())
     }),
+    ("load_source_slot", ibm_i::set_tag),
+    ("alt_restart_device_slot", ibm_i::set_tag),
+    ("console_slot", ibm_i::set_tag),
+    ("alt_console_slot", ibm_i::set_tag),
+    ("op_console_slot", ibm_i::set_tag),
+    ("virtual_opti_pool_id", ibm_i::set_virtual_opticonnect),
+    ("hsl_pool_id", ibm_i::set_hsl_opticonnect),
     ("max_virtual_slots", |content, assignment, _| {
         only_set(assignment)?;
         let most: u16 = number(assignment)?;

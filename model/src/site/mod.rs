@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 mod addresses;
 mod checks;
 mod console;
+mod device;
 mod error;
 mod fabric;
 mod identifiers;

@@ -6,11 +6,11 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use super::identifiers::Ipv4Network;
-use super::io::Unit;
+use super::io::{Adapter, Unit};
 use super::partition::InitialPartition;
 use super::storage::LocalDisk;
 use crate::firmware::FirmwareLevels;
-use crate::hardware::{FirmwareLevel, Hardware, ProcessorFamily, SlotDescription};
+use crate::hardware::{FirmwareLevel, Hardware, PciFunction, ProcessorFamily, SlotDescription};
 use crate::ids::{MachineIdentity, SystemUuid};
 use crate::system::{StartPolicy, SystemState};
 use crate::units::ProcessingUnits;
@@ -250,6 +250,8 @@ impl ManagedSystemDescription {
                 location: slot.location_code.to_string(),
                 description: slot.description.clone(),
                 occupied: slot.adapter.is_some(),
+                function: slot.adapter.as_ref().map_or(PciFunction::ABSENT, Adapter::function),
+                ports: slot.adapter.as_ref().map(Adapter::described_ports).unwrap_or_default(),
             }));
         }
         found

@@ -44,6 +44,11 @@ fn words_become_requests() {
         resource: Resource::Processors { processors, units: ProcessingUnits(units) },
         wait_minutes: 5,
     };
+    let set = |attributes, name: &str, value: &str| SystemRequest::SetAttributes {
+        partition: Selector::Name("lpar1".to_owned()),
+        attributes,
+        record: vec![Assignment::set(name, value)],
+    };
     let power = SystemRequest::PowerSystem;
     let off = |immediate, restart| SystemPower::Off { immediate, restart };
     let key = |partition| SystemRequest::TurnKey { partition, keylock: Keylock::Manual };
@@ -144,6 +149,49 @@ fn words_become_requests() {
             }],
         ),
         (
+            "chhwres -r mem -m p814-1 -o s -p lpar1 -a mem_expansion=1.5",
+            vec![set(AttributeSet::Memory, "mem_expansion", "1.5")],
+        ),
+        (
+            "chhwres -r io -m p814-1 -o s --rsubtype taggedio -p lpar1 -a console_slot=hmc",
+            vec![set(AttributeSet::TaggedIo, "console_slot", "hmc")],
+        ),
+        (
+            "chhwres -r io -m p814-1 -o s --rsubtype iopool -p lpar1 -a lpar_io_pool_ids=4",
+            vec![set(AttributeSet::IoPools, "lpar_io_pool_ids", "4")],
+        ),
+        (
+            "chhwres -r virtualio -m p814-1 -o s --rsubtype hsl -p lpar1 -a hsl_pool_id=1",
+            vec![set(AttributeSet::HslOptiConnect, "hsl_pool_id", "1")],
+        ),
+        (
+            "chhwres -r virtualio -m p814-1 -o s --rsubtype virtualopti -p lpar1 -a virtual_opti_pool_id=7",
+            vec![set(AttributeSet::VirtualOptiConnect, "virtual_opti_pool_id", "7")],
+        ),
+        (
+            "chhwres -r io -m p814-1 -o c --rsubtype slot -l 21010200",
+            vec![SystemRequest::ClearIoSlots { drc_index: Some(0x2101_0200) }],
+        ),
+        ("chhwres -r io -m p814-1 -o c", vec![SystemRequest::ClearIoSlots { drc_index: None }]),
+        (
+            "rsthwres -r io -m p814-1 -p lpar1 -l 21010200",
+            vec![SystemRequest::RestoreResources {
+                partition: Some(name("lpar1")),
+                resource: Restorable::IoSlots(Some(0x2101_0200)),
+            }],
+        ),
+        (
+            "rsthwres -r mem -m p814-1",
+            vec![SystemRequest::RestoreResources { partition: None, resource: Restorable::Memory }],
+        ),
+        (
+            "rsthwres -r proc -m p814-1 --id 2",
+            vec![SystemRequest::RestoreResources {
+                partition: Some(id(2)),
+                resource: Restorable::Processors,
+            }],
+        ),
+        (
             "chsyscfg -r lpar -m p814-1 -o apply -p lpar1 -n default_profile",
             vec![SystemRequest::ApplyProfile {
                 partition: name("lpar1"),
@@ -218,7 +266,31 @@ fn wrong_changes_are_refused_before_a_system_is_asked() {
         ("chhwres -r proc -m p814-1 -o a -p lpar1 --procunits 0", "are --procunits."),
         ("chhwres -r mem -m p814-1 -o x -p lpar1 -q 256", "are -o."),
         ("chhwres -r mem -m p814-1 -o e -p lpar1", "are -o."),
-        ("chhwres -r mem -m p814-1 -o s -p lpar1 -a mem_expansion=1.5", "not supported at this level."),
+        ("chhwres -r mem -m p814-1 -o s -p lpar1", "are -a."),
+        ("chhwres -r io -m p814-1 -o s -p lpar1 -a x=1", "are --rsubtype."),
+        ("chhwres -r io -m p814-1 -o s --rsubtype taggedio -p lpar1", "are -a."),
+        ("chhwres -r io -m p814-1 -o s --rsubtype slot -p lpar1 -a x=1", "are --rsubtype."),
+        ("chhwres -r io -m p814-1 -o c --rsubtype unit", "are --rsubtype."),
+        ("chhwres -r io -m p814-1 -o c -p lpar1", "The invalid parameter is -p."),
+        ("chhwres -r io -m p814-1 -o c -l +1010200", "are -l."),
+        ("chhwres -r virtualio -m p814-1 -o a --rsubtype hsl -p lpar1", "are --rsubtype."),
+        ("chhwres -r mempool -m p814-1 -o s -a pend_pool_mem=1", "does not have a shared memory pool."),
+        ("chhwres -r mempool -m p814-1 -o r", "does not have a shared memory pool."),
+        ("chhwres -r mempool -m p814-1 -o a --rsubtype pgdev", "are --device."),
+        (
+            "chhwres -r mempool -m p814-1 -o r --rsubtype pgdev --device hdisk1",
+            "not have a shared memory pool.",
+        ),
+        ("chhwres -r mempool -m p814-1 -o a -a pend_pool_mem=1", "chhwres -r mempool is not supported"),
+        ("chhwres -r hea -m p814-1 -o s -p lpar1 -a x=1", "does not support Host Ethernet Adapters."),
+        ("chhwres -r pmem -m p814-1 -o a", "does not support persistent memory volumes."),
+        ("rsthwres -m p814-1", "are -r."),
+        ("rsthwres -r io", "are -m."),
+        ("rsthwres -r virtualio -m p814-1", "are -r."),
+        ("rsthwres -r mem -m p814-1 -l 21010200", "The invalid parameter is -l."),
+        ("rsthwres -r io -m p814-1 -l 2101", "are -l."),
+        ("rsthwres -r proc -m p814-1 -p a --id 1", "The parameters -p, --id cannot be specified together."),
+        ("rsthwres -r sriov -m p814-1", "rsthwres -r sriov is not supported at this level."),
         ("chhwres -r io -m p814-1 -o r -p lpar1", "are -l."),
         ("chhwres -r io -m p814-1 -o r -p lpar1 -l 2102001", "are -l."),
         ("chhwres -r io -m p814-1 -o m -p lpar1 -l 21020013", "are -t or --tid."),
@@ -261,10 +333,8 @@ fn wrong_changes_are_refused_before_a_system_is_asked() {
             "The invalid parameter is remote_restart_capable=1.",
         ),
         ("rmsyscfg -r lpar -m p814-1", "are -n or --id."),
-        (
-            "rmsyscfg -r lpar -m p814-1 -n lpar1 --vioscfg",
-            "rmsyscfg --vioscfg is not supported at this level.",
-        ),
+        ("rmsyscfg -r lpar -m p814-1 -n lpar1 --vdisk", "are --vioscfg."),
+        ("rmsyscfg -r prof -m p814-1 -n x -p lpar1 --vioscfg", "The invalid parameter is --vioscfg."),
         ("rmsyscfg -r prof -m p814-1 -n x", "are -p or --id."),
         ("rmsyscfg -r prof -m p814-1 -n x --id 1,2", "are --id."),
         ("mkvterm -m p814-1", "are -p or --id."),

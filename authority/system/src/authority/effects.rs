@@ -65,6 +65,13 @@ impl Authority {
                 let asked = self.engine.change_adapter(partition, AdapterChange::Remove(address), token);
                 self.asked(partition, token, asked);
             }
+            Effect::WithdrawAdapter { partition, address } => {
+                // The hypervisor has taken the adapter; a guest that does not listen finds it gone when it starts again.
+                let told = self.engine.change_adapter(partition, AdapterChange::Withdraw(address), 0);
+                if matches!(told, Err(EngineError::NotRunning(_))) {
+                    self.guest_is_gone(partition);
+                }
+            }
             Effect::Forget(partition) => {
                 self.engine.forget(partition);
                 self.guests.boot_disks.remove(partition);

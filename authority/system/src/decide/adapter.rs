@@ -347,7 +347,7 @@ pub(super) fn change_slot(
         check_free(world, entry, index, has)?;
         let mut content = content.clone();
         content.physical_slots.push(PhysicalSlot { drc_index: index, pool, required: false });
-        return Ok(add(entry, content, way, plan(AdapterStep::Add), Vec::new()));
+        return Ok(add(entry, content, way, plan(AdapterStep::Add), past_guest(entry, way, index)));
     }
     if !has {
         let refusal = Refusal::new(MessageKey::PhysicalSlotNotOwned).with(&entry.partition.name);
@@ -375,6 +375,7 @@ pub(super) fn change_slot(
     }
     let partition = with_adapters(entry, without(content, &entry.partition, address));
     let mut decision = Decision::change(Change::PutPartition(Box::new(partition)));
+    decision.changes.extend(past_guest(entry, way_out, index));
     if let Some(taker) = taker {
         let plan = plan(AdapterStep::Remove(Some(taker)));
         let next = hand_over(world, taker, content, &plan, moment.token)?;
@@ -383,6 +384,18 @@ pub(super) fn change_slot(
         decision.answer = next.answer;
     }
     Ok(decision)
+}
+
+/// What the hypervisor remembers of a slot that was changed past a guest. Changed back, it is as the guest knows it.
+fn past_guest(entry: &PartitionEntry, way: Way, index: u32) -> Vec<Change> {
+    if way != Way::Forced {
+        return Vec::new();
+    }
+    let mut runtime = (*entry.runtime).clone();
+    if !runtime.slots_past_guest.remove(&index) {
+        runtime.slots_past_guest.insert(index);
+    }
+    vec![Change::PutRuntime(entry.partition.id, Box::new(runtime))]
 }
 
 /// A slot that no partition which holds its resources has.

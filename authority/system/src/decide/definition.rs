@@ -16,7 +16,7 @@ use varan_model::rules::unique::UniqueName;
 use varan_model::system::{StartPolicy, SystemSettings};
 
 use super::system_profile::without_lost_members;
-use super::{Decision, Effect, Moment};
+use super::{Decision, Moment};
 use crate::world::{Change, World};
 use varan_model::rules::PartitionLookup;
 
@@ -24,7 +24,7 @@ fn context(world: &World) -> EditContext<'_> {
     EditContext { system: world.system(), lookup: world }
 }
 
-fn settings_change(world: &World, settings: SystemSettings) -> Option<Change> {
+pub(super) fn settings_change(world: &World, settings: SystemSettings) -> Option<Change> {
     (settings != world.system().settings).then(|| Change::PutSettings(Box::new(settings)))
 }
 
@@ -242,21 +242,6 @@ pub(super) fn take_profile(
     partition.settings.take_from_profile(&content);
     partition.current = Some(content);
     profile.clone_into(&mut partition.current_profile);
-}
-
-pub(super) fn remove_partition(world: &World, selector: &Selector) -> Result<Decision, Refusal> {
-    let entry = world.snapshot.find(selector)?;
-    let about = |refusal: Refusal| refusal.about("removing", "partition", &entry.partition.name);
-    check_reachable(world).map_err(about)?;
-    if !entry.runtime.state.is_off() {
-        return Err(about(Refusal::new(MessageKey::NotActivatedRequired)));
-    }
-    let effects = vec![Effect::Forget(entry.partition.uuid)];
-    let mut settings = world.system().settings.clone();
-    without_lost_members(world, entry.partition.id, None, &mut settings);
-    let mut changes = vec![Change::RemovePartition(entry.partition.id)];
-    changes.extend(settings_change(world, settings));
-    Ok(Decision { changes, effects, ..Decision::default() })
 }
 
 pub(super) fn remove_profile(world: &World, selector: &Selector, name: &str) -> Result<Decision, Refusal> {

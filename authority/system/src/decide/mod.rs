@@ -3,6 +3,7 @@
 
 mod access;
 mod adapter;
+mod attributes;
 mod claim;
 mod definition;
 mod dynamic;
@@ -13,6 +14,8 @@ mod lock;
 mod port_login;
 mod power;
 mod processor_pool;
+mod removal;
+mod restore;
 mod runtime;
 mod service;
 mod system_profile;
@@ -113,6 +116,13 @@ pub enum Effect {
         address: AdapterAddress,
         /// Token of the answer.
         token: u64,
+    },
+    /// Have the guest unconfigure an adapter and give it up.
+    WithdrawAdapter {
+        /// Partition.
+        partition: PartitionUuid,
+        /// Address.
+        address: AdapterAddress,
     },
     /// The partition is gone: so are its terminal and the internal boot disk made for it.
     Forget(PartitionUuid),
@@ -228,7 +238,9 @@ pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<
             definition::apply_profile(world, partition, profile)
         }
         SystemRequest::ChangeSystem { record } => definition::change_system(world, record),
-        SystemRequest::RemovePartition { partition } => definition::remove_partition(world, partition),
+        SystemRequest::RemovePartition { partition, server_adapters } => {
+            removal::remove_partition(world, partition, *server_adapters)
+        }
         SystemRequest::RemoveProfile { partition, profile } => {
             definition::remove_profile(world, partition, profile)
         }
@@ -244,6 +256,13 @@ pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<
         SystemRequest::SetSharing { partition, record } => {
             dynamic::set_sharing(world, partition, record, moment)
         }
+        SystemRequest::SetAttributes { partition, attributes, record } => {
+            attributes::set(world, partition, *attributes, record)
+        }
+        SystemRequest::RestoreResources { partition, resource } => {
+            restore::restore(world, partition.as_ref(), *resource)
+        }
+        SystemRequest::ClearIoSlots { drc_index } => restore::clear_slots(world, *drc_index),
         SystemRequest::SetSystemMemory { record } => definition::set_system_memory(world, record),
         SystemRequest::ChangeAdapter(change) => virtual_io::change_adapter(world, change, moment),
         SystemRequest::ChangeIoSlot { partition, operation, drc_index, pool, force, wait_minutes } => {

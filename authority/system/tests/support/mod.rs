@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use varan_contract::engine::*;
 use varan_contract::system::*;
 use varan_environment::{Environment, Monotonic, WallClock};
-use varan_model::hardware::{Hardware, ProcessorFamily, SlotDescription};
+use varan_model::hardware::{Hardware, PciFunction, ProcessorFamily, SlotDescription};
 use varan_model::ids::{PartitionUuid, SystemUuid, VirtualSlot};
 use varan_model::record::parse_record;
 use varan_model::system::SystemSettings;
@@ -200,6 +200,8 @@ pub fn hardware() -> Hardware {
             location: "U78C9.001.WZS8141-P1-C2".to_owned(),
             description: "Ethernet controller".to_owned(),
             occupied: true,
+            function: PciFunction::ABSENT,
+            ports: Vec::new(),
         }],
     }
 }
@@ -441,7 +443,7 @@ pub fn random_request(draw: u64, name: &str) -> SystemRequest {
             ["description=a", "new_name=p1", "auto_start=1", "msp=1", "sync_curr_profile=1"]
                 [(draw >> 8) as usize % 5],
         ),
-        3 => SystemRequest::RemovePartition { partition },
+        3 => SystemRequest::RemovePartition { partition, server_adapters: false },
         4 | 5 => {
             let profile = (draw >> 8 & 1 == 0).then(|| "default_profile".to_owned());
             SystemRequest::PowerOn {

@@ -211,6 +211,14 @@ impl Guest {
                 Vec::new()
             }
             AdapterChange::Remove(address) => self.give_up(now, address),
+            AdapterChange::Withdraw(address) => {
+                let devices = self.devices().into_iter().filter(|device| device.address == address);
+                let names: Vec<String> = devices.map(|device| device.name).collect();
+                self.take_away(address);
+                self.delete_devices(&names);
+                self.save();
+                Vec::new()
+            }
         };
         self.event(EngineEventKind::AdapterChanged { token, done: details.is_empty(), details });
     }

@@ -2,17 +2,18 @@
 //! pools.
 
 mod forms;
-mod virtual_io;
+pub(super) mod virtual_io;
 
 use varan_console::Task;
-use varan_contract::system::{DynamicOperation, Resource, SystemRequest};
+use varan_contract::system::{AttributeSet, DynamicOperation, Resource, SystemRequest};
+use varan_model::attributes::ibm_i::{HSL_OPTICONNECT, TAGGED_IO, VIRTUAL_OPTICONNECT};
 use varan_model::attributes::memory::SYSTEM_MEMORY;
 use varan_model::attributes::virtual_io::{ETHERNET, FIBRE_CHANNEL, SCSI, SERIAL, VIRTUAL_SWITCHES};
 use varan_model::units::ProcessingUnits;
 
 use super::{ATTRIBUTES, DETAIL, MANAGED_SYSTEM, PARTITION_ID, PARTITION_NAME, WAIT, lshwres};
 use crate::catalog::{AttributeGroup, CommandDefinition};
-use crate::failure::{CommandError, invalid_parameters, not_supported};
+use crate::failure::{CommandError, invalid_parameters};
 use crate::invocation::{Invocation, selector};
 use crate::manual::{AttributeHelp, attributes};
 use crate::options::{HELP, OptionDefinition, OptionValue, ParsedOptions};
@@ -50,14 +51,16 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         ),
         OptionDefinition::new(
             "--rsubtype",
-            OptionValue::Text("{eth | scsi | fc | serial | vswitch | slot}"),
-            "Kind of resource within -r virtualio; slot within -r io.",
+            OptionValue::Text(
+                "{eth | scsi | fc | serial | hsl | virtualopti | vswitch | slot | bus | iopool | taggedio | pgdev}",
+            ),
+            "Kind of resource within -r virtualio, -r io or -r mempool.",
         ),
         MANAGED_SYSTEM,
         OptionDefinition::new(
             "-o",
             OptionValue::Word(&["a", "r", "m", "s", "c", "e", "d", "act"]),
-            "a: add, r: remove, m: move to another partition, s: set.",
+            "a: add, r: remove, m: move to another partition, s: set, c: clear what is left of removed hardware.",
         ),
         PARTITION_NAME,
         PARTITION_ID,
@@ -106,21 +109,35 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
             OptionValue::Text("virtual-switch"),
             "Name of the virtual switch.",
         ),
-        OptionDefinition::later("--device", OptionValue::Text("device"), "Device."),
+        OptionDefinition::new("--device", OptionValue::Text("device"), "Paging device."),
         OptionDefinition::later("--volume", OptionValue::Text("volume"), "Persistent memory volume."),
         OptionDefinition::later("--manual", OptionValue::Flag, "The device is selected by hand."),
         OptionDefinition::later("--allownetdisrupt", OptionValue::Flag, "The network may be disrupted."),
         OptionDefinition::later("-g", OptionValue::Text("group-name"), "Resource group."),
         OptionDefinition::later("--gid", OptionValue::Text("group-ID"), "Resource group."),
-        OptionDefinition::later("-v", OptionValue::Flag, "Show progress."),
+        OptionDefinition::new("-v", OptionValue::Flag, "Show progress."),
         HELP,
     ],
     forms: forms::FORMS,
     filters: &[],
     attributes: &[
         AttributeGroup { title: "-r mem -o s", attributes: settable_memory },
+        AttributeGroup { title: "-r mem -o s {-p | --id}", attributes: |_| PARTITION_MEMORY.to_vec() },
         AttributeGroup { title: "-r proc -o s", attributes: |_| SHARING.to_vec() },
         AttributeGroup { title: "-r io -o a", attributes: |_| SLOT_POOL.to_vec() },
+        AttributeGroup { title: "-r io -o s --rsubtype iopool", attributes: |_| IO_POOLS.to_vec() },
+        AttributeGroup {
+            title: "-r io -o s --rsubtype taggedio",
+            attributes: |release| virtual_io::settable(&TAGGED_IO, release),
+        },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype virtualopti -o s",
+            attributes: |release| virtual_io::settable(&VIRTUAL_OPTICONNECT, release),
+        },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype hsl -o s",
+            attributes: |release| virtual_io::settable(&HSL_OPTICONNECT, release),
+        },
         AttributeGroup { title: "-r procpool -o s", attributes: virtual_io::settable_pools },
         AttributeGroup {
             title: "-r virtualio --rsubtype eth -o {a | s}",
@@ -151,29 +168,36 @@ fn wait_minutes(options: &ParsedOptions) -> Result<u32, Refusal> {
     Ok(options.number("-w")?.unwrap_or(WAIT_MINUTES))
 }
 
-const SLOT_POOL: [AttributeHelp; 1] = [AttributeHelp {
-    name: "slot_io_pool_id",
-    help: "I/O pool, or none.",
-    listing: Listing::Never,
-    change: Change::Anytime,
-    evidence: Evidence::Captured,
-}];
+const fn settable(name: &'static str, help: &'static str) -> AttributeHelp {
+    AttributeHelp {
+        name,
+        help,
+        listing: Listing::Never,
+        change: Change::Anytime,
+        evidence: Evidence::Captured,
+    }
+}
 
+const SLOT_POOL: [AttributeHelp; 1] = [settable("slot_io_pool_id", "I/O pool, or none.")];
+const IO_POOLS: [AttributeHelp; 1] =
+    [settable("lpar_io_pool_ids", "I/O pools in which the partition takes part, or none.")];
+const PARTITION_MEMORY: [AttributeHelp; 6] = [
+    settable(
+        "mem_expansion",
+        "Active memory expansion factor; of a running partition that was started with one.",
+    ),
+    settable("mem_weight", "Share of the shared memory pool, 0 to 255."),
+    settable("primary_paging_vios_name", "Virtual I/O Server that pages for the partition."),
+    settable("primary_paging_vios_id", "Number of that server."),
+    settable("secondary_paging_vios_name", "Virtual I/O Server that does so when the first cannot."),
+    settable("secondary_paging_vios_id", "Number of that server."),
+];
 const SHARING: [AttributeHelp; 2] = [
-    AttributeHelp {
-        name: "sharing_mode",
-        help: "keep_idle_procs, share_idle_procs, share_idle_procs_active, share_idle_procs_always, cap, uncap.",
-        listing: Listing::Never,
-        change: Change::Anytime,
-        evidence: Evidence::Captured,
-    },
-    AttributeHelp {
-        name: "uncap_weight",
-        help: "Weight when uncapped, 0 to 255.",
-        listing: Listing::Never,
-        change: Change::Anytime,
-        evidence: Evidence::Captured,
-    },
+    settable(
+        "sharing_mode",
+        "keep_idle_procs, share_idle_procs, share_idle_procs_active, share_idle_procs_always, cap, uncap.",
+    ),
+    settable("uncap_weight", "Weight when uncapped, 0 to 255."),
 ];
 
 fn settable_memory(release: varan_model::attributes::Release) -> Vec<AttributeHelp> {
@@ -184,17 +208,18 @@ fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, C
     let resource = options.require("-r")?;
     match resource {
         "virtualio" => return virtual_io::run(invocation, options),
-        "io" => return virtual_io::slot(invocation, options),
+        "io" => return virtual_io::io(invocation, options),
         "procpool" => return virtual_io::pool(invocation, options),
         _ => {}
     }
     let set = options.get("-o") == Some("s");
     let of_partition = options.has("-p") || options.has("--id");
-    let task = if set && resource == "mem" { Task::ChangeSystem } else { Task::DynamicChange };
+    let task =
+        if set && resource == "mem" && !of_partition { Task::ChangeSystem } else { Task::DynamicChange };
     invocation.authorize(task)?;
     let system = invocation.system(options)?;
     match resource {
-        "mem" if set && of_partition => Err(not_supported("chhwres -r mem -o s for a partition").into()),
+        "mem" if set && of_partition => virtual_io::set(invocation, options, AttributeSet::Memory),
         "mem" if set => {
             let record = record(options.require("-a")?)?;
             invocation.ask(&system, SystemRequest::SetSystemMemory { record })?;
@@ -210,6 +235,9 @@ fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, C
             let request = change(options, resource)?;
             invocation.ask_long(&system, request)?;
             Ok(0)
+        }
+        "mempool" if options.get("-o") != Some("a") || options.has("--rsubtype") => {
+            Err(lshwres::missing_pool(&system.hardware).into())
         }
         other => Err(lshwres::missing_resource("chhwres", other, &system.hardware).into()),
     }

@@ -105,7 +105,6 @@ pub(crate) static NAMES: &[&str] = &[
     "rmviosbk",
     "rnvi",
     "rrstartlpar",
-    "rsthwres",
     "rstupgdata",
     "saveupgdata",
     "startdump",

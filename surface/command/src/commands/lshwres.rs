@@ -8,17 +8,25 @@ use std::sync::Arc;
 
 use varan_console::Task;
 use varan_contract::system::PartitionFilter;
-use varan_model::attributes::io::{IO_BUSES, IO_SLOTS, IO_UNITS};
-use varan_model::attributes::memory::{MEMORY_POOLS, PARTITION_MEMORY, SYSTEM_MEMORY, SystemResourceRow};
+use varan_model::attributes::ibm_i::{HSL_OPTICONNECT, TAGGED_IO, VIRTUAL_OPTICONNECT};
+use varan_model::attributes::io::{
+    IO_BUSES, IO_POOLS, IO_SLOT_CHILDREN, IO_SLOTS, IO_UNITS, SYSTEM_IO_POOLS,
+};
+use varan_model::attributes::memory::{
+    MEMORY_POOLS, PAGING_DEVICES, PARTITION_MEMORY, SYSTEM_MEMORY, SystemResourceRow,
+};
 use varan_model::attributes::partition::PartitionRow;
 use varan_model::attributes::processor::{
     PARTITION_PROCESSORS, POOL_PROCESSORS, PROCESSOR_POOLS, SYSTEM_PROCESSORS,
 };
 use varan_model::attributes::virtual_io::{
-    ETHERNET, FIBRE_CHANNEL, PARTITION_SLOTS, SCSI, SERIAL, SLOTS, SYSTEM_ETHERNET, VIRTUAL_SWITCHES,
+    ETHERNET, FIBRE_CHANNEL, PARTITION_SLOTS, SCSI, SERIAL, SLOTS, SYSTEM_ETHERNET, VIRTUAL_NETWORKS,
+    VIRTUAL_SWITCHES,
 };
 use varan_model::attributes::{Attribute, Table, Value};
 use varan_model::codes::MessageKey;
+use varan_model::hardware::{Hardware, ProcessorFamily};
+use varan_model::partition::PartitionEntry;
 use varan_model::refusal::Refusal;
 use varan_model::system::{ManagedSystem, SystemState};
 
@@ -59,8 +67,10 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         ),
         OptionDefinition::new(
             "--rsubtype",
-            OptionValue::Text("{slot | unit | bus | eth | scsi | fc | serial | vswitch}"),
-            "Kind of resource within -r io or -r virtualio.",
+            OptionValue::Text(
+                "{unit | bus | slot | iopool | taggedio | slotchildren | eth | fc | hsl | virtualopti | scsi | serial | vnetwork | vswitch | pgdev}",
+            ),
+            "Kind of resource within -r io, -r virtualio or -r mempool.",
         ),
         MANAGED_SYSTEM,
         OptionDefinition::new(
@@ -98,6 +108,11 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         ("-r virtualio --rsubtype slot --level lpar", PARTITION_FILTERS),
         ("-r virtualio --rsubtype slot --level slot", virtual_io::ADAPTER_FILTERS),
         ("-r virtualio --rsubtype vswitch", virtual_io::SWITCH_FILTERS),
+        ("-r virtualio --rsubtype vnetwork", virtual_io::NETWORK_FILTERS),
+        ("-r virtualio --rsubtype {hsl | virtualopti}", PARTITION_FILTERS),
+        ("-r io --rsubtype slotchildren", io::SLOT_FILTERS),
+        ("-r io --rsubtype taggedio", PARTITION_FILTERS),
+        ("-r io --rsubtype iopool --level pool", io::IO_POOL_FILTERS),
     ],
     attributes: &[
         AttributeGroup {
@@ -127,6 +142,10 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         AttributeGroup { title: "-r procpool", attributes: |release| attributes(&PROCESSOR_POOLS, release) },
         AttributeGroup { title: "-r mempool", attributes: |release| attributes(&MEMORY_POOLS, release) },
         AttributeGroup {
+            title: "-r mempool --rsubtype pgdev",
+            attributes: |release| attributes(&PAGING_DEVICES, release),
+        },
+        AttributeGroup {
             title: "-r io --rsubtype slot",
             attributes: |release| attributes(&IO_SLOTS, release),
         },
@@ -137,6 +156,22 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         AttributeGroup {
             title: "-r io --rsubtype bus",
             attributes: |release| attributes(&IO_BUSES, release),
+        },
+        AttributeGroup {
+            title: "-r io --rsubtype slotchildren",
+            attributes: |release| attributes(&IO_SLOT_CHILDREN, release),
+        },
+        AttributeGroup {
+            title: "-r io --rsubtype iopool --level pool",
+            attributes: |release| attributes(&IO_POOLS, release),
+        },
+        AttributeGroup {
+            title: "-r io --rsubtype iopool --level sys",
+            attributes: |release| attributes(&SYSTEM_IO_POOLS, release),
+        },
+        AttributeGroup {
+            title: "-r io --rsubtype taggedio",
+            attributes: |release| attributes(&TAGGED_IO, release),
         },
         AttributeGroup {
             title: "-r virtualio --rsubtype eth --level sys",
@@ -169,6 +204,18 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         AttributeGroup {
             title: "-r virtualio --rsubtype vswitch",
             attributes: |release| attributes(&VIRTUAL_SWITCHES, release),
+        },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype vnetwork",
+            attributes: |release| attributes(&VIRTUAL_NETWORKS, release),
+        },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype virtualopti",
+            attributes: |release| attributes(&VIRTUAL_OPTICONNECT, release),
+        },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype hsl",
+            attributes: |release| attributes(&HSL_OPTICONNECT, release),
         },
     ],
     run,
@@ -213,10 +260,12 @@ fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, C
     match (options.require("-r")?, options.get("--level")) {
         ("mem", Some("sys")) if options.has("--maxmem") => required_memory(invocation, options),
         ("mem", Some("sys")) => system_level(invocation, options, &SYSTEM_MEMORY),
-        ("mem", _) => partition_level(invocation, options, &PARTITION_MEMORY),
+        ("mem", _) => partition_level(invocation, options, &PARTITION_MEMORY, PartitionEntry::memory_differs),
         ("proc", Some("sys")) => system_level(invocation, options, &SYSTEM_PROCESSORS),
         ("proc", Some("pool")) => system_level(invocation, options, &POOL_PROCESSORS),
-        ("proc", _) => partition_level(invocation, options, &PARTITION_PROCESSORS),
+        ("proc", _) => {
+            partition_level(invocation, options, &PARTITION_PROCESSORS, PartitionEntry::processors_differ)
+        }
         ("procpool", _) => io::pools(invocation, options),
         ("mempool", _) => memory_pools(invocation, options),
         ("io", _) => io::run(invocation, options),
@@ -229,24 +278,57 @@ fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, C
 }
 
 /// The refusal for a resource that this level has not, or that the machine has not.
-pub(super) fn missing_resource(
-    command: &str,
-    resource: &str,
-    hardware: &varan_model::hardware::Hardware,
-) -> Refusal {
+pub(super) fn missing_resource(command: &str, resource: &str, hardware: &Hardware) -> Refusal {
     match resource {
         "resgroup" => Refusal::new(MessageKey::ResourceGroupsUnsupported),
         "mempool" if !hardware.capable("active_mem_sharing_capable") => {
             Refusal::new(MessageKey::SuspendUnsupported)
         }
         "rspool" if !hardware.capable("lpar_suspend_capable") => Refusal::new(MessageKey::SuspendUnsupported),
-        _ => not_supported(format_args!("{command} -r {resource}")),
+        _ => match unsupported_hardware(resource, hardware) {
+            Some(what) => Refusal::new(MessageKey::HardwareUnsupported).with(what),
+            None => not_supported(format_args!("{command} -r {resource}")),
+        },
     }
+}
+
+/// The refusal for a change of a shared memory pool: no managed system has one.
+pub(super) fn missing_pool(hardware: &Hardware) -> Refusal {
+    if hardware.capable("active_mem_sharing_capable") {
+        Refusal::new(MessageKey::SharedMemoryPoolAbsent)
+    } else {
+        Refusal::new(MessageKey::SuspendUnsupported)
+    }
+}
+
+/// In words, what the machine cannot have.
+fn unsupported_hardware(resource: &str, hardware: &Hardware) -> Option<&'static str> {
+    let power9 = hardware.family >= ProcessorFamily::Power9;
+    let (capable, what) = match resource {
+        "hea" => (hardware.capable("lhea_capable"), "Host Ethernet Adapters"),
+        "hca" => (hardware.capable("hca_capable"), "Host Channel Adapters"),
+        "sni" => (hardware.capable("sni_msg_passing_capable"), "Switch Network Interface adapters"),
+        "pmem" => (power9, "persistent memory volumes"),
+        "accel" => (power9, "hardware accelerators"),
+        _ => (true, ""),
+    };
+    (!capable).then_some(what)
 }
 
 /// A managed system that can share memory has no pool yet; the others say that they cannot.
 fn memory_pools(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
-    let layout = Layout::new(&MEMORY_POOLS, options, invocation.console.release())?;
+    if options.has("--rsubtype") {
+        return empty(invocation, options, &PAGING_DEVICES);
+    }
+    empty(invocation, options, &MEMORY_POOLS)
+}
+
+fn empty<Row>(
+    invocation: &mut Invocation<'_>,
+    options: &ParsedOptions,
+    table: &'static Table<Row>,
+) -> Result<u8, CommandError> {
+    let layout = Layout::new(table, options, invocation.console.release())?;
     Filters::parse(options, &[])?;
     let system = reachable(invocation, options)?;
     if !system.hardware.capable("active_mem_sharing_capable") {
@@ -296,6 +378,7 @@ fn partition_level(
     invocation: &mut Invocation<'_>,
     options: &ParsedOptions,
     table: &'static Table<PartitionRow>,
+    restorable: fn(&PartitionEntry) -> bool,
 ) -> Result<u8, CommandError> {
     let layout = Layout::new(table, options, invocation.console.release())?;
     let filters = Filters::parse(options, PARTITION_FILTERS)?;
@@ -303,8 +386,7 @@ fn partition_level(
     let partitions: PartitionFilter = filters.partitions()?;
     let mut rows = lssyscfg::rows(invocation, &system, partitions)?;
     if options.has("-R") {
-        // What a failed dynamic change left behind is settled at once here, so nothing waits to be restored.
-        rows.clear();
+        rows.retain(|row| restorable(&row.entry));
     }
     layout.print(rows, invocation.output)
 }

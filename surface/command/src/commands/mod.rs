@@ -25,6 +25,7 @@ mod port_login;
 mod profile_data;
 mod resource_roles;
 mod rmsyscfg;
+mod rsthwres;
 mod secret;
 mod service_events;
 mod shutdown;
@@ -92,6 +93,7 @@ pub(crate) static ALL: &[&CommandDefinition] = &[
     &rmsyscfg::COMMAND,
     &connections::REMOVE,
     &terminal::CLOSE,
+    &rsthwres::COMMAND,
     &profile_data::RESTORE,
     &events::END_TASK,
     &updlic::COMMAND,

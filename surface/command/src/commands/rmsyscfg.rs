@@ -7,7 +7,7 @@ use super::{MANAGED_SYSTEM, PARTITION_NAME};
 use crate::catalog::CommandDefinition;
 use crate::failure::{CommandError, invalid_parameters};
 use crate::form::Form;
-use crate::form::PartOfForm::{OneOf, Optional, Required, When};
+use crate::form::PartOfForm::{Needs, OneOf, Optional, Required, When};
 use crate::invocation::{Invocation, selectors};
 use crate::options::{HELP, OptionDefinition, OptionValue, ParsedOptions};
 
@@ -32,13 +32,28 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
             OptionValue::PartitionIds("partition-IDs"),
             "IDs of the partitions, with commas between; with -r prof the ID of the partition.",
         ),
-        OptionDefinition::later("--vioscfg", OptionValue::Flag, "Remove the Virtual I/O Servers' side too."),
-        OptionDefinition::later("--vdisk", OptionValue::Flag, "Remove the virtual disks too."),
+        OptionDefinition::new(
+            "--vioscfg",
+            OptionValue::Flag,
+            "Remove the adapters that Virtual I/O Servers have for the partition, too.",
+        ),
+        OptionDefinition::new(
+            "--vdisk",
+            OptionValue::Flag,
+            "With --vioscfg, remove the virtual disks that these adapters serve, too; none does at this level.",
+        ),
         OptionDefinition::new("-v", OptionValue::Flag, "Show progress."),
         HELP,
     ],
     forms: &[
-        Form::new(&[When("-r", &["lpar"]), Required("-m"), OneOf(&["-n", "--id"]), Optional("-v")]),
+        Form::new(&[
+            When("-r", &["lpar"]),
+            Required("-m"),
+            OneOf(&["-n", "--id"]),
+            Optional("--vioscfg"),
+            Needs("--vdisk", "--vioscfg"),
+            Optional("-v"),
+        ]),
         Form::new(&[
             When("-r", &["prof"]),
             Required("-m"),
@@ -60,8 +75,9 @@ fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, C
     if options.get("-r") == Some("lpar") {
         invocation.authorize(Task::DeletePartition)?;
         let system = invocation.system(options)?;
+        let server_adapters = options.has("--vioscfg");
         return invocation.each(selectors(options, "-n", "--id")?, |invocation, partition| {
-            invocation.ask(&system, SystemRequest::RemovePartition { partition })?;
+            invocation.ask(&system, SystemRequest::RemovePartition { partition, server_adapters })?;
             Ok(())
         });
     }

@@ -259,7 +259,7 @@ impl FakeSystem {
                 entries.insert(entry.partition.id.0, entry);
                 Ok(SystemReply::Done)
             }
-            SystemRequest::RemovePartition { partition } => {
+            SystemRequest::RemovePartition { partition, .. } => {
                 let mut entries = self.entries.lock().expect("lock");
                 let entry = Self::find(&entries, &partition)?;
                 entries.remove(&entry.partition.id.0);

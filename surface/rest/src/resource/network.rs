@@ -1,10 +1,10 @@
 //! `VirtualSwitch` and `VirtualNetwork`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::json;
 use varan_model::partition::PartitionEntry;
+use varan_model::rules::virtual_network;
 use varan_model::system::ManagedSystem;
 
 use super::{Links, Object, QuickValue, boolean, network_id, some, switch_id, system_path};
@@ -12,30 +12,11 @@ use crate::element::{Element, links, reference, text, write};
 use crate::query::Groups;
 use crate::xml::XmlWriter;
 
-/// A virtual network: a VLAN of a virtual switch that some adapter is in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Network {
-    /// Virtual switch.
-    pub switch: String,
-    /// VLAN.
-    pub vlan: u16,
-    /// Whether frames of it carry a tag at some adapter.
-    pub tagged: bool,
-}
+pub use varan_model::rules::virtual_network::VirtualNetwork as Network;
 
 /// The virtual networks of a system, by switch and VLAN.
 pub fn networks(entries: &[PartitionEntry]) -> Vec<Network> {
-    let mut found: BTreeMap<(&str, u16), bool> = BTreeMap::new();
-    let contents = entries.iter().filter_map(|entry| entry.partition.current.as_ref());
-    for adapter in contents.flat_map(|content| &content.ethernet_adapters) {
-        found.entry((&adapter.virtual_switch, adapter.port_vlan_id)).or_insert(false);
-        for vlan in &adapter.additional_vlan_ids {
-            found.insert((&adapter.virtual_switch, *vlan), true);
-        }
-    }
-    let network =
-        |((switch, vlan), tagged): ((&str, u16), bool)| Network { switch: switch.to_owned(), vlan, tagged };
-    found.into_iter().map(network).collect()
+    virtual_network::networks(entries.iter().filter_map(|entry| entry.partition.current.as_ref()))
 }
 
 /// A virtual switch.
@@ -108,19 +89,13 @@ pub struct NetworkView {
     pub network: Network,
 }
 
-impl NetworkView {
-    fn name(&self) -> String {
-        format!("VLAN{}-{}", self.network.vlan, self.network.switch)
-    }
-}
-
 /// Elements of a virtual network in the order of recorded answers.
 pub static NETWORK: &[Element<NetworkView>] = &[
     reference("AssociatedSwitch", "COD", |view| {
         let id = switch_id(&view.system, &view.network.switch);
         Some(view.links.to(&format!("{}/VirtualSwitch/{id}", system_path(&view.system))))
     }),
-    text("NetworkName", "CUR", |view| some(view.name())),
+    text("NetworkName", "CUR", |view| some(view.network.name())),
     text("NetworkVLANID", "COD", |view| some(view.network.vlan)),
     text("VswitchID", "ROR", |view| some(view.switch_number)),
     text("VirtualSwitchName", "ROR", |view: &NetworkView| some(&view.network.switch)).since(12, 0),
@@ -151,7 +126,7 @@ impl Object for NetworkView {
     fn quick(&self) -> Option<Vec<QuickValue>> {
         Some(vec![
             ("UUID", json!(self.id())),
-            ("NetworkName", json!(self.name())),
+            ("NetworkName", json!(self.network.name())),
             ("NetworkVLANID", json!(self.network.vlan)),
             ("VswitchID", json!(self.switch_number)),
             ("TaggedNetwork", json!(self.network.tagged.to_string())),

@@ -1,7 +1,9 @@
 //! `chhwres -r virtualio`, `chhwres -r io` and `chhwres -r procpool`.
 
 use varan_console::Task;
-use varan_contract::system::{AdapterRequest, DynamicOperation, ListOperation, PoolSelector, SystemRequest};
+use varan_contract::system::{
+    AdapterRequest, AttributeSet, DynamicOperation, ListOperation, PoolSelector, SystemRequest,
+};
 use varan_model::attributes::processor::PROCESSOR_POOLS;
 use varan_model::attributes::{Change, Listing, Release, Table};
 use varan_model::codes::{Evidence, MessageKey};
@@ -53,7 +55,26 @@ fn given_record(options: &ParsedOptions) -> Result<Vec<Assignment>, Refusal> {
     options.get("-a").map_or_else(|| Ok(Vec::new()), record)
 }
 
+/// `-o s` on attributes of a partition's current configuration.
+pub(super) fn set(
+    invocation: &mut Invocation<'_>,
+    options: &ParsedOptions,
+    attributes: AttributeSet,
+) -> Result<u8, CommandError> {
+    invocation.authorize(Task::DynamicChange)?;
+    let partition = selector(options, "-p", "--id")?;
+    let record = given_record(options)?;
+    let system = invocation.system(options)?;
+    invocation.ask(&system, SystemRequest::SetAttributes { partition, attributes, record })?;
+    Ok(0)
+}
+
 pub(super) fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+    match options.get("--rsubtype") {
+        Some("virtualopti") => return set(invocation, options, AttributeSet::VirtualOptiConnect),
+        Some("hsl") => return set(invocation, options, AttributeSet::HslOptiConnect),
+        _ => {}
+    }
     let operation = operation(options)?;
     let subtype = options.get("--rsubtype");
     let switch = subtype == Some("vswitch");
@@ -83,8 +104,31 @@ pub(super) fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> R
     Ok(0)
 }
 
+/// `-r io`.
+pub(super) fn io(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+    match (options.require("-o")?, options.get("--rsubtype")) {
+        ("s", Some("iopool")) => set(invocation, options, AttributeSet::IoPools),
+        ("s", _) => set(invocation, options, AttributeSet::TaggedIo),
+        ("c", _) => {
+            invocation.authorize(Task::ChangeSystem)?;
+            let drc_index = options.get("-l").map(drc_index).transpose()?;
+            let system = invocation.system(options)?;
+            invocation.ask(&system, SystemRequest::ClearIoSlots { drc_index })?;
+            Ok(0)
+        }
+        _ => slot(invocation, options),
+    }
+}
+
+/// Eight hexadecimal digits.
+pub(in crate::commands) fn drc_index(text: &str) -> Result<u32, Refusal> {
+    let index = u32::from_str_radix(text, 16).ok();
+    let plain = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    index.filter(|_| plain).ok_or_else(|| invalid_parameters(&["-l"]))
+}
+
 /// `-r io -o a|r|m`.
-pub(super) fn slot(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+fn slot(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
     invocation.authorize(Task::DynamicChange)?;
     if options.get("--rsubtype").is_some_and(|subtype| subtype != "slot") {
         return Err(invalid_parameters(&["--rsubtype"]).into());
@@ -94,9 +138,7 @@ pub(super) fn slot(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> 
         "r" => DynamicOperation::Remove,
         _ => DynamicOperation::Move(selector(options, "-t", "--tid")?),
     };
-    let index = options.require("-l")?;
-    let drc_index = u32::from_str_radix(index, 16).ok().filter(|_| index.len() == 8);
-    let drc_index = drc_index.ok_or_else(|| invalid_parameters(&["-l"]))?;
+    let drc_index = drc_index(options.require("-l")?)?;
     let mut pool = None;
     for assignment in given_record(options)? {
         match (assignment.name.as_str(), assignment.value.as_str()) {

@@ -6,18 +6,22 @@ use std::sync::Arc;
 use varan_contract::system::{PartitionFilter, SystemReply, SystemRequest};
 use varan_model::adapters::{Element, VirtualEthernetAdapter};
 use varan_model::attributes::Table;
+use varan_model::attributes::ibm_i::{HSL_OPTICONNECT, VIRTUAL_OPTICONNECT};
+use varan_model::attributes::partition::PartitionRow;
 use varan_model::attributes::profile::RemoteNames;
 use varan_model::attributes::virtual_io::{
     AdapterRow, ETHERNET, FIBRE_CHANNEL, PARTITION_SLOTS, SCSI, SERIAL, SLOTS, SYSTEM_ETHERNET, SlotRow,
-    VIRTUAL_SWITCHES,
+    VIRTUAL_NETWORKS, VIRTUAL_SWITCHES,
 };
 use varan_model::codes::MessageKey;
-use varan_model::configuration::Configuration;
+use varan_model::configuration::{Configuration, PartitionEnvironment};
 use varan_model::ids::VirtualSlot;
 use varan_model::partition::PartitionEntry;
 use varan_model::refusal::Refusal;
+use varan_model::rules::virtual_network;
 use varan_model::system::ManagedSystem;
 
+use crate::commands::lssyscfg;
 use crate::failure::{CommandError, invalid_parameters, not_supported};
 use crate::invocation::Invocation;
 use crate::listing::Layout;
@@ -27,6 +31,7 @@ use crate::select::Filters;
 pub(super) const ETHERNET_FILTERS: &[&str] = &["lpar_names", "lpar_ids", "slots", "vlans", "vswitches"];
 pub(super) const ADAPTER_FILTERS: &[&str] = &["lpar_names", "lpar_ids", "slots"];
 pub(super) const SWITCH_FILTERS: &[&str] = &["vswitches"];
+pub(super) const NETWORK_FILTERS: &[&str] = &["vnetworks", "vswitches", "vlans"];
 
 /// Partitions with their system and the names that their adapters refer to.
 pub(super) struct Adapters {
@@ -68,6 +73,9 @@ pub(super) fn run(
         ("slot", Some("lpar")) => partition_slots(invocation, options),
         ("slot", _) => slots(invocation, options),
         ("vswitch", _) => switches(invocation, options),
+        ("vnetwork", _) => networks(invocation, options),
+        ("virtualopti", _) => ibm_i(invocation, options, &VIRTUAL_OPTICONNECT),
+        ("hsl", _) => ibm_i(invocation, options, &HSL_OPTICONNECT),
         (other, _) => Err(not_supported(format_args!("lshwres -r virtualio --rsubtype {other}")).into()),
     }
 }
@@ -188,5 +196,35 @@ fn switches(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<
             rows.push((name.clone(), vlans.into_iter().collect()));
         }
     }
+    layout.print(rows, invocation.output)
+}
+
+fn networks(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+    let layout = Layout::new(&VIRTUAL_NETWORKS, options, invocation.console.release())?;
+    let filters = Filters::parse(options, NETWORK_FILTERS)?;
+    let vlans = numbers(&filters, "vlans")?;
+    let found = ask(invocation, options, PartitionFilter::All)?;
+    let contents = found.entries.iter().filter_map(|entry| entry.partition.current.as_ref());
+    let mut rows = virtual_network::networks(contents);
+    let named = |name: &str, value: &String| filters.get(name).is_none_or(|values| values.contains(value));
+    rows.retain(|row| {
+        chosen(vlans.as_ref(), &row.vlan)
+            && named("vswitches", &row.switch)
+            && named("vnetworks", &row.name())
+    });
+    layout.print(rows, invocation.output)
+}
+
+/// What only IBM i partitions have, one row for each of them.
+pub(super) fn ibm_i(
+    invocation: &mut Invocation<'_>,
+    options: &ParsedOptions,
+    table: &'static Table<PartitionRow>,
+) -> Result<u8, CommandError> {
+    let layout = Layout::new(table, options, invocation.console.release())?;
+    let filters = Filters::parse(options, super::PARTITION_FILTERS)?;
+    let system = invocation.system(options)?;
+    let mut rows = lssyscfg::rows(invocation, &system, filters.partitions()?)?;
+    rows.retain(|row| row.entry.partition.environment == PartitionEnvironment::IbmI);
     layout.print(rows, invocation.output)
 }
