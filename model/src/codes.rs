@@ -352,7 +352,7 @@ messages! {
     /// A name that users or task roles cannot have.
     UserNameInvalid: "", "The name {0} is not valid: {1}.  Please check your entry and retry the command.", Unverified, "The text names what is allowed.";
     /// A user cannot remove or demote itself.
-    UserIsOneself: "", "The user {0} cannot be removed or given another task role by itself.", Unverified, "Log in as another user.";
+    UserIsOneself: "", "The user {0} cannot be removed, renamed or given another role by itself.", Unverified, "Log in as another user.";
     /// The console would have nobody left who may manage it.
     UserLastAdministrator: "", "The user {0} is the last one with the task role hmcsuperadmin.", Unverified, "Give another user that task role first.";
     /// More users, roles or keys than the console keeps.
@@ -399,6 +399,8 @@ messages! {
     ResourceInvalid: "", "The managed resource {0} is not valid.  Please check your entry and retry the command.", Unverified, "List the resources with lsaccfg -t resource --script.";
     /// A task that no role of this console has, or that the parent lacks.
     TaskNotAvailable: "", "The task {0} cannot be given to the task role: {1}.", Own, "List the parent's tasks with lsaccfg -t taskrole.";
+    /// A user whose files are still under its old name.
+    HomeNotRenamed: "", "The user {0} has its new name, but not its home directory: {1}.", Own, "Rename the directory below the console's data directory.";
     /// The files of a removed user could not be removed.
     HomeNotRemoved: "", "The user {0} was removed, but not its home directory: {1}.", Own, "Remove the directory below the console's data directory.";
     /// The console's database does not answer.

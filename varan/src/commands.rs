@@ -147,6 +147,13 @@ impl HomeFiles for Files<'_> {
         self.repository.remove(name)
     }
 
+    fn rename_home(&self, user: &str, new_name: &str) -> io::Result<()> {
+        match std::fs::rename(self.homes.join(user), self.homes.join(new_name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     fn remove_home(&self, user: &str) -> io::Result<()> {
         // Names of users have no slash and begin with a letter, so this is a directory of its own below `homes`.
         match std::fs::remove_dir_all(self.homes.join(user)) {

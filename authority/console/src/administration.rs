@@ -15,7 +15,7 @@ use crate::role::{TaskRole, TaskSet};
 use crate::settings::{SECONDS_PER_DAY, Setting, UserSettings};
 use crate::store::Change;
 use crate::task_roles::{TaskRoleDefinition, TaskRoleEntry};
-use crate::users::{LoginOutcome, User, words};
+use crate::users::{LockRule, LoginOutcome, User, words};
 
 /// Longest name of a user or task role.
 pub const NAME_LENGTH_MAX: usize = 32;
@@ -73,6 +73,8 @@ pub struct UserChange {
     pub settings: Vec<(Setting, u32)>,
     /// Inactivity counts from now on.
     pub enable: bool,
+    /// New name. Sessions under the old one may do nothing any more.
+    pub new_name: Option<String>,
 }
 
 fn check_name(name: &str) -> Result<(), Refusal> {
@@ -230,13 +232,14 @@ impl Console {
         })
     }
 
-    /// Changes a user. `changed_by` may not change its own roles.
+    /// Changes a user. `changed_by` may not change its own roles nor its name.
     ///
     /// # Errors
     /// As [`Console::create_user`]; no such user, the last administrator.
     pub fn change_user(&self, changed_by: &str, name: &str, change: &UserChange) -> Result<(), Refusal> {
         check_settings(&change.settings)?;
         change.description.as_deref().map_or(Ok(()), check_description)?;
+        change.new_name.as_deref().map_or(Ok(()), check_name)?;
         self.known_user(name)?;
         let hash = change.password.as_deref().map(|text| self.hashed(name, text)).transpose()?;
         let _changing = self.changing();
@@ -274,7 +277,24 @@ impl Console {
         if change.enable || counts_anew {
             user.active_since_seconds = Some(now);
         }
-        self.put(user)
+        match change.new_name.as_deref().filter(|new_name| *new_name != name) {
+            Some(new_name) => self.rename(changed_by, user, new_name),
+            None => self.put(user),
+        }
+    }
+
+    fn rename(&self, renamed_by: &str, mut user: User, new_name: &str) -> Result<(), Refusal> {
+        if renamed_by == user.name {
+            return Err(Refusal::new(MessageKey::UserIsOneself).with(&user.name));
+        }
+        if self.users.get(new_name).is_some() {
+            return Err(Refusal::new(MessageKey::UserNameUsed).with(new_name));
+        }
+        let from = std::mem::replace(&mut user.name, new_name.to_owned());
+        self.durable(Change::RenameUser { from: from.clone(), user: Box::new(user.clone()) })?;
+        self.users.remove(&from);
+        self.users.put(user);
+        Ok(())
     }
 
     /// Checks what a user says is its present password; a wrong one counts as a wrong login.
@@ -283,7 +303,8 @@ impl Console {
     /// [`MessageKey::PasswordWrong`], [`MessageKey::PasswordTooYoung`].
     pub fn confirm_password(&self, name: &str, present: &str) -> Result<(), Refusal> {
         let user = self.known_user(name)?;
-        let outcome = self.users.check_password(name, present, || self.environment().monotonic());
+        let now = || self.environment().monotonic();
+        let outcome = self.users.check_password(name, present, LockRule::default(), now);
         if !matches!(outcome, LoginOutcome::Accepted(_)) {
             return Err(Refusal::new(MessageKey::PasswordWrong));
         }

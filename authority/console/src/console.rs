@@ -29,7 +29,7 @@ use crate::settings::{SECONDS_PER_DAY, Setting, UserSettings};
 use crate::store::{Change, Store, StoreError};
 use crate::systems::{NetworkSystem, SystemConnection, Systems};
 use crate::task_roles::TaskRoles;
-use crate::users::{LoginOutcome, OfferedKey, User, Users};
+use crate::users::{LockRule, LoginOutcome, OfferedKey, User, Users};
 use crate::writer::Writer;
 
 /// The resource role of users that may reach everything.
@@ -294,23 +294,24 @@ impl Console {
     /// Decides on a password. Takes the time of one Argon2 hash.
     #[must_use]
     pub fn check_password(&self, user: &str, password: &str, peer: &str) -> LoginOutcome {
-        self.checked(user, password, peer, |user, now| self.may_log_in(user, now))
+        let may = |user: &User, now| self.may_log_in(user, now);
+        self.checked((user, password), peer, LockRule::default(), may)
     }
 
     /// Decides on a password for the web interface and the REST API.
     #[must_use]
     pub fn check_web_password(&self, user: &str, password: &str, peer: &str) -> LoginOutcome {
-        self.checked(user, password, peer, User::may_use_web)
+        self.checked((user, password), peer, self.settings().web_logins.rule(), User::may_use_web)
     }
 
     fn checked(
         &self,
-        user: &str,
-        password: &str,
+        (user, password): (&str, &str),
         peer: &str,
+        rule: LockRule,
         may: impl Fn(&User, i64) -> bool,
     ) -> LoginOutcome {
-        let outcome = self.users.check_password(user, password, || self.environment.monotonic());
+        let outcome = self.users.check_password(user, password, rule, || self.environment.monotonic());
         let outcome = self.admitted(outcome, true, may);
         self.note_login(&outcome, peer);
         outcome

@@ -8,6 +8,7 @@ use varan_model::refusal::Refusal;
 
 use crate::console::Console;
 use crate::store::Change;
+use crate::users::{LOCK_SECONDS, LockRule, WRONG_PASSWORDS_MAX};
 
 /// Longest host name, and longest part of a domain name, in characters (RFC 1123).
 const LABEL_LENGTH_MAX: usize = 63;
@@ -23,11 +24,45 @@ pub struct ConsoleSettings {
     pub domain: Option<String>,
     /// Users may log in over SSH.
     pub remote_commands: bool,
+    /// What wrong passwords for the web services do.
+    #[serde(default)]
+    pub web_logins: WebLogins,
+}
+
+/// Defaults of all users for logins to the web services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebLogins {
+    /// Consecutive wrong passwords that suspend a user.
+    pub attempts: u32,
+    /// Minutes of the first suspension.
+    pub suspend_minutes: u32,
+    /// Most minutes of a later one.
+    pub suspend_minutes_max: u32,
+}
+
+impl Default for WebLogins {
+    fn default() -> Self {
+        let minutes = u32::try_from(LOCK_SECONDS / 60).unwrap_or(u32::MAX);
+        Self { attempts: WRONG_PASSWORDS_MAX, suspend_minutes: minutes, suspend_minutes_max: minutes }
+    }
+}
+
+impl WebLogins {
+    /// Most attempts and minutes: more would be no bound any more.
+    pub const MOST: (u32, u32) = (100, 1_440);
+
+    pub(crate) fn rule(self) -> LockRule {
+        LockRule {
+            attempts: self.attempts,
+            seconds: u64::from(self.suspend_minutes) * 60,
+            seconds_max: u64::from(self.suspend_minutes_max) * 60,
+        }
+    }
 }
 
 impl Default for ConsoleSettings {
     fn default() -> Self {
-        Self { hostname: None, domain: None, remote_commands: true }
+        Self { hostname: None, domain: None, remote_commands: true, web_logins: WebLogins::default() }
     }
 }
 
@@ -90,6 +125,29 @@ impl Console {
     /// [`MessageKey::RecordFailed`].
     pub fn set_remote_commands(&self, enabled: bool) -> Result<(), Refusal> {
         self.change_settings(|settings| settings.remote_commands = enabled)
+    }
+
+    /// Sets what wrong passwords for the web services do, durably.
+    ///
+    /// # Errors
+    /// [`MessageKey::AttributeValueInvalid`], [`MessageKey::RecordFailed`].
+    pub fn set_web_logins(&self, logins: WebLogins) -> Result<(), Refusal> {
+        let (attempts, minutes) = WebLogins::MOST;
+        let refuse = |name: &str, value: u32, least: u32, most: u32| {
+            let refusal = Refusal::new(MessageKey::AttributeValueInvalid).with(name).with(value);
+            Err(refusal.with(format_args!("{least} to {most}")))
+        };
+        let WebLogins { attempts: given, suspend_minutes: first, suspend_minutes_max: last } = logins;
+        if !(1..=attempts).contains(&given) {
+            return refuse("max_webui_login_attempts", given, 1, attempts);
+        }
+        if !(1..=minutes).contains(&first) {
+            return refuse("webui_login_suspend_time", first, 1, minutes);
+        }
+        if !(first..=minutes).contains(&last) {
+            return refuse("max_webui_login_suspend_time", last, first, minutes);
+        }
+        self.change_settings(|settings| settings.web_logins = logins)
     }
 
     fn change_settings(&self, change: impl FnOnce(&mut ConsoleSettings)) -> Result<(), Refusal> {

@@ -38,7 +38,7 @@ pub use audit::{
 };
 pub use connections::{ConnectionEntry, ConnectionState, ConnectionTarget, UNANSWERED_MAX};
 pub use console::{Console, ConsoleError};
-pub use console_settings::ConsoleSettings;
+pub use console_settings::{ConsoleSettings, WebLogins};
 pub use description::{ConsoleDescription, Secret, UserDescription, release_number};
 pub use link::SwitchedLink;
 pub use machine::{ConsoleMachine, MemoryFigures, ProcessFigures, ProcessorTimes, VolumeFigures, unreadable};

@@ -84,6 +84,13 @@ pub enum Change {
     PutUser(Box<User>),
     /// A user is gone.
     RemoveUser(String),
+    /// A user has another name.
+    RenameUser {
+        /// Name that it had.
+        from: String,
+        /// User.
+        user: Box<User>,
+    },
     /// A task role is new or changed.
     PutTaskRole(TaskRoleDefinition),
     /// A task role is gone.
@@ -536,6 +543,12 @@ fn write_change(transaction: &Transaction<'_>, change: &Change) -> Result<(), ru
             &user.name,
             user,
         )?,
+        Change::RenameUser { from, user } => {
+            with_name("DELETE FROM user WHERE name = ?1", from)?;
+            put(transaction, "INSERT INTO user (name, content) VALUES (?1, ?2)", &user.name, user)?;
+            let query = "UPDATE login SET name = ?2 WHERE name = ?1";
+            transaction.prepare_cached(query)?.execute([from, &user.name])?;
+        }
         Change::RemoveUser(name) => {
             with_name("DELETE FROM user WHERE name = ?1", name)?;
             with_name("DELETE FROM login WHERE name = ?1", name)?;

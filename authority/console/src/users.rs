@@ -8,6 +8,9 @@
 //!    '----- right ---'---- right ----'    5 minutes  |
 //!    '-----------------------------------------------'
 //! ```
+//!
+//! So it is for logins over SSH. For the web services number and time are settings of the console; there the time doubles
+//! with each lock that follows without a right password, up to a third setting.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -23,6 +26,23 @@ use crate::settings::{SECONDS_PER_DAY, Setting, UserSettings};
 pub const WRONG_PASSWORDS_MAX: u32 = 3;
 /// Seconds for which a user stays locked.
 pub const LOCK_SECONDS: u64 = 300;
+
+/// When wrong passwords lock a user, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LockRule {
+    /// Consecutive wrong passwords that lock.
+    pub attempts: u32,
+    /// Seconds of the first lock.
+    pub seconds: u64,
+    /// Most seconds of a later one.
+    pub seconds_max: u64,
+}
+
+impl Default for LockRule {
+    fn default() -> Self {
+        Self { attempts: WRONG_PASSWORDS_MAX, seconds: LOCK_SECONDS, seconds_max: LOCK_SECONDS }
+    }
+}
 
 /// A user of the console.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +135,8 @@ pub enum LoginOutcome {
     Locked {
         /// Minutes until it is open again, rounded up.
         minutes_left: u64,
+        /// Wrong passwords that locked it.
+        attempts: u32,
     },
 }
 
@@ -123,8 +145,8 @@ impl LoginOutcome {
     #[must_use]
     pub fn message(&self) -> Option<String> {
         match self {
-            Self::Locked { minutes_left } => Some(format!(
-                "The account is locked due to {WRONG_PASSWORDS_MAX} failed logins.\n({minutes_left} minutes left to unlock)"
+            Self::Locked { minutes_left, attempts } => Some(format!(
+                "The account is locked due to {attempts} failed logins.\n({minutes_left} minutes left to unlock)"
             )),
             _ => None,
         }
@@ -136,23 +158,28 @@ impl LoginOutcome {
 struct Failures {
     count: u32,
     locked_until: Option<Monotonic>,
+    /// Locks since the last right password.
+    locks: u32,
 }
 
 impl Failures {
-    /// Minutes left, or `None` when the user may try; a lock that is over is forgotten.
-    fn locked(&mut self, now: Monotonic) -> Option<u64> {
+    /// The answer to a locked user, or `None` when the user may try; a lock that is over is forgotten but for its number.
+    fn locked(&mut self, now: Monotonic) -> Option<LoginOutcome> {
         let until = self.locked_until?;
         if now >= until {
-            *self = Self::default();
+            *self = Self { locks: self.locks, ..Self::default() };
             return None;
         }
-        Some(until.since(now).as_secs().div_ceil(60).max(1))
+        let minutes_left = until.since(now).as_secs().div_ceil(60).max(1);
+        Some(LoginOutcome::Locked { minutes_left, attempts: self.count })
     }
 
-    fn wrong(&mut self, now: Monotonic) {
+    fn wrong(&mut self, rule: LockRule, now: Monotonic) {
         self.count += 1;
-        if self.count >= WRONG_PASSWORDS_MAX {
-            self.locked_until = Some(now.after(Duration::from_secs(LOCK_SECONDS)));
+        if self.count >= rule.attempts {
+            let doubled = rule.seconds.saturating_mul(1 << self.locks.min(30));
+            self.locked_until = Some(now.after(Duration::from_secs(doubled.min(rule.seconds_max))));
+            self.locks += 1;
         }
     }
 }
@@ -223,14 +250,20 @@ impl Users {
     }
 
     /// Decides on a password.
-    pub fn check_password(&self, name: &str, password: &str, now: impl Fn() -> Monotonic) -> LoginOutcome {
+    pub fn check_password(
+        &self,
+        name: &str,
+        password: &str,
+        rule: LockRule,
+        now: impl Fn() -> Monotonic,
+    ) -> LoginOutcome {
         let Some((user, failures)) = self.find(name) else {
             let _ = password::verify(password, &self.decoy);
             return LoginOutcome::Rejected;
         };
         let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(minutes_left) = failures.locked(now()) {
-            return LoginOutcome::Locked { minutes_left };
+        if let Some(locked) = failures.locked(now()) {
+            return locked;
         }
         let hash = user.password_hash.as_deref();
         let right = password::verify(password, hash.unwrap_or(&self.decoy)) && hash.is_some();
@@ -238,19 +271,16 @@ impl Users {
             *failures = Failures::default();
             return LoginOutcome::Accepted(user);
         }
-        failures.wrong(now());
-        match failures.locked(now()) {
-            Some(minutes_left) => LoginOutcome::Locked { minutes_left },
-            None => LoginOutcome::Rejected,
-        }
+        failures.wrong(rule, now());
+        failures.locked(now()).unwrap_or(LoginOutcome::Rejected)
     }
 
     /// Decides on a public key. A wrong key is not counted: clients try all that they have.
     pub fn check_key(&self, name: &str, line: &str, now: Monotonic) -> LoginOutcome {
         let Some((user, failures)) = self.find(name) else { return LoginOutcome::Rejected };
         let locked = failures.lock().unwrap_or_else(PoisonError::into_inner).locked(now);
-        if let Some(minutes_left) = locked {
-            return LoginOutcome::Locked { minutes_left };
+        if let Some(locked) = locked {
+            return locked;
         }
         let offered = words(line);
         let known = offered.is_some() && user.authorized_keys.iter().any(|key| words(key) == offered);
@@ -293,7 +323,9 @@ mod tests {
     #[test]
     fn three_wrong_passwords_lock_for_five_minutes() {
         let users = users();
-        let attempt = |password: &str, seconds| users.check_password("hscroot", password, || at(seconds));
+        let attempt = |password: &str, seconds| {
+            users.check_password("hscroot", password, LockRule::default(), || at(seconds))
+        };
         assert_eq!(attempt("x", 0), LoginOutcome::Rejected);
         assert_eq!(attempt("x", 1), LoginOutcome::Rejected);
         let locked = attempt("x", 2);
@@ -301,22 +333,43 @@ mod tests {
             locked.message().as_deref(),
             Some("The account is locked due to 3 failed logins.\n(5 minutes left to unlock)")
         );
-        assert_eq!(attempt("abc123", 3), LoginOutcome::Locked { minutes_left: 5 });
-        assert_eq!(attempt("abc123", 300), LoginOutcome::Locked { minutes_left: 1 });
+        assert_eq!(attempt("abc123", 3), LoginOutcome::Locked { minutes_left: 5, attempts: 3 });
+        assert_eq!(attempt("abc123", 300), LoginOutcome::Locked { minutes_left: 1, attempts: 3 });
         assert_eq!(
             users.check_key("hscroot", "ssh-ed25519 AAAAC3", at(10)),
-            LoginOutcome::Locked { minutes_left: 5 }
+            LoginOutcome::Locked { minutes_left: 5, attempts: 3 }
         );
         assert!(matches!(attempt("abc123", 302), LoginOutcome::Accepted(_)));
+    }
+
+    #[test]
+    fn locks_that_follow_each_other_are_longer_where_the_rule_says_so() {
+        let users = users();
+        let rule = LockRule { attempts: 1, seconds: 60, seconds_max: 180 };
+        let attempt =
+            |password: &str, seconds| users.check_password("hscroot", password, rule, || at(seconds));
+        let locked = |minutes_left| LoginOutcome::Locked { minutes_left, attempts: 1 };
+        assert_eq!(attempt("x", 0), locked(1));
+        assert_eq!(attempt("x", 60), locked(2));
+        assert_eq!(attempt("x", 180), locked(3));
+        assert_eq!(attempt("x", 360), locked(3), "not beyond the most");
+        assert!(matches!(attempt("abc123", 540), LoginOutcome::Accepted(_)));
+        assert_eq!(attempt("x", 541), locked(1), "a right password began anew");
     }
 
     #[test]
     fn a_right_password_forgets_the_wrong_ones() {
         let users = users();
         for _ in 0..4 {
-            assert_eq!(users.check_password("hscroot", "x", || at(0)), LoginOutcome::Rejected);
-            assert_eq!(users.check_password("hscroot", "", || at(0)), LoginOutcome::Rejected);
-            let right = users.check_password("hscroot", "abc123", || at(0));
+            assert_eq!(
+                users.check_password("hscroot", "x", LockRule::default(), || at(0)),
+                LoginOutcome::Rejected
+            );
+            assert_eq!(
+                users.check_password("hscroot", "", LockRule::default(), || at(0)),
+                LoginOutcome::Rejected
+            );
+            let right = users.check_password("hscroot", "abc123", LockRule::default(), || at(0));
             assert!(matches!(right, LoginOutcome::Accepted(_)));
         }
     }
@@ -324,7 +377,10 @@ mod tests {
     #[test]
     fn nobody_else_gets_in() {
         let users = users();
-        assert_eq!(users.check_password("root", "abc123", || at(0)), LoginOutcome::Rejected);
+        assert_eq!(
+            users.check_password("root", "abc123", LockRule::default(), || at(0)),
+            LoginOutcome::Rejected
+        );
         for line in ["", "ssh-ed25519", "ssh-ed25519 AAAAC4", "ssh-rsa AAAAC3", "AAAAC3"] {
             assert_eq!(users.check_key("hscroot", line, at(0)), LoginOutcome::Rejected, "{line:?}");
         }
@@ -334,6 +390,9 @@ mod tests {
         without.password_hash = None;
         users.put(without);
         // The decoy's own password lets nobody in either.
-        assert_eq!(users.check_password("hscroot", "abc123", || at(0)), LoginOutcome::Rejected);
+        assert_eq!(
+            users.check_password("hscroot", "abc123", LockRule::default(), || at(0)),
+            LoginOutcome::Rejected
+        );
     }
 }

@@ -220,7 +220,10 @@ fn last_logins_are_kept_and_the_lock_ends() {
     for _ in 0..3 {
         assert!(!accepted(&console.check_password("hscroot", "wrong", "peer")));
     }
-    assert_eq!(console.check_password("hscroot", "abc123", "peer"), LoginOutcome::Locked { minutes_left: 5 });
+    assert_eq!(
+        console.check_password("hscroot", "abc123", "peer"),
+        LoginOutcome::Locked { minutes_left: 5, attempts: 3 }
+    );
     world.seconds.store(2_000 + LOCK_SECONDS, Ordering::SeqCst);
     assert!(accepted(&console.check_password("hscroot", "abc123", "peer")));
     drop(console);
@@ -546,6 +549,67 @@ fn ages_and_access_decide_on_logins() {
         assert_eq!(refused(console.confirm_password("bob", "wrong")), MessageKey::PasswordWrong);
     }
     assert!(matches!(console.check_password("bob", "abcd1234", "peer"), LoginOutcome::Locked { .. }));
+}
+
+#[test]
+fn a_renamed_user_is_the_same_after_a_restart() {
+    let directory = Directory::new("renamed");
+    let world = Arc::new(Still::default());
+    world.seconds.store(5_000, Ordering::SeqCst);
+    let open = || {
+        let users = vec![user("hscroot", "abc123")];
+        Console::open(&directory.0, description(users), world.clone(), Vec::new()).expect("console")
+    };
+    let console = open();
+    console.create_user(&new_user("bob", "hmcviewer")).expect("user");
+    assert!(accepted(&console.check_password("bob", "abcd1234", "peer")));
+    let rename = |to: &str, description: Option<&str>| UserChange {
+        new_name: Some(to.to_owned()),
+        description: description.map(str::to_owned),
+        ..UserChange::default()
+    };
+    let used = console.change_user("hscroot", "bob", &rename("hscroot", Some("changed")));
+    assert_eq!(refused(used), MessageKey::UserNameUsed);
+    assert_ne!(console.user("bob").expect("user").description, "changed", "nothing of it was done");
+    let oneself = console.change_user("bob", "bob", &rename("robert", None));
+    assert_eq!(refused(oneself), MessageKey::UserIsOneself);
+    console.change_user("hscroot", "bob", &rename("robert", Some("changed"))).expect("renamed");
+    assert!(console.tasks_of("bob").iter().next().is_none(), "its sessions may do nothing");
+    drop(console);
+    let console = open();
+    assert!(console.user("bob").is_none());
+    let robert = console.user("robert").expect("user");
+    assert_eq!((robert.description.as_str(), robert.last_login_seconds), ("changed", Some(5_000)));
+    assert!(accepted(&console.check_password("robert", "abcd1234", "peer")));
+}
+
+#[test]
+fn web_logins_are_suspended_as_the_defaults_say() {
+    let directory = Directory::new("web-logins");
+    let world = Arc::new(Still::default());
+    let open = || {
+        let users = vec![user("hscroot", "abc123")];
+        Console::open(&directory.0, description(users), world.clone(), Vec::new()).expect("console")
+    };
+    let logins = WebLogins { attempts: 1, suspend_minutes: 10, suspend_minutes_max: 20 };
+    let console = open();
+    assert_eq!(console.settings().web_logins, WebLogins::default());
+    for wrong in [
+        WebLogins { attempts: 0, ..logins },
+        WebLogins { suspend_minutes: 0, ..logins },
+        WebLogins { suspend_minutes_max: 9, ..logins },
+    ] {
+        assert_eq!(refused(console.set_web_logins(wrong)), MessageKey::AttributeValueInvalid);
+    }
+    console.set_web_logins(logins).expect("set");
+    drop(console);
+    let console = open();
+    let wrong = || console.check_web_password("hscroot", "wrong", "peer");
+    let locked = |minutes_left| LoginOutcome::Locked { minutes_left, attempts: 1 };
+    assert_eq!(wrong(), locked(10));
+    world.seconds.store(600, Ordering::SeqCst);
+    assert_eq!(wrong(), locked(20));
+    assert_eq!(console.check_password("hscroot", "abc123", "peer"), locked(20), "for SSH as well");
 }
 
 #[test]

@@ -65,6 +65,15 @@ pub trait HomeFiles {
         Ok(())
     }
 
+    /// Gives the home directory of a user its new name.
+    ///
+    /// # Errors
+    /// Whatever the file system reports; a home that is not there is none.
+    fn rename_home(&self, user: &str, new_name: &str) -> io::Result<()> {
+        let _ = (user, new_name);
+        Ok(())
+    }
+
     /// Removes the home directory of a user that was removed.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use varan_console::{ResourceScope, Setting, Task, User};
+use varan_console::{ResourceScope, Setting, Task, User, WebLogins};
 use varan_model::attributes::{Attribute, Table, Value};
 
 use super::{FIELDS, FILTER, HEADER, resource_roles};
@@ -28,21 +28,30 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         OptionDefinition::new(
             "-t",
             OptionValue::Word(&["default", "user"]),
-            "What to list: users. The defaults of the web interface are not supported at this level.",
+            "What to list: user for users, default for defaults of all users that can be changed.",
         ),
-        OptionDefinition::later("--script", OptionValue::Flag, "Print commands that make the users."),
+        OptionDefinition::new("--script", OptionValue::Flag, "Print resources as mkaccfg takes them."),
         FILTER,
         FIELDS,
         HEADER,
         HELP,
     ],
     forms: &[
-        Form::new(&[Optional("--filter"), Optional("-F"), Needs("--header", "-F")]),
-        Form::new(&[When("-t", &["user"]), Optional("--filter"), Optional("-F"), Needs("--header", "-F")]),
-        Form::later(&[When("-t", &["default"])]),
+        Form::new(&[Optional("--script"), Optional("--filter"), Optional("-F"), Needs("--header", "-F")]),
+        Form::new(&[
+            When("-t", &["user"]),
+            Optional("--script"),
+            Optional("--filter"),
+            Optional("-F"),
+            Needs("--header", "-F"),
+        ]),
+        Form::new(&[When("-t", &["default"]), Optional("-F"), Needs("--header", "-F")]),
     ],
     filters: &[("users", FILTERS)],
-    attributes: &[AttributeGroup { title: "users", attributes: |release| attributes(&USER, release) }],
+    attributes: &[
+        AttributeGroup { title: "users", attributes: |release| attributes(&USER, release) },
+        AttributeGroup { title: "-t default", attributes: |release| attributes(&DEFAULTS, release) },
+    ],
     run,
 };
 
@@ -87,8 +96,32 @@ static USER: Table<Row> = Table {
     ],
 };
 
+/// The defaults of all users that can be changed.
+pub(super) static DEFAULTS: Table<WebLogins> = Table {
+    name: "user default",
+    attributes: &[
+        Attribute::new(
+            "max_webui_login_attempts",
+            "Wrong passwords that suspend a user of the web services.",
+            |row: &WebLogins| Value::of(row.attempts),
+        ),
+        Attribute::new(
+            "webui_login_suspend_time",
+            "Minutes of the suspension; it doubles each time until a right password.",
+            |row: &WebLogins| Value::of(row.suspend_minutes),
+        ),
+        Attribute::new("max_webui_login_suspend_time", "Most minutes of a suspension.", |row: &WebLogins| {
+            Value::of(row.suspend_minutes_max)
+        }),
+    ],
+};
+
 fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
     invocation.authorize(Task::ListUsers)?;
+    if options.get("-t") == Some("default") {
+        let layout = Layout::new(&DEFAULTS, options, invocation.console.release())?;
+        return layout.print([invocation.console.settings().web_logins], invocation.output);
+    }
     let layout = Layout::new(&USER, options, invocation.console.release())?;
     let filters = Filters::parse(options, FILTERS)?;
     let wanted = |filter: &str, value: &str| {
@@ -114,6 +147,10 @@ fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, C
             continue;
         }
         let resources = match &scope {
+            ResourceScope::All if options.has("--script") => vec!["ALL:".to_owned()],
+            ResourceScope::Role(role) if options.has("--script") => {
+                role.resources.iter().map(ToString::to_string).collect()
+            }
             ResourceScope::All => vec![ALL_RESOURCES.to_owned()],
             ResourceScope::Role(role) => resource_roles::resources_of(invocation, role),
             ResourceScope::Nothing => Vec::new(),

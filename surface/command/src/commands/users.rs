@@ -6,7 +6,7 @@ use varan_model::codes::MessageKey;
 use varan_model::record::Assignment;
 use varan_model::refusal::Refusal;
 
-use super::{RECORD, RECORD_FILE, secret};
+use super::{RECORD, RECORD_FILE, secret, user_list};
 use crate::catalog::{AttributeGroup, CommandDefinition};
 use crate::failure::{CommandError, invalid_parameters, not_supported};
 use crate::form::Form;
@@ -16,6 +16,8 @@ use crate::manual::attributes;
 use crate::options::{HELP, OptionDefinition, OptionValue, ParsedOptions};
 use crate::records::{record, take, texts};
 
+/// Users that consoles begin with; they are not removed with others.
+const PREDEFINED: [&str; 3] = ["hscroot", "hscpe", "root"];
 const DESCRIPTION_DEFAULT: &str = "HMC User";
 const RESOURCE_ROLE_DEFAULT: &str = "ALL:";
 const USER: OptionDefinition =
@@ -75,7 +77,7 @@ pub(crate) static CHANGE: CommandDefinition = CommandDefinition {
         OptionDefinition::new(
             "-t",
             OptionValue::Word(&["default", "assign", "desc", "name", "passwd", "pwage", "taskrole"]),
-            "What to change of the user.",
+            "What to change of the user; default for defaults of all users.",
         ),
         OptionDefinition::new(
             "-v",
@@ -92,17 +94,21 @@ pub(crate) static CHANGE: CommandDefinition = CommandDefinition {
     ],
     forms: &[
         Form::new(&[OneOf(&["-f", "-i"])]),
+        Form::new(&[When("-t", &["default"]), OneOf(&["-f", "-i"])]),
         Form::new(&[When("-o", &["e"]), Required("-u")]),
         Form::new(&[When("-t", &["passwd"]), Required("-u"), Optional("-v")]),
-        Form::new(&[When("-t", &["desc", "pwage", "taskrole"]), Required("-u"), Required("-v")]),
-        Form::later(&[When("-t", &["default", "assign", "name"])]),
+        Form::new(&[When("-t", &["desc", "name", "pwage", "taskrole"]), Required("-u"), Required("-v")]),
+        Form::later(&[When("-t", &["assign"])]),
         Form::later(&[When("-o", &["a", "r"])]),
     ],
     filters: &[],
-    attributes: &[AttributeGroup {
-        title: "-i",
-        attributes: |release| attributes(&CHANGE_ATTRIBUTES, release),
-    }],
+    attributes: &[
+        AttributeGroup { title: "-i", attributes: |release| attributes(&CHANGE_ATTRIBUTES, release) },
+        AttributeGroup {
+            title: "-t default -i",
+            attributes: |release| attributes(&user_list::DEFAULTS, release),
+        },
+    ],
     run: change,
 };
 
@@ -111,14 +117,14 @@ pub(crate) static REMOVE: CommandDefinition = CommandDefinition {
     summary: "remove a user of the console with its home directory",
     options: &[
         USER,
-        OptionDefinition::later(
+        OptionDefinition::new(
             "-t",
             OptionValue::Word(&["all", "local", "kerberos", "ldap", "automanage"]),
-            "Which users to remove.",
+            "Users of that kind: all and local are the same here, of the others there are none. hscroot, hscpe, root and the user of the command stay.",
         ),
         HELP,
     ],
-    forms: &[Form::new(&[Required("-u")])],
+    forms: &[Form::new(&[OneOf(&["-u", "-t"])])],
     filters: &[],
     attributes: &[],
     run: remove,
@@ -154,6 +160,7 @@ static CHANGE_ATTRIBUTES: Table<()> = Table {
     name: "user change",
     attributes: &[
         settable!("name", "Name of the user to change."),
+        settable!("new_name", "New name; sessions under the old one may do nothing any more."),
         settable!("current_passwd", "Present password; asked for when users change their own password."),
         settable!("passwd", "New password."),
     ],
@@ -208,7 +215,7 @@ fn check_authentication(kind: Option<&str>) -> Result<(), Refusal> {
 fn check_taken(record: &[Assignment]) -> Result<(), Refusal> {
     match record.first().map(|assignment| assignment.name.as_str()) {
         None => Ok(()),
-        Some(name @ ("remote_user_name" | "new_name" | "passwd_authentication")) => {
+        Some(name @ ("remote_user_name" | "passwd_authentication")) => {
             Err(not_supported(format_args!("attribute {name}")))
         }
         Some(name) => Err(Refusal::new(MessageKey::AttributeInvalid).with(name)),
@@ -279,6 +286,9 @@ struct Wish {
 }
 
 fn change(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+    if options.get("-t") == Some("default") {
+        return change_defaults(invocation, options);
+    }
     let Some(name) = options.get("-u") else {
         let texts = texts(invocation, options)?;
         return invocation.each(texts, |invocation, text| {
@@ -289,6 +299,7 @@ fn change(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8
     let value = options.get("-v").map(str::to_owned);
     let mut change = UserChange::default();
     match options.get("-t") {
+        Some("name") => change.new_name = value,
         Some("desc") => change.description = value,
         Some("taskrole") => change.task_role = value,
         Some("pwage") => {
@@ -303,6 +314,26 @@ fn change(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8
     Ok(0)
 }
 
+fn change_defaults(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
+    invocation.authorize(Task::ManageUsers)?;
+    let texts = texts(invocation, options)?;
+    invocation.each(texts, |invocation, text| {
+        let mut record = record(&text)?;
+        let mut logins = invocation.console.settings().web_logins;
+        for (name, value) in [
+            ("max_webui_login_attempts", &mut logins.attempts),
+            ("webui_login_suspend_time", &mut logins.suspend_minutes),
+            ("max_webui_login_suspend_time", &mut logins.suspend_minutes_max),
+        ] {
+            if let Some(text) = take(&mut record, name)? {
+                *value = number(name, &text)?;
+            }
+        }
+        check_taken(&record)?;
+        Ok(invocation.console.set_web_logins(logins)?)
+    })
+}
+
 fn wish(text: &str) -> Result<Wish, Refusal> {
     let mut record = record(text)?;
     let name = take(&mut record, "name")?;
@@ -315,6 +346,7 @@ fn wish(text: &str) -> Result<Wish, Refusal> {
         password: take(&mut record, "passwd")?,
         settings: take_settings(&mut record)?,
         enable: false,
+        new_name: take(&mut record, "new_name")?,
     };
     check_taken(&record)?;
     let name = name.ok_or_else(|| Refusal::new(MessageKey::AttributesMissing).with("name"))?;
@@ -354,18 +386,34 @@ fn change_one(invocation: &mut Invocation<'_>, wish: Wish) -> Result<(), Command
             change.password = Some(asked.ok_or_else(|| invalid_parameters(&["-v"]))?);
         }
     }
-    Ok(invocation.console.change_user(invocation.user, &name, &change)?)
+    invocation.console.change_user(invocation.user, &name, &change)?;
+    if let Some(new_name) = change.new_name.filter(|new_name| *new_name != name) {
+        let failed = |error| Refusal::new(MessageKey::HomeNotRenamed).with(&name).with(error);
+        invocation.files.rename_home(&name, &new_name).map_err(failed)?;
+    }
+    Ok(())
 }
 
 fn remove(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
     invocation.authorize(Task::ManageUsers)?;
-    let name = options.require("-u")?;
+    match (options.get("-u"), options.get("-t")) {
+        (Some(name), _) => remove_one(invocation, name).map(|()| 0),
+        (None, Some("all" | "local")) => {
+            let users = invocation.console.users().into_iter().map(|user| user.name.clone());
+            let names: Vec<String> = users
+                .filter(|name| !PREDEFINED.contains(&name.as_str()) && name != invocation.user)
+                .collect();
+            invocation.each(names, |invocation, name| remove_one(invocation, &name))
+        }
+        // All users are local.
+        _ => Ok(0),
+    }
+}
+
+fn remove_one(invocation: &mut Invocation<'_>, name: &str) -> Result<(), CommandError> {
     covers(invocation, invocation.console.tasks_of(name))?;
     covers_scope(invocation, &invocation.console.scope_of(name))?;
     invocation.console.delete_user(invocation.user, name)?;
-    invocation
-        .files
-        .remove_home(name)
-        .map_err(|error| Refusal::new(MessageKey::HomeNotRemoved).with(name).with(error))?;
-    Ok(0)
+    let failed = |error| Refusal::new(MessageKey::HomeNotRemoved).with(name).with(error);
+    Ok(invocation.files.remove_home(name).map_err(failed)?)
 }
