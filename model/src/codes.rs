@@ -443,6 +443,16 @@ messages! {
     RestTooManySessions: "", "The maximum number of sessions is reached.", Own, "Log off sessions that are not used.";
     /// The log-on is refused.
     RestLogonRefused: "", "The user or the password is not valid, or the user may not use the API.", Own, "Check the user with lshmcusr.";
+    /// The keys by which a console reaches another.
+    RemoteKeysMissing: "HSCL3653", "The Secure Shell (SSH) communication configuration between the source and destination management consoles has not been set up properly for the remote user {0}. Run the mkauthkeys command to set up the SSH communication authentication keys", Captured, "Run mkauthkeys --ip on this console.";
+    /// Another console does not answer.
+    RemoteConsoleUnreachable: "", "The management console {0} cannot be reached: {1}.", Unverified, "Check the address.";
+    /// The password of a user of another console.
+    RemotePasswordWrong: "", "The password of user {0} on the remote host {1} is not correct.", Unverified, "Enter it again.";
+    /// Another console refused.
+    RemoteConsoleRefused: "", "The management console {0} refused: {1}", Unverified, "See what it says.";
+    /// A host that is not the one it was.
+    RemoteConsoleChanged: "", "The management console {0} has another host key than when the keys were set up.", Unverified, "If the console was installed anew, run mkauthkeys --ip again.";
     /// The account is locked.
     RestLogonLocked: "", "{0}", Own, "Wait until the account is open again.";
     /// A method that this object does not have.

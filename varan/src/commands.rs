@@ -13,6 +13,7 @@ use varan_shell::{
 
 use crate::firmware_repository::FirmwareRepository;
 use crate::home::Home;
+use crate::remote_consoles::UserRemoteConsoles;
 
 /// Largest file that `-f` of a command reads, in bytes: far above any list of profiles.
 const COMMAND_FILE_BYTES_MAX: u64 = 16 << 20;
@@ -155,6 +156,7 @@ impl HomeFiles for Files<'_> {
     }
 
     fn remove_home(&self, user: &str) -> io::Result<()> {
+        crate::remote_consoles::forget(&self.homes, user)?;
         // Names of users have no slash and begin with a letter, so this is a directory of its own below `homes`.
         match std::fs::remove_dir_all(self.homes.join(user)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -182,7 +184,7 @@ impl CommandHost for ConsoleHost {
             }
             ("mkvterm", _) => Some(Arc::new(CommandStreams::new(&streams, &cancellation))),
             // They may ask for a password, which must not be echoed; a password from a pipe is read from there.
-            ("chhmcusr" | "chsyspwd" | "mkhmcusr" | "mksysconn", Some(terminal))
+            ("chhmcusr" | "chsyspwd" | "mkauthkeys" | "mkhmcusr" | "mksysconn", Some(terminal))
                 if streams.input.is_terminal() =>
             {
                 Some(Arc::new(CommandTerminal::new(terminal, &cancellation)))
@@ -207,6 +209,7 @@ impl CommandHost for ConsoleHost {
                 homes: &self.homes,
                 repository: FirmwareRepository::beside(&self.homes),
             },
+            remote: &UserRemoteConsoles::beside(&self.homes, &self.console.description().name, &self.user),
             cancelled: &|| cancellation.is_cancelled(),
             peer: &self.peer,
         };

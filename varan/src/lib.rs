@@ -14,6 +14,7 @@ pub mod inspect;
 pub mod line_socket;
 pub mod machine;
 pub mod remote;
+pub mod remote_consoles;
 pub mod rest;
 pub mod scenario;
 pub mod simulation;

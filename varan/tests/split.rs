@@ -66,3 +66,37 @@ fn a_console_dies_alone_and_its_cut_links_stay_cut() {
         std::net::TcpStream::connect(("127.0.0.1", port(name))).expect("the console's SSH server");
     }
 }
+
+#[test]
+fn a_user_reaches_another_console_without_a_password() {
+    let (scratch, watchdog) = (Scratch::new("split-keys"), Watchdog::new(TEST_MAX));
+    let site = scratch.path().join("site.toml");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sites/two-consoles.toml");
+    std::fs::copy(shipped, &site).expect("site file");
+    let running = Start { site, data: scratch.path().join("data"), split: true }.up(&watchdog);
+    let on = |console: &str, command: &str| run_on(&running.sockets(), Some(console), command);
+    let missing = |outcome: Outcome| {
+        assert_eq!(outcome.status(), Some(1));
+        assert!(outcome.output().starts_with("HSCL3653 "), "{}", outcome.output());
+    };
+    let test = "mkauthkeys --ip myhmc2 -u operator --test";
+    missing(on("myhmc", test));
+    let wrong = on("myhmc", "mkauthkeys --ip myhmc2 -u operator --passwd wrong");
+    assert!(wrong.output().contains("not correct"), "{}", wrong.output());
+    missing(on("myhmc", test));
+    let set = on("myhmc", "mkauthkeys --ip myhmc2 -u operator --passwd abc123");
+    assert_eq!((set.status(), set.output()), (Some(0), ""));
+    assert_eq!(on("myhmc", test).status(), Some(0));
+    missing(on("myhmc", "mkauthkeys --ip myhmc2 --test"));
+    let audit = on("myhmc", "lssvcevents -t console -F text");
+    assert!(audit.output().contains("mkauthkeys --ip myhmc2") && !audit.output().contains("abc123"));
+    // Whoever may change the user there takes the key away.
+    assert_eq!(on("myhmc2", "mkauthkeys -r -u operator hscroot@myhmc").status(), Some(0));
+    missing(on("myhmc", test));
+    // Another machine at the address is told from the one that was set up.
+    let hosts = scratch.path().join("data/consoles/myhmc/identities/hscroot/hosts");
+    let text = std::fs::read_to_string(&hosts).expect("host keys");
+    std::fs::write(&hosts, text.replacen("AAAA", "AAAB", 1)).expect("host keys");
+    let changed = on("myhmc", test);
+    assert!(changed.output().contains("another host key"), "{}", changed.output());
+}

@@ -12,6 +12,8 @@ use crate::options::{HELP, OptionDefinition, ParsedOptions};
 pub enum PartOfForm {
     /// The form is about these values of an option.
     When(&'static str, &'static [&'static str]),
+    /// The form is about this option.
+    Given(&'static str),
     /// This option is needed.
     Required(&'static str),
     /// Exactly one of these is needed.
@@ -26,7 +28,7 @@ pub enum PartOfForm {
     Needs(&'static str, &'static str),
 }
 
-use PartOfForm::{AtMostOne, Needs, OneOf, Optional, Required, SomeOf, When};
+use PartOfForm::{AtMostOne, Given, Needs, OneOf, Optional, Required, SomeOf, When};
 
 /// One line of a synopsis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,15 +60,25 @@ impl Form {
     }
 
     fn matches(&self, options: &ParsedOptions) -> bool {
-        self.conditions()
-            .all(|(option, values)| options.get(option).is_some_and(|value| values.contains(&value)))
+        let given = |part: &PartOfForm| !matches!(part, Given(name) if !options.has(name));
+        self.parts.iter().all(given)
+            && self
+                .conditions()
+                .all(|(option, values)| options.get(option).is_some_and(|value| values.contains(&value)))
+    }
+
+    /// Of two forms that match, the one that is about more is meant.
+    fn weight(&self) -> usize {
+        self.parts.iter().filter(|part| matches!(part, When(..) | Given(_))).count()
     }
 
     fn takes(&self, option: &str) -> bool {
         !self.supported
             || option == HELP.name
             || self.parts.iter().any(|part| match part {
-                When(name, _) | Required(name) | Optional(name) | Needs(name, _) => *name == option,
+                When(name, _) | Given(name) | Required(name) | Optional(name) | Needs(name, _) => {
+                    *name == option
+                }
                 OneOf(names) | SomeOf(names) | AtMostOne(names) => names.contains(&option),
             })
     }
@@ -83,7 +95,7 @@ pub(crate) fn check<'f>(
     options: &ParsedOptions,
 ) -> Result<&'f Form, Refusal> {
     let matching = forms.iter().filter(|form| form.matches(options));
-    let Some(form) = matching.max_by_key(|form| form.conditions().count()) else {
+    let Some(form) = matching.max_by_key(|form| form.weight()) else {
         return Err(invalid_parameters(&[fault(forms, options)]));
     };
     let later = |definition: &&OptionDefinition| !definition.supported;
@@ -179,7 +191,7 @@ pub(crate) fn synopsis(command: &str, form: &Form, definitions: &[OptionDefiniti
         match part {
             When(name, [value]) => line.push_str(&format!("{name} {value}")),
             When(name, values) => line.push_str(&format!("{name} {{{}}}", values.join(" | "))),
-            Required(name) => line.push_str(&with_value(name)),
+            Given(name) | Required(name) => line.push_str(&with_value(name)),
             OneOf(names) | SomeOf(names) => line.push_str(&format!("{{{}}}", any(names))),
             AtMostOne(names) => line.push_str(&format!("[{}]", any(names))),
             Needs("--header", "-F") => {

@@ -114,6 +114,44 @@ pub trait RawTerminal: Send + Sync {
     fn interrupt(&self);
 }
 
+/// Other consoles, as a user of this one reaches them by SSH.
+pub trait RemoteConsoles {
+    /// The user's own public key, made where there is none yet.
+    ///
+    /// # Errors
+    /// The key cannot be kept.
+    fn own_key(&self) -> Result<String, Refusal>;
+
+    /// Has a user of another console let the owner of this console's key in.
+    ///
+    /// # Errors
+    /// The console cannot be reached, the password is wrong, the other console refuses.
+    fn exchange(&self, host: &str, user: &str, password: &str) -> Result<(), Refusal>;
+
+    /// Whether the key lets in as that user.
+    ///
+    /// # Errors
+    /// It does not.
+    fn test(&self, host: &str, user: &str) -> Result<(), Refusal>;
+}
+
+/// For users who reach no other console.
+pub struct NoConsoles;
+
+impl RemoteConsoles for NoConsoles {
+    fn own_key(&self) -> Result<String, Refusal> {
+        Err(Refusal::new(MessageKey::NotAuthorized))
+    }
+
+    fn exchange(&self, host: &str, _: &str, _: &str) -> Result<(), Refusal> {
+        Err(Refusal::new(MessageKey::RemoteConsoleUnreachable).with(host).with("it is not known"))
+    }
+
+    fn test(&self, _: &str, user: &str) -> Result<(), Refusal> {
+        Err(Refusal::new(MessageKey::RemoteKeysMissing).with(user))
+    }
+}
+
 /// One run of a command.
 pub struct Invocation<'a> {
     /// Console.
@@ -134,6 +172,8 @@ pub struct Invocation<'a> {
     pub terminal: Option<Arc<dyn RawTerminal>>,
     /// The user's files.
     pub files: &'a dyn HomeFiles,
+    /// Other consoles.
+    pub remote: &'a dyn RemoteConsoles,
     /// Becomes true when the user cancels.
     pub cancelled: &'a dyn Fn() -> bool,
     /// Other end of the connection; empty for a local command.

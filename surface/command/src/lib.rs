@@ -20,6 +20,6 @@ mod time;
 pub use catalog::{CommandDefinition, CommandKind, command_names, commands, lookup, run};
 pub use failure::CommandError;
 pub use form::{Form, PartOfForm};
-pub use invocation::{HomeFiles, Invocation, NoFiles, RawTerminal};
+pub use invocation::{HomeFiles, Invocation, NoConsoles, NoFiles, RawTerminal, RemoteConsoles};
 pub use manual::{AttributeHelp, Coverage, CoveredCommand, coverage, manual, usage};
 pub use options::{OptionDefinition, OptionValue, ParsedOptions};

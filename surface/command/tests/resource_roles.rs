@@ -25,6 +25,7 @@ fn run_as(world: &World, user: &str, line: &str) -> (u8, String) {
         errors: &mut std::io::sink(),
         terminal: None,
         files: &NoFiles,
+        remote: &varan_command::NoConsoles,
         cancelled: &|| false,
         peer: "10.0.0.7",
     };

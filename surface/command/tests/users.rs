@@ -27,6 +27,7 @@ fn run_for(world: &World, user: &str, tasks: TaskSet, line: &str, input: &str) -
         errors: &mut std::io::sink(),
         terminal: None,
         files: &NoFiles,
+        remote: &varan_command::NoConsoles,
         cancelled: &|| false,
         peer: "10.0.0.7",
     };

@@ -1,4 +1,5 @@
-//! The server's host key: made once, kept for good, since clients remember it.
+//! Ed25519 keys in files: the server's host key, made once and kept for good, since clients remember it, and the keys by
+//! which users of a console reach other consoles.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -72,7 +73,15 @@ impl HostKey {
     /// # Errors
     /// See [`HostKeyError`].
     pub fn load_or_create(directory: &Path) -> Result<Self, HostKeyError> {
-        let path = directory.join(FILE_NAME);
+        Self::load_or_create_named(directory, FILE_NAME)
+    }
+
+    /// The same for a user's own key, in a file of that name.
+    ///
+    /// # Errors
+    /// See [`HostKeyError`].
+    pub fn load_or_create_named(directory: &Path, name: &str) -> Result<Self, HostKeyError> {
+        let path = directory.join(name);
         match File::open(&path) {
             Ok(file) => load(&path, file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => create(directory, &path),
@@ -140,7 +149,7 @@ fn create(directory: &Path, path: &Path) -> Result<HostKey, HostKeyError> {
         .to_openssh(LineEnding::LF)
         .map_err(|error| HostKeyError::Invalid { path: path.to_owned(), reason: error.to_string() })?;
     fs::create_dir_all(directory).map_err(fail("create its directory"))?;
-    let temporary = directory.join(format!("{FILE_NAME}.new"));
+    let temporary = path.with_extension("new");
     // One left by a crash has never been used.
     match fs::remove_file(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -4,8 +4,9 @@
 //! to [`SshServer::bind`]; each session then runs as one blocking call of [`SshHost::run`] on a
 //! thread of its own, with ordinary [`std::io::Read`] and [`std::io::Write`] streams.
 //!
-//! What depends on the SSH library is in four files: `server` (sockets and connections),
-//! `connection` (its callbacks), `output` (sending on a channel) and `host_key`. SFTP and scp are
+//! What depends on the SSH library is in five files: `server` (sockets and connections),
+//! `connection` (its callbacks), `output` (sending on a channel), `host_key` and `client`, which runs
+//! one command on another console. SFTP and scp are
 //! written against [`Session`] like any other program, over a file view confined to one directory
 //! ([`HomeDirectory`]).
 //!
@@ -15,6 +16,7 @@
 mod admission;
 mod cancellation;
 mod channel;
+mod client;
 mod connection;
 mod home;
 mod host;
@@ -30,6 +32,7 @@ mod terminal;
 mod transport;
 
 pub use cancellation::{Cancellation, CancellationCause, Signal};
+pub use client::{ClientError, Credential, RemoteCommand, RemoteOutput, run_remote};
 pub use home::{HomeDirectory, HomeQuota};
 pub use host::{
     AuthenticationOutcome, AuthorizedKey, InvalidAuthorizedKey, OfferedKey, ServerEvent, SshHost,

@@ -417,6 +417,7 @@ impl World {
             errors: &mut errors,
             terminal,
             files: &self.files,
+            remote: &varan_command::NoConsoles,
             cancelled: &|| self.cancelled.load(Ordering::SeqCst),
             peer: "127.0.0.1:4711",
         };
