@@ -60,6 +60,8 @@ pub struct ProcessorAllocation {
     pub uncapped: bool,
     /// Share of spare capacity, 0 to 255.
     pub uncapped_weight: u8,
+    /// Whole processors that are lent to others while they are idle.
+    pub donating: bool,
 }
 
 /// A virtual network adapter as the guest sees it.
@@ -348,6 +350,8 @@ pub struct GuestStatistics {
     pub uncapped_nanoseconds: u64,
     /// Idle processor time, in nanoseconds of one processor.
     pub idle_nanoseconds: u64,
+    /// Of the idle time, what was lent to others, in nanoseconds of one processor.
+    pub donated_nanoseconds: u64,
     /// Bytes of guest memory that are backed by real pages now.
     pub resident_bytes: u64,
 }

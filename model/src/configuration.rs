@@ -81,6 +81,12 @@ impl SharingMode {
     pub fn belongs_to(self, mode: ProcessorMode) -> bool {
         matches!(self, Self::Capped | Self::Uncapped) == (mode == ProcessorMode::Shared)
     }
+
+    /// Whether a running partition lends its own processors while they are idle.
+    #[must_use]
+    pub fn donates(self) -> bool {
+        matches!(self, Self::ShareIdleActive | Self::ShareIdleAlways)
+    }
 }
 
 words! {

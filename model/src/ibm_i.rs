@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::VirtualSlot;
+use crate::units::ProcessingUnits;
 
 /// Most that `virtual_opti_pool_id` can be.
 pub const VIRTUAL_OPTICONNECT_POOLS_MAX: u16 = 255;
@@ -76,6 +77,15 @@ pub struct IbmIConfiguration {
     pub alternate_console: TaggedSlot,
     /// Slot of the operations console (`op_console_slot`).
     pub operations_console: TaggedSlot,
+    /// Least share of the system's 5250 capacity, in percent (`min_5250_cpw_percent`).
+    #[serde(default)]
+    pub minimum_interactive: ProcessingUnits,
+    /// Wished or assigned share (`desired_5250_cpw_percent`).
+    #[serde(default)]
+    pub desired_interactive: ProcessingUnits,
+    /// Most (`max_5250_cpw_percent`).
+    #[serde(default)]
+    pub maximum_interactive: ProcessingUnits,
     /// Virtual OptiConnect pool, 0 for none (`virtual_opti_pool_id`).
     pub virtual_opticonnect_pool: u16,
     /// HSL OptiConnect (`hsl_pool_id`, 0 or 1).
@@ -95,6 +105,16 @@ impl IbmIConfiguration {
         ]
     }
 
+    /// Shares of 5250 capacity by the names of their attributes.
+    #[must_use]
+    pub fn interactive(&self) -> [(&'static str, ProcessingUnits); 3] {
+        [
+            ("min_5250_cpw_percent", self.minimum_interactive),
+            ("desired_5250_cpw_percent", self.desired_interactive),
+            ("max_5250_cpw_percent", self.maximum_interactive),
+        ]
+    }
+
     /// The tagged device of an attribute.
     pub fn tag_mut(&mut self, name: &str) -> Option<&mut TaggedSlot> {
         Some(match name {
@@ -111,7 +131,9 @@ impl IbmIConfiguration {
     #[must_use]
     pub fn stated(&self) -> Option<&'static str> {
         let tag = self.tags().into_iter().find(|(_, slot)| *slot != TaggedSlot::None).map(|(name, _)| name);
-        tag.or((self.virtual_opticonnect_pool != 0).then_some("virtual_opti_pool_id"))
+        let interactive = self.interactive().into_iter().find(|(_, share)| share.0 != 0);
+        tag.or(interactive.map(|(name, _)| name))
+            .or((self.virtual_opticonnect_pool != 0).then_some("virtual_opti_pool_id"))
             .or(self.hsl_opticonnect.then_some("hsl_pool_id"))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::configuration::{ProcessorMode, SharingMode};
+use crate::configuration::{MemoryMode, ProcessorMode, SharingMode};
 use crate::ids::{PartitionId, PartitionUuid};
 use crate::partition::{PartitionEntry, PartitionState};
 use crate::system::ManagedSystem;
@@ -55,6 +55,20 @@ pub struct PartitionUtilization {
     pub uncapped_cycles: u64,
     /// Cycles that the partition was idle.
     pub idle_cycles: u64,
+    /// Of these, cycles of its own processors that it lent to others.
+    #[serde(default)]
+    pub donated_cycles: u64,
+    /// Memory of its own, or of the shared memory pool.
+    #[serde(default = "dedicated")]
+    pub memory_mode: MemoryMode,
+    /// Share of the system's 5250 capacity, in percent; only IBM i has one.
+    #[serde(default)]
+    pub interactive_percent: ProcessingUnits,
+}
+
+/// What a record of an earlier version means.
+fn dedicated() -> MemoryMode {
+    MemoryMode::Dedicated
 }
 
 impl PartitionUtilization {
@@ -82,6 +96,12 @@ impl PartitionUtilization {
             capped_cycles: 0,
             uncapped_cycles: 0,
             idle_cycles: 0,
+            donated_cycles: 0,
+            memory_mode: current.map_or(MemoryMode::Dedicated, |current| current.memory_mode),
+            interactive_percent: current
+                .and_then(|current| current.ibm_i.as_deref())
+                .map(|stated| stated.desired_interactive)
+                .unwrap_or_default(),
         }
     }
 
@@ -104,6 +124,8 @@ impl PartitionUtilization {
                 one.processors,
                 one.units,
                 one.memory,
+                one.memory_mode,
+                one.interactive_percent,
             )
         };
         part(self) == part(other)

@@ -127,7 +127,8 @@ pub struct PoolUtilization {
     pub configurable_units: ProcessingUnits,
     /// Processing units of the pool that are free.
     pub available_units: ProcessingUnits,
-    /// Processing units lent by dedicated partitions; those that are off count as free, so this is 0.
+    /// Processing units of running partitions that lend their own processors while these are idle. Those of partitions
+    /// that are off count as free.
     pub borrowed_units: ProcessingUnits,
     /// Cycles that the pool had.
     pub total_cycles: u64,
@@ -231,6 +232,10 @@ impl Totals {
             .filter(|one| one.pool.is_none() && one.state.holds_resources())
             .map(|one| one.units.0)
             .sum();
+        let lends = |one: &&PartitionUtilization| {
+            one.pool.is_none() && one.state.holds_resources() && one.sharing.donates()
+        };
+        let borrowed: u32 = report.partitions.iter().filter(lends).map(|one| one.units.0).sum();
         let configurable = system.configurable_units().minus(ProcessingUnits(dedicated));
         let total = |units: ProcessingUnits| {
             let cycles = u128::from(report.time_cycles) * u128::from(units.0) / 100;
@@ -240,7 +245,7 @@ impl Totals {
             pool: None,
             configurable_units: configurable,
             available_units: system.available_units(),
-            borrowed_units: ProcessingUnits(0),
+            borrowed_units: ProcessingUnits(borrowed),
             total_cycles: total(configurable),
             utilized_cycles: self.utilized.values().sum(),
         }];

@@ -13,7 +13,7 @@ use varan_contract::system::*;
 use varan_environment::{Environment, Monotonic, WallClock, split_mix};
 use varan_model::attributes::Release;
 use varan_model::codes::MessageKey;
-use varan_model::configuration::{ProcessorMode, SharingMode};
+use varan_model::configuration::{MemoryMode, ProcessorMode, SharingMode};
 use varan_model::hardware::{Hardware, ProcessorFamily};
 use varan_model::ids::*;
 use varan_model::partition::{PartitionState, ReferenceCodes, Usage};
@@ -143,6 +143,9 @@ fn partition(id: u16, generation: u64, used: u64) -> PartitionUtilization {
         capped_cycles: used,
         uncapped_cycles: 0,
         idle_cycles: 1_000 - used,
+        donated_cycles: 0,
+        memory_mode: MemoryMode::Dedicated,
+        interactive_percent: ProcessingUnits(0),
     }
 }
 

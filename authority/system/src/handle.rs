@@ -103,6 +103,7 @@ impl SystemHandle {
             partition.capped_cycles = cycles(statistics.capped_nanoseconds);
             partition.uncapped_cycles = cycles(statistics.uncapped_nanoseconds);
             partition.idle_cycles = cycles(statistics.idle_nanoseconds);
+            partition.donated_cycles = cycles(statistics.donated_nanoseconds);
             partition.entitled_cycles = partition.capped_cycles + partition.idle_cycles;
         }
     }

@@ -54,6 +54,9 @@ impl Meter {
         self.sums.capped_nanoseconds += capped;
         self.sums.uncapped_nanoseconds += used - capped;
         self.sums.idle_nanoseconds += entitled - capped;
+        if processors.donating {
+            self.sums.donated_nanoseconds += entitled - capped;
+        }
         self.sums.resident_bytes = sample.resident_bytes;
         // A clock that went back must not be counted twice.
         self.last.used = self.last.used.max(sample.used);
@@ -90,6 +93,7 @@ mod tests {
             dedicated: false,
             uncapped: true,
             uncapped_weight: 128,
+            donating: false,
         };
         let mut meter = Meter::default();
         let first = meter.add(Sample { used: 100, elapsed: 1_000, resident_bytes: 5 }, &half);

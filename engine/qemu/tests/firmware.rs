@@ -106,6 +106,7 @@ fn specification(number: u16, generation: u64) -> GuestSpecification {
             dedicated: false,
             uncapped: true,
             uncapped_weight: 128,
+            donating: false,
         },
         boot_mode: BootMode::OpenFirmware,
         network_adapters: Vec::new(),

@@ -115,6 +115,15 @@ pub struct Attribute<Row: 'static> {
     pub help: &'static str,
 }
 
+// A record of plain values, whatever its rows are.
+impl<Row: 'static> Clone for Attribute<Row> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<Row: 'static> Copy for Attribute<Row> {}
+
 impl<Row: 'static> Attribute<Row> {
     /// An attribute of the default listing that cannot be changed.
     #[must_use]

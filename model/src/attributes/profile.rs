@@ -255,6 +255,9 @@ pub static PROFILE: Table<ProfileRow> = Table {
         tag!("console_slot", console, "IBM i: slot of the console, or hmc."),
         tag!("alt_console_slot", alternate_console, "IBM i: slot of the alternate console."),
         tag!("op_console_slot", operations_console, "IBM i: slot of the operations console."),
+        tag!("min_5250_cpw_percent", minimum_interactive, "IBM i: least share of 5250 capacity, in percent."),
+        tag!("desired_5250_cpw_percent", desired_interactive, "IBM i: wished share of 5250 capacity."),
+        tag!("max_5250_cpw_percent", maximum_interactive, "IBM i: most share of 5250 capacity."),
         Attribute::new(
             "virtual_opti_pool_id",
             "IBM i: virtual OptiConnect pool, 0 for none.",

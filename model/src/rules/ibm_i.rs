@@ -7,6 +7,7 @@ use crate::configuration::{Configuration, PartitionEnvironment};
 use crate::ibm_i::{IbmIConfiguration, TaggedSlot, VIRTUAL_OPTICONNECT_POOLS_MAX};
 use crate::record::Assignment;
 use crate::refusal::Refusal;
+use crate::units::ProcessingUnits;
 
 /// The attributes of tagged devices, in the order of listings.
 pub const TAGS: [&str; 5] =
@@ -46,6 +47,28 @@ pub(super) fn set_tag(
     })
 }
 
+/// Sets a share of 5250 capacity.
+pub(super) fn set_interactive(
+    content: &mut Configuration,
+    assignment: &Assignment,
+    context: &EditContext<'_>,
+) -> Result<(), Refusal> {
+    only_set(assignment)?;
+    let share = assignment.value.parse::<ProcessingUnits>().ok().filter(|share| share.0 <= 10_000);
+    let share = share.ok_or_else(|| value_invalid(assignment, "it is from 0.0 to 100.0"))?;
+    if share.0 != 0 && !context.system.hardware.capable("5250_application_capable") {
+        return Err(value_invalid(assignment, "the managed system has no 5250 capacity"));
+    }
+    change(content, |stated| {
+        match assignment.name.as_str() {
+            "min_5250_cpw_percent" => stated.minimum_interactive = share,
+            "desired_5250_cpw_percent" => stated.desired_interactive = share,
+            _ => stated.maximum_interactive = share,
+        }
+        Ok(())
+    })
+}
+
 /// Sets `virtual_opti_pool_id`.
 pub(super) fn set_virtual_opticonnect(
     content: &mut Configuration,
@@ -80,11 +103,16 @@ pub(super) fn set_hsl_opticonnect(
 /// Checks that the partition may state what its configuration does.
 ///
 /// # Errors
-/// [`MessageKey::IbmIOnly`], [`MessageKey::VirtualSlotTooHigh`].
+/// [`MessageKey::IbmIOnly`], [`MessageKey::RangeOrder`], [`MessageKey::VirtualSlotTooHigh`].
 pub fn check(content: &Configuration, environment: PartitionEnvironment) -> Result<(), Refusal> {
     let Some(stated) = &content.ibm_i else { return Ok(()) };
     if let (Some(name), false) = (stated.stated(), environment == PartitionEnvironment::IbmI) {
         return Err(Refusal::new(MessageKey::IbmIOnly).with(name));
+    }
+    let [(_, least), (_, wished), (_, most)] = stated.interactive();
+    if !(least <= wished && wished <= most) {
+        let refusal = Refusal::new(MessageKey::RangeOrder).with("5250_cpw_percent");
+        return Err(refusal.with(least).with(wished).with(most));
     }
     for (_, tag) in stated.tags() {
         match tag {
@@ -137,6 +165,8 @@ mod tests {
             "console_slot+=3",
             "virtual_opti_pool_id=256",
             "hsl_pool_id=2",
+            "min_5250_cpw_percent=101",
+            "desired_5250_cpw_percent=1.0",
         ] {
             let mut content = before.clone();
             assert!(apply_text(&mut content, text).is_err(), "{text}");

@@ -160,6 +160,9 @@ pub static SETTERS: &[(&str, Setter)] = &[
     ("console_slot", ibm_i::set_tag),
     ("alt_console_slot", ibm_i::set_tag),
     ("op_console_slot", ibm_i::set_tag),
+    ("min_5250_cpw_percent", ibm_i::set_interactive),
+    ("desired_5250_cpw_percent", ibm_i::set_interactive),
+    ("max_5250_cpw_percent", ibm_i::set_interactive),
     ("virtual_opti_pool_id", ibm_i::set_virtual_opticonnect),
     ("hsl_pool_id", ibm_i::set_hsl_opticonnect),
     ("max_virtual_slots", |content, assignment, _| {

@@ -235,6 +235,7 @@ pub fn allocation(content: &Configuration) -> ProcessorAllocation {
         dedicated: content.processor_mode == ProcessorMode::Dedicated,
         uncapped: content.sharing_mode == SharingMode::Uncapped,
         uncapped_weight: content.uncapped_weight,
+        donating: content.sharing_mode.donates(),
     }
 }
 

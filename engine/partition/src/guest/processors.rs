@@ -14,6 +14,7 @@ pub(super) struct ProcessorMeter {
     capped: u128,
     uncapped: u128,
     idle: u128,
+    donated: u128,
 }
 
 /// Consumption per nanosecond, in hundredths of a processor times percent.
@@ -21,6 +22,7 @@ struct Rates {
     capped: u128,
     uncapped: u128,
     idle: u128,
+    donated: u128,
 }
 
 fn rates(load_percent: u32, processors: &ProcessorAllocation) -> Rates {
@@ -30,7 +32,8 @@ fn rates(load_percent: u32, processors: &ProcessorAllocation) -> Rates {
     let capped = demand.min(entitled);
     let may_exceed = processors.uncapped && !processors.dedicated;
     let uncapped = if may_exceed { demand - capped } else { 0 };
-    Rates { capped, uncapped, idle: entitled - capped }
+    let idle = entitled - capped;
+    Rates { capped, uncapped, idle, donated: if processors.donating { idle } else { 0 } }
 }
 
 impl ProcessorMeter {
@@ -49,6 +52,7 @@ impl ProcessorMeter {
         self.capped += elapsed * rates.capped;
         self.uncapped += elapsed * rates.uncapped;
         self.idle += elapsed * rates.idle;
+        self.donated += elapsed * rates.donated;
         self.since = Some(since.max(now));
     }
 
@@ -72,6 +76,7 @@ impl ProcessorMeter {
             capped_nanoseconds: total(self.capped, rates.capped),
             uncapped_nanoseconds: total(self.uncapped, rates.uncapped),
             idle_nanoseconds: total(self.idle, rates.idle),
+            donated_nanoseconds: total(self.donated, rates.donated),
             resident_bytes: 0,
         }
     }
@@ -90,18 +95,21 @@ mod tests {
             dedicated: false,
             uncapped,
             uncapped_weight: 128,
+            donating: false,
         }
     }
 
     #[test]
     fn load_divides_into_capped_uncapped_and_idle() {
         let dedicated = ProcessorAllocation { dedicated: true, ..shared(2, 200, false) };
+        let donating = ProcessorAllocation { donating: true, ..dedicated };
         for (processors, load, expected) in [
-            (shared(2, 50, true), 0, [0, 0, 50]),
-            (shared(2, 50, true), 10, [20, 0, 30]),
-            (shared(2, 50, true), 100, [50, 150, 0]),
-            (shared(2, 50, false), 100, [50, 0, 0]),
-            (dedicated, 25, [50, 0, 150]),
+            (shared(2, 50, true), 0, [0, 0, 50, 0]),
+            (shared(2, 50, true), 10, [20, 0, 30, 0]),
+            (shared(2, 50, true), 100, [50, 150, 0, 0]),
+            (shared(2, 50, false), 100, [50, 0, 0, 0]),
+            (dedicated, 25, [50, 0, 150, 0]),
+            (donating, 25, [50, 0, 150, 150]),
         ] {
             let at = |seconds| Monotonic(Duration::from_secs(seconds));
             let mut meter = ProcessorMeter::default();
@@ -110,8 +118,12 @@ mod tests {
             // Accounting in between changes nothing.
             meter.account(at(60), &processors);
             let statistics = meter.statistics(at(105), &processors);
-            let found =
-                [statistics.capped_nanoseconds, statistics.uncapped_nanoseconds, statistics.idle_nanoseconds];
+            let found = [
+                statistics.capped_nanoseconds,
+                statistics.uncapped_nanoseconds,
+                statistics.idle_nanoseconds,
+                statistics.donated_nanoseconds,
+            ];
             assert_eq!(found, expected.map(|share: u64| share * 1_000_000_000), "{processors:?} {load}");
         }
     }

@@ -171,6 +171,7 @@ pub fn processors() -> ProcessorAllocation {
         dedicated: false,
         uncapped: true,
         uncapped_weight: 128,
+        donating: false,
     }
 }
 
