@@ -155,6 +155,37 @@ fn documents_hold_what_recorded_answers_hold() {
     program.drive(Path::new("python3"), "drive_documents.py");
 }
 
+/// The commands of the documentation, as a person types them.
+fn documented_commands() -> String {
+    let page = include_str!("../../docs/rest.md");
+    page.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).expect("commands").to_owned()
+}
+
+#[test]
+fn a_person_lists_with_curl_as_documented() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        println!("SKIP: curl is not installed");
+        return;
+    }
+    let program = Program::start("rest-curl");
+    program.populate();
+    let script = documented_commands().replace("https://127.0.0.1:12443/rest/api", &program.console);
+    let output = Command::new("bash").args(["-c", &script]).output().expect("bash");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let systems = program.hmc("lssyscfg -r sys -F name");
+    let named: String = systems.lines().map(|name| format!("\"SystemName\":\"{name}\"\n")).collect();
+    let rest = "\"PartitionName\":\"lpar1\"\n\"PartitionName\":\"lpar2\"\n                    \
+                <PartitionState kb=\"ROO\" kxe=\"false\">running</PartitionState>\n            \
+                <Message kb=\"ROO\" kxe=\"false\">REST000B The URL presented to the Management Console REST Web \
+                Services is not valid.</Message>\n204\n";
+    assert_eq!(strip(&text), strip(&(named + rest)), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Lines without the blanks before them.
+fn strip(text: &str) -> Vec<&str> {
+    text.lines().map(str::trim).collect()
+}
+
 #[test]
 fn pypowervm_reads_what_the_command_line_says() {
     let python = match python_with_pypowervm() {

@@ -75,7 +75,8 @@ pub fn answer(api: &RestApi, request: &Request, session: &Session) -> Result<Rep
     for view in &views {
         let id = named_id(&["Event", &view.number.to_string(), &now.to_string()]);
         let (href, tag) = (links.to(&format!("Event/{id}")), entity_tag(&[&id]));
-        let head = EntryHead { kind: "Event", id: &id, href: &href, tag: &tag, now, console: None };
+        let head =
+            EntryHead { kind: "Event", id: &id, href: &href, tag: &tag, now, created: now, console: None };
         entry(&mut writer, &head, |writer| write(EVENT, view, Groups::ALL, writer));
     }
     writer.close("feed");

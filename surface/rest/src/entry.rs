@@ -93,6 +93,8 @@ pub struct EntryHead<'a> {
     pub tag: &'a str,
     /// When it was read, in milliseconds since 1970.
     pub now: i64,
+    /// When the object was made, in milliseconds since 1970.
+    pub created: i64,
     /// Link to the console, for an entry that is a document of its own: then it declares the namespaces, too.
     pub console: Option<&'a str>,
 }
@@ -116,7 +118,7 @@ pub fn entry(writer: &mut XmlWriter, head: &EntryHead<'_>, object: impl FnOnce(&
     let content_type = format!("application/vnd.ibm.powervm.uom+xml; type={}", head.kind);
     writer.open("content", &[("type", &content_type)]);
     object_start(writer, head.kind, UOM);
-    writer.identified(head.id, head.now);
+    writer.identified(head.id, head.created);
     object(writer);
     writer.close(&format!("{0}:{0}", head.kind));
     writer.close("content");

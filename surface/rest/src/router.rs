@@ -63,6 +63,8 @@ pub struct RestApi {
     pub(crate) limits: Limits,
     pub(crate) schema: SchemaVersion,
     pub(crate) hub: Arc<EventHub>,
+    /// When this API came up, in milliseconds since 1970: what it serves counts as made then.
+    started: i64,
     sessions: Sessions,
     logons: AtomicUsize,
     pub(crate) event_waiters: AtomicUsize,
@@ -95,7 +97,9 @@ impl RestApi {
             system.link.subscribe(hub.watch(system.hardware.uuid));
         }
         let schema = schema::version_of(console.release());
+        let started = console.environment().wall_clock().seconds() * 1_000;
         Self {
+            started,
             console,
             mode,
             limits,
@@ -377,6 +381,7 @@ impl Reading<'_> {
             href: &href,
             tag: &tag,
             now: self.api.milliseconds(),
+            created: self.api.started,
             console: Some(&self.console_href()),
         };
         entry(&mut writer, &head, |writer| object.write(writer, groups));
@@ -406,7 +411,7 @@ impl Reading<'_> {
             return Ok(Reply::empty(304).with("ETag", tag));
         }
         let (links, groups, schema) = (self.links.clone(), self.groups, self.api.schema);
-        let now = self.api.milliseconds();
+        let (now, created) = (self.api.milliseconds(), self.api.started);
         let path = collection.path();
         let console = self.console_href();
         let body = Body::Written(Box::new(move |mut sink| {
@@ -417,8 +422,15 @@ impl Reading<'_> {
                 let id = object.id();
                 let href = format!("{}{path}/{id}{}", links.base, links.suffix);
                 let tag = entity_tag(&[&id, &object.version(), &links.suffix]);
-                let head =
-                    EntryHead { kind: object.kind(), id: &id, href: &href, tag: &tag, now, console: None };
+                let head = EntryHead {
+                    kind: object.kind(),
+                    id: &id,
+                    href: &href,
+                    tag: &tag,
+                    now,
+                    created,
+                    console: None,
+                };
                 entry(&mut writer, &head, |writer| object.write(writer, groups));
                 sink.write(writer.written().as_bytes())?;
                 writer.forget();

@@ -3,10 +3,12 @@
 mod memory;
 mod processors;
 
+use std::sync::LazyLock;
+
 use serde_json::json;
 use varan_model::adapters::AdapterSide;
 use varan_model::attributes::partition::PartitionRow;
-use varan_model::configuration::{BootMode, Configuration, PartitionEnvironment, ProcessorMode};
+use varan_model::configuration::{BootMode, Configuration, PartitionEnvironment, ProcessorMode, SharingMode};
 use varan_model::partition::{Keylock, RmcState, Synchronization};
 
 use memory::MEMORY;
@@ -40,24 +42,23 @@ impl Hosted {
         self.entry.partition.environment
     }
 
-    /// What the partition has or, before its first activation, would get.
-    fn wanted(&self) -> Option<&Configuration> {
-        let partition = &self.entry.partition;
-        let default = || partition.profile(&partition.default_profile).map(|profile| &profile.configuration);
-        partition.current.as_ref().or_else(default)
+    /// What the partition has; nothing before its first activation, whatever its profiles ask for, as recorded.
+    fn content(&self) -> &Configuration {
+        // As `lshwres` says it.
+        static NOTHING: LazyLock<Configuration> = LazyLock::new(|| Configuration {
+            processor_mode: ProcessorMode::Dedicated,
+            sharing_mode: SharingMode::KeepIdle,
+            ..Configuration::default()
+        });
+        self.entry.partition.current.as_ref().unwrap_or(&NOTHING)
     }
 
-    fn of_wanted<T: ToString>(&self, value: impl FnOnce(&Configuration) -> T) -> Option<String> {
-        self.wanted().map(|content| value(content).to_string())
-    }
-
-    /// A value of the current configuration; zero without one.
-    fn of_current<T: ToString + Default>(&self, value: impl FnOnce(&Configuration) -> T) -> Option<String> {
-        some(self.entry.partition.current.as_ref().map(value).unwrap_or_default())
+    fn of<T: ToString>(&self, value: impl FnOnce(&Configuration) -> T) -> Option<String> {
+        Some(value(self.content()).to_string())
     }
 
     fn shared(&self) -> bool {
-        self.wanted().is_some_and(|content| content.processor_mode == ProcessorMode::Shared)
+        self.content().processor_mode == ProcessorMode::Shared
     }
 
     fn state(&self) -> String {
@@ -142,7 +143,7 @@ static CAPABILITIES: &[Element<Hosted>] = &[
 
 fn write_slots(one: &Hosted, writer: &mut XmlWriter, groups: Groups) {
     let owner = Owner::of(&one.entry.partition);
-    for slot in one.wanted().into_iter().flat_map(|content| &content.physical_slots) {
+    for slot in &one.content().physical_slots {
         let known = one.system.hardware.slot(slot.drc_index);
         let view = SlotView { drc_index: slot.drc_index, slot: known, owner: Some(&owner) };
         write_current(&view, groups, writer);
@@ -150,11 +151,9 @@ fn write_slots(one: &Hosted, writer: &mut XmlWriter, groups: Groups) {
 }
 
 static IO: &[Element<Hosted>] = &[
-    text("MaximumVirtualIOSlots", "CUD", |one| one.of_wanted(|content| content.maximum_virtual_slots)),
+    text("MaximumVirtualIOSlots", "CUD", |one| one.of(|content| content.maximum_virtual_slots)),
     objects("ProfileIOSlots", "CUD", write_slots, outline_current),
-    text("CurrentMaximumVirtualIOSlots", "ROR", |one| {
-        one.of_current(|content| content.maximum_virtual_slots)
-    }),
+    text("CurrentMaximumVirtualIOSlots", "ROR", |one| one.of(|content| content.maximum_virtual_slots)),
 ];
 
 fn profile_links(one: &Hosted) -> Vec<String> {
@@ -173,9 +172,8 @@ fn current_profile(one: &Hosted) -> Option<String> {
 }
 
 fn pool(one: &Hosted) -> Option<String> {
-    let pool = one.wanted().filter(|_| one.shared())?.processor_pool;
-    let id = pool_id(&one.system, pool);
-    Some(one.links.to(&format!("{}/SharedProcessorPool/{id}", system_path(&one.system))))
+    let id = pool_id(&one.system, one.content().processor_pool);
+    one.shared().then(|| one.links.to(&format!("{}/SharedProcessorPool/{id}", system_path(&one.system))))
 }
 
 fn compatibility(mode: &str) -> Option<String> {
@@ -192,7 +190,7 @@ macro_rules! base_elements {
             text("DefaultProfileName", "UOD", |one: &Hosted| some(&one.entry.partition.default_profile)).since(17, 0),
             text("AvailabilityPriority", "UOD", |one| some(one.entry.partition.settings.availability_priority)),
             text("CurrentAllocatedBarrierSynchronizationRegisterArrays", "ROO", |one| {
-                one.of_current(|content| content.bsr_arrays)
+                one.of(|content| content.bsr_arrays)
             }),
             text("CurrentProcessorCompatibilityMode", "ROO", |one| compatibility(one.row().current_mode())),
             text("CurrentProfileSync", "CUD", |one| {
@@ -203,7 +201,7 @@ macro_rules! base_elements {
                 })
             }),
             text("IsConnectionMonitoringEnabled", "UOD", |one| {
-                one.of_wanted(|content| content.connection_monitoring)
+                one.of(|content| content.connection_monitoring)
             }),
             text("IsOperationInProgress", "ROR", |one| boolean(one.entry.runtime.lock.is_some())),
             text("IsRedundantErrorPathReportingEnabled", "UOD", |one| {
@@ -249,14 +247,14 @@ macro_rules! base_elements {
             })
             .since(5, 0),
             text("ReferenceCode", "ROO", |one: &Hosted| some(one.reference_code())).excluded(),
-            text("AssignAllResources", "COD", |one: &Hosted| one.of_wanted(|content| content.all_resources))
+            text("AssignAllResources", "COD", |one: &Hosted| one.of(|content| content.all_resources))
                 .since(6, 0),
             text("LastActivatedProfile", "ROO", |one: &Hosted| {
                 Some(one.entry.partition.current_profile.clone()).filter(|name| !name.is_empty())
             })
             .since(7, 0),
             text("HasPhysicalIO", "ROO", |one: &Hosted| {
-                one.of_wanted(|content| !content.physical_slots.is_empty())
+                one.of(|content| !content.physical_slots.is_empty())
             })
             .since(7, 0),
             text("BootMode", "COD", |one: &Hosted| {
@@ -383,7 +381,7 @@ impl Object for Hosted {
             ("CurrentProcessingUnits", json!(f64::from(runtime.units.0) / 100.0)),
             ("CurrentMemory", of(|content| content.desired_memory)),
             ("HasDedicatedProcessors", json!((!self.shared()).to_string())),
-            ("SharingMode", json!(self.wanted().map(|content| sharing(content.sharing_mode)))),
+            ("SharingMode", json!(sharing(self.content().sharing_mode))),
         ];
         if self.environment() == PartitionEnvironment::VirtualIoServer {
             values.extend([

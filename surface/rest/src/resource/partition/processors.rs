@@ -1,6 +1,6 @@
 //! Processors of a partition.
 
-use varan_model::configuration::{Configuration, ProcessorMode, SharingMode};
+use varan_model::configuration::SharingMode;
 use varan_model::units::ProcessingUnits;
 
 use crate::element::{Element, section_if, text};
@@ -25,72 +25,57 @@ pub fn sharing(mode: SharingMode) -> &'static str {
 }
 
 static DEDICATED: &[Element<Hosted>] = &[
-    text("DesiredProcessors", "CUD", |one| one.of_wanted(|content| content.desired_processors)),
-    text("MaximumProcessors", "CUD", |one| one.of_wanted(|content| content.maximum_processors)),
-    text("MinimumProcessors", "CUD", |one| one.of_wanted(|content| content.minimum_processors)),
+    text("DesiredProcessors", "CUD", |one| one.of(|content| content.desired_processors)),
+    text("MaximumProcessors", "CUD", |one| one.of(|content| content.maximum_processors)),
+    text("MinimumProcessors", "CUD", |one| one.of(|content| content.minimum_processors)),
 ];
 
 static SHARED: &[Element<Hosted>] = &[
-    text("DesiredProcessingUnits", "CUD", |one| one.of_wanted(|content| units(content.desired_units))),
-    text("DesiredVirtualProcessors", "CUD", |one| one.of_wanted(|content| content.desired_processors)),
-    text("MaximumProcessingUnits", "CUD", |one| one.of_wanted(|content| units(content.maximum_units))),
-    text("MaximumVirtualProcessors", "CUD", |one| one.of_wanted(|content| content.maximum_processors)),
-    text("MinimumProcessingUnits", "CUD", |one| one.of_wanted(|content| units(content.minimum_units))),
-    text("MinimumVirtualProcessors", "CUD", |one| one.of_wanted(|content| content.minimum_processors)),
-    text("SharedProcessorPoolID", "CUD", |one| one.of_wanted(|content| content.processor_pool)),
-    text("UncappedWeight", "CUD", |one| {
-        one.of_wanted(|content| content.uncapped_weight).filter(|_| !one.capped())
-    }),
+    text("DesiredProcessingUnits", "CUD", |one| one.of(|content| units(content.desired_units))),
+    text("DesiredVirtualProcessors", "CUD", |one| one.of(|content| content.desired_processors)),
+    text("MaximumProcessingUnits", "CUD", |one| one.of(|content| units(content.maximum_units))),
+    text("MaximumVirtualProcessors", "CUD", |one| one.of(|content| content.maximum_processors)),
+    text("MinimumProcessingUnits", "CUD", |one| one.of(|content| units(content.minimum_units))),
+    text("MinimumVirtualProcessors", "CUD", |one| one.of(|content| content.minimum_processors)),
+    text("SharedProcessorPoolID", "CUD", |one| one.of(|content| content.processor_pool)),
+    text("UncappedWeight", "CUD", |one| one.of(|content| content.uncapped_weight).filter(|_| !one.capped())),
 ];
 
 static CURRENT_DEDICATED: &[Element<Hosted>] = &[
-    text("CurrentMaximumProcessors", "ROR", |one| one.of_current(|content| content.maximum_processors)),
-    text("CurrentMinimumProcessors", "ROR", |one| one.of_current(|content| content.minimum_processors)),
-    text("CurrentProcessors", "ROR", |one| one.of_current(|content| content.desired_processors)),
+    text("CurrentMaximumProcessors", "ROR", |one| one.of(|content| content.maximum_processors)),
+    text("CurrentMinimumProcessors", "ROR", |one| one.of(|content| content.minimum_processors)),
+    text("CurrentProcessors", "ROR", |one| one.of(|content| content.desired_processors)),
     text("RunProcessors", "ROR", |one| some(one.entry.runtime.processors)),
 ];
 
 static CURRENT_SHARED: &[Element<Hosted>] = &[
-    text("AllocatedVirtualProcessors", "ROR", |one| one.of_current(|content| content.desired_processors)),
-    text("CurrentMaximumProcessingUnits", "ROR", |one| some(units(current_units(one, |c| c.maximum_units)))),
-    text("CurrentMinimumProcessingUnits", "ROR", |one| some(units(current_units(one, |c| c.minimum_units)))),
-    text("CurrentProcessingUnits", "ROR", |one| some(units(current_units(one, |c| c.desired_units)))),
-    text("CurrentSharedProcessorPoolID", "ROR", |one| one.of_current(|content| content.processor_pool)),
+    text("AllocatedVirtualProcessors", "ROR", |one| one.of(|content| content.desired_processors)),
+    text("CurrentMaximumProcessingUnits", "ROR", |one| one.of(|content| units(content.maximum_units))),
+    text("CurrentMinimumProcessingUnits", "ROR", |one| one.of(|content| units(content.minimum_units))),
+    text("CurrentProcessingUnits", "ROR", |one| one.of(|content| units(content.desired_units))),
+    text("CurrentSharedProcessorPoolID", "ROR", |one| one.of(|content| content.processor_pool)),
     text("CurrentUncappedWeight", "ROR", |one| {
-        one.of_current(|content| content.uncapped_weight).filter(|_| !one.capped())
+        one.of(|content| content.uncapped_weight).filter(|_| !one.capped())
     }),
-    text("CurrentMinimumVirtualProcessors", "ROR", |one| {
-        one.of_current(|content| content.minimum_processors)
-    }),
-    text("CurrentMaximumVirtualProcessors", "ROR", |one| {
-        one.of_current(|content| content.maximum_processors)
-    }),
+    text("CurrentMinimumVirtualProcessors", "ROR", |one| one.of(|content| content.minimum_processors)),
+    text("CurrentMaximumVirtualProcessors", "ROR", |one| one.of(|content| content.maximum_processors)),
     text("RuntimeProcessingUnits", "ROR", |one| some(units(one.entry.runtime.units))),
     text("RuntimeUncappedWeight", "ROR", |one| {
         let running = one.entry.runtime.state.holds_resources();
-        let weight = if running { one.of_current(|content| content.uncapped_weight) } else { some(0) };
+        let weight = if running { one.of(|content| content.uncapped_weight) } else { some(0) };
         weight.filter(|_| !one.capped())
     }),
 ];
 
-fn current_units(one: &Hosted, value: fn(&Configuration) -> ProcessingUnits) -> ProcessingUnits {
-    one.entry.partition.current.as_ref().map(value).unwrap_or_default()
-}
-
 impl Hosted {
     /// Weights are said of uncapped partitions only.
     fn capped(&self) -> bool {
-        self.wanted().is_some_and(|content| content.sharing_mode != SharingMode::Uncapped)
+        self.content().sharing_mode != SharingMode::Uncapped
     }
 }
 
-fn has_current(one: &Hosted, shared: bool) -> bool {
-    let current = one.entry.partition.current.as_ref();
-    current.is_some_and(|content| (content.processor_mode == ProcessorMode::Shared) == shared)
-}
-
 fn dedicated_now(one: &Hosted) -> Option<String> {
-    boolean(has_current(one, false))
+    boolean(!one.shared())
 }
 
 /// `PartitionProcessorConfiguration`.
@@ -98,15 +83,10 @@ pub static PROCESSORS: &[Element<Hosted>] = &[
     section_if("DedicatedProcessorConfiguration", "CUD", |one| !one.shared(), DEDICATED),
     text("HasDedicatedProcessors", "CUD", |one| boolean(!one.shared())),
     section_if("SharedProcessorConfiguration", "CUD", Hosted::shared, SHARED),
-    text("SharingMode", "CUD", |one| one.of_wanted(|content| sharing(content.sharing_mode))),
+    text("SharingMode", "CUD", |one| one.of(|content| sharing(content.sharing_mode))),
     text("CurrentHasDedicatedProcessors", "ROR", dedicated_now),
-    text("CurrentSharingMode", "ROR", |one| one.of_wanted(|content| sharing(content.sharing_mode))),
-    section_if(
-        "CurrentDedicatedProcessorConfiguration",
-        "ROR",
-        |one| has_current(one, false),
-        CURRENT_DEDICATED,
-    ),
+    text("CurrentSharingMode", "ROR", |one| one.of(|content| sharing(content.sharing_mode))),
+    section_if("CurrentDedicatedProcessorConfiguration", "ROR", |one| !one.shared(), CURRENT_DEDICATED),
     text("RuntimeHasDedicatedProcessors", "ROR", dedicated_now),
-    section_if("CurrentSharedProcessorConfiguration", "ROR", |one| has_current(one, true), CURRENT_SHARED),
+    section_if("CurrentSharedProcessorConfiguration", "ROR", Hosted::shared, CURRENT_SHARED),
 ];
