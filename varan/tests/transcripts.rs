@@ -186,6 +186,8 @@ fn directive(
         ["@wait", system, state] => site.wait_system(system, state)?,
         ["@user", user] => *session = site.session(user),
         ["@user", user, console] => *session = site.session_on(site.console_named(console), user),
+        // What it prints is a number, which the transcript does not need.
+        ["@fault", words @ ..] => site.fault(words).map(|_| ())?,
         ["@power-loss"] => {
             let user = session.user.clone();
             site.power_loss();

@@ -6,10 +6,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use varan::fault::Faults;
+use varan::fault::command::FaultCommand;
+use varan::fault::links::ConsoleLinks;
 use varan::frame::Layout;
 use varan::remote::RemoteSystem;
 use varan::site::{attach_machine, host_for, make_home_directories, open_console, start_frames};
 use varan_console::Console;
+use varan_contract::fault::{FaultControl, FaultRequest};
 use varan_contract::system::{SystemEvent, SystemEvents, SystemLink};
 use varan_environment::{Environment, RealEnvironment};
 use varan_model::partition::RmcState;
@@ -82,6 +86,8 @@ pub struct TestSite {
     link: Link,
     /// What takes connections to the frames; it ends with them, or its threads add up from site to site.
     serving: Vec<varan::remote::Serving>,
+    /// Who breaks the site on purpose, from the first time on.
+    faults: Option<Faults>,
 }
 
 /// How the console reaches its frames.
@@ -151,7 +157,26 @@ impl TestSite {
             directory,
             link,
             serving,
+            faults: None,
         }
+    }
+
+    /// Breaks or mends something by the words of `varan fault`. Returns what it prints.
+    pub fn fault(&mut self, words: &[&str]) -> Result<String, String> {
+        let requests = match varan::fault::command::parse(words)? {
+            FaultCommand::Ask(requests) => requests,
+            FaultCommand::List => vec![FaultRequest::List],
+            FaultCommand::ClearAll => vec![FaultRequest::ClearAll],
+            _ => return Err(format!("{words:?} is nothing for a site in one process")),
+        };
+        if self.faults.is_none() {
+            let links: Vec<_> =
+                self.frames.iter().map(|frame| frame.clone() as Arc<dyn SystemLink>).collect();
+            let consoles = self.consoles.iter().map(|one| Arc::new(one.clone()) as Arc<dyn ConsoleLinks>);
+            self.faults = Some(Faults::new(&self.site, &links, consoles.collect(), self.environment.clone()));
+        }
+        let faults = self.faults.as_ref().ok_or("no faults")?;
+        requests.into_iter().map(|request| varan::fault::command::text(&faults.fault(request))).collect()
     }
 
     fn open_consoles(
@@ -194,6 +219,7 @@ impl TestSite {
 
     /// All frames lose their power without warning; then it returns.
     pub fn power_loss(&mut self) {
+        self.faults = None;
         for frame in self.frames.drain(..) {
             frame.stop();
         }
