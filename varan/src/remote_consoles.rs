@@ -50,6 +50,18 @@ pub fn forget(homes: &Path, user: &str) -> io::Result<()> {
     }
 }
 
+/// The key of a user that has another name now.
+///
+/// # Errors
+/// Whatever the host's file system reports; a user without a key has none.
+pub fn rename(homes: &Path, user: &str, new_name: &str) -> io::Result<()> {
+    let directory = homes.with_file_name("");
+    match std::fs::rename(identity(&directory, user), identity(&directory, new_name)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 fn not_kept(error: impl std::fmt::Display) -> Refusal {
     Refusal::new(MessageKey::RecordFailed).with(error)
 }

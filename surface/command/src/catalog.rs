@@ -136,9 +136,10 @@ mod tests {
             assert!(command.options.iter().any(|option| option.name == "--help"), "{}", command.name);
             for part in command.forms.iter().flat_map(|form| form.parts) {
                 let names: Vec<&str> = match part {
-                    PartOfForm::When(name, _) | PartOfForm::Required(name) | PartOfForm::Optional(name) => {
-                        vec![name]
-                    }
+                    PartOfForm::When(name, _)
+                    | PartOfForm::Given(name)
+                    | PartOfForm::Required(name)
+                    | PartOfForm::Optional(name) => vec![name],
                     PartOfForm::Needs(name, other) => vec![name, other],
                     PartOfForm::OneOf(names) | PartOfForm::SomeOf(names) | PartOfForm::AtMostOne(names) => {
                         names.to_vec()
@@ -162,6 +163,7 @@ mod tests {
                     command.forms.iter().filter(|form| form.supported).flat_map(|form| form.parts).any(
                         |part| match part {
                             PartOfForm::When(name, _)
+                            | PartOfForm::Given(name)
                             | PartOfForm::Required(name)
                             | PartOfForm::Optional(name)
                             | PartOfForm::Needs(name, _) => *name == option.name,
