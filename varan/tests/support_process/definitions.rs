@@ -29,6 +29,8 @@ pub struct Current {
     pub processors: u64,
     pub units: u64,
     pub weight: u64,
+    /// VLANs of virtual Ethernet adapters by slot.
+    pub ethernet: BTreeMap<u16, u16>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +58,7 @@ impl Partition {
             processors: profile.processors,
             units: profile.units,
             weight: profile.weight,
+            ethernet: profile.ethernet.clone(),
         });
         self.auto_start = profile.auto_start;
         // No profile of these tests names a group.
@@ -206,8 +209,17 @@ pub fn read(sockets: &Path, system: &str) -> Option<Reading> {
                 processors: number(&processors[1]),
                 units: hundredths(&processors[2]),
                 weight: number(&processors[3]),
+                ethernet: BTreeMap::new(),
             });
         }
+    }
+    let adapters = "--rsubtype eth --level lpar -F lpar_name,slot_num,port_vlan_id";
+    for line in part(format!("lshwres -r virtualio -m '{system}' {adapters}"))? {
+        let line = values(&line);
+        let partition = reading.definitions.partitions.get_mut(&line[0])?;
+        let current = partition.current.as_mut()?;
+        let (slot, vlan) = (line[1].parse().expect("slot"), line[2].parse().expect("VLAN"));
+        assert_eq!(current.ethernet.insert(slot, vlan), None, "slot {slot} of {} is listed twice", line[0]);
     }
     read_raw(sockets, system, &mut reading)?;
     Some(reading)

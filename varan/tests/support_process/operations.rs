@@ -65,6 +65,12 @@ pub enum Operation {
         name: String,
         weight: u64,
     },
+    /// A virtual Ethernet adapter with that VLAN is added, or what is in the slot is removed.
+    Adapter {
+        name: String,
+        slot: u16,
+        vlan: Option<u16>,
+    },
     ChangeSystem {
         name: String,
         description: String,
@@ -258,6 +264,13 @@ impl Operation {
             Self::Weight { name, weight } => {
                 format!("chhwres -r proc -m '{system}' -o s -p {name} -a uncap_weight={weight}")
             }
+            // Where RMC does not reach the partition, the change goes past its operating system.
+            Self::Adapter { name, slot, vlan: Some(vlan) } => format!(
+                "chhwres -r virtualio --rsubtype eth -m '{system}' -o a -p {name} -s {slot} -w 1 --force -a port_vlan_id={vlan}"
+            ),
+            Self::Adapter { name, slot, vlan: None } => {
+                format!("chhwres -r virtualio -m '{system}' -o r -p {name} -s {slot} -w 1 --force")
+            }
             Self::ChangeSystem { name, description } => {
                 format!("chsyscfg -r sys -m '{system}' -i 'new_name={name},\"description={description}\"'")
             }
@@ -285,6 +298,7 @@ impl Operation {
             | Self::Apply { name, .. }
             | Self::Memory { name, .. }
             | Self::Processors { name, .. }
+            | Self::Adapter { name, .. }
             | Self::Weight { name, .. } => vec![name.clone()],
             Self::ChangeSystem { .. } | Self::Wrong { .. } => Vec::new(),
         }
@@ -345,6 +359,14 @@ impl Operation {
                 if let Some(current) = &mut partition.current {
                     current.processors = changed(current.processors, *add, *processors);
                     current.units = changed(current.units, *add, *units);
+                }
+            }
+            Self::Adapter { slot, vlan, .. } => {
+                if let Some(current) = &mut partition.current {
+                    match vlan {
+                        Some(vlan) => current.ethernet.insert(*slot, *vlan),
+                        None => current.ethernet.remove(slot),
+                    };
                 }
             }
             Self::Weight { weight, .. } => {
@@ -498,7 +520,8 @@ impl Draw<'_> {
             67..=73 => self.activate(),
             74..=79 => self.partition_that(true).map(|(name, _)| Operation::ShutDown(name)),
             80..=84 => self.apply(),
-            85..=94 => self.resources(),
+            85..=91 => self.resources(),
+            92..=96 => self.adapter(),
             _ => self.wrong(),
         };
         operation.unwrap_or_else(|| self.create_partition())
@@ -640,6 +663,21 @@ impl Draw<'_> {
             3 => Operation::Processors { name, add, processors: 1, units: 5 * self.random.between(1, 10) },
             _ => Operation::Weight { name, weight: self.random.below(256) },
         })
+    }
+
+    /// A change of the adapters of a partition that has some configuration; mostly of one that runs.
+    fn adapter(&mut self) -> Option<Operation> {
+        let runs = self.chance(70);
+        let (name, partition) = self.partition_that(runs)?;
+        let present: Vec<u16> = partition.current.as_ref()?.ethernet.keys().copied().collect();
+        let slots: Vec<u16> = (2..6).chain(9..10).collect();
+        let free: Vec<u16> = slots.iter().filter(|slot| !present.contains(slot)).copied().collect();
+        let remove = self.chance(40);
+        match self.pick(if remove { &present } else { &free }) {
+            Some(slot) if remove => Some(Operation::Adapter { name, slot, vlan: None }),
+            Some(slot) => Some(Operation::Adapter { name, slot, vlan: Some(self.vlan()) }),
+            None => None,
+        }
     }
 
     fn change_system(&mut self) -> Operation {
