@@ -196,6 +196,15 @@ answer, text = get("ManagedSystem", Accept="application/vnd.ibm.powervm.uom+xml;
 assert answer.headers["Content-Type"] == "application/vnd.ibm.powervm.uom+xml; type=ManagedSystem"
 assert ask("GET", "/rest/api/web/schema/ManagedSystem.xsd", token=token)[1].startswith("<xs:schema")
 
+# A server's document changes with its clients, and so does its tag.
+hmc("chhwres -r virtualio --rsubtype scsi -m p814-1 -o a -p vios1 -s 31 -a adapter_type=server,remote_lpar_name=lpar1,remote_slot_num=7")
+answer, text = get("VirtualIOServer/" + server)
+tag, clients = answer.headers["ETag"], text.count("<ClientAdapter")
+assert get("VirtualIOServer/" + server, If_None_Match=tag)[0].status == 304
+hmc("chhwres -r virtualio --rsubtype scsi -m p814-1 -o a -p lpar1 -s 7 -a adapter_type=client,remote_lpar_name=vios1,remote_slot_num=31")
+answer, text = get("VirtualIOServer/" + server, If_None_Match=tag)
+assert answer.status == 200 and text.count("<ClientAdapter") == clients + 1, (answer.status, clients)
+
 # Events: introduced at once, then told of what happens.
 assert "NEW_CLIENT" in get("Event")[1]
 heard = []

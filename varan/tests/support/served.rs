@@ -37,6 +37,16 @@ impl Drop for Served {
 
 impl Served {
     pub fn start(name: &str, partitions: usize, environment: &Arc<dyn Environment>) -> Self {
+        Self::start_with(name, partitions, environment, Limits::default())
+    }
+
+    /// The same with other bounds.
+    pub fn start_with(
+        name: &str,
+        partitions: usize,
+        environment: &Arc<dyn Environment>,
+        limits: Limits,
+    ) -> Self {
         let directory = Scratch::new(&format!("{name}-{partitions}"));
         let site = measured::parse(&measured::site_text(partitions, 1, None));
         let layout = Layout::new(directory.path());
@@ -44,7 +54,7 @@ impl Served {
         let links: Vec<Arc<dyn SystemLink>> =
             frames.iter().map(|frame| frame.clone() as Arc<dyn SystemLink>).collect();
         let console = measured::console(&site, &layout, environment, &links);
-        let api = Arc::new(RestApi::new(console, Mode::Console, Limits::default()));
+        let api = Arc::new(RestApi::new(console, Mode::Console, limits));
         let runtime = tokio::runtime::Runtime::new().expect("runtime");
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let server = runtime.block_on(RestServer::bind(&[any], None, api)).expect("server");
@@ -62,6 +72,18 @@ impl Served {
         Self { partitions, address, token, frames, _server: server, _runtime: runtime, _directory: directory }
     }
 
+    /// The head and body of an answer.
+    pub fn text(&self, client: &mut Client, path: &str) -> String {
+        let mut text = Vec::new();
+        self.get(client, path, |piece| text.extend_from_slice(piece));
+        String::from_utf8(text).expect("text")
+    }
+
+    /// Where it is served.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A connection of its own.
     pub fn client(&self) -> Client {
         Client::connect(self.address)
@@ -74,9 +96,7 @@ impl Served {
 
     /// Identities of the partitions.
     pub fn uuids(&self) -> Vec<String> {
-        let mut text = Vec::new();
-        self.get(&mut self.client(), "LogicalPartition/quick/All", |piece| text.extend_from_slice(piece));
-        let text = String::from_utf8_lossy(&text).into_owned();
+        let text = self.text(&mut self.client(), "LogicalPartition/quick/All");
         let after = text.split("\"UUID\":\"").skip(1);
         after.filter_map(|rest| rest.split('"').next()).map(str::to_owned).collect()
     }

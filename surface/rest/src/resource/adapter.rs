@@ -6,7 +6,6 @@ use varan_model::adapters::{
 };
 use varan_model::configuration::Configuration;
 use varan_model::ids::{PartitionId, VirtualSlot};
-use varan_model::partition::RmcState;
 
 use super::{Hosted, Object, adapter_id, boolean, network_id, partition_path, some, switch_id, system_path};
 use crate::element::{Element, Outline, links, objects, outline_inner, reference, text, write, write_inner};
@@ -359,6 +358,23 @@ fn write_mappings<A: Adapter>(
     }
 }
 
+/// What the mappings of a server say of its clients: it changes when they do, without a change of the server's own.
+pub fn clients_version(hosted: &Hosted) -> String {
+    fn of<A: Adapter>(hosted: &Hosted, versions: &mut String) {
+        let content = hosted.entry.partition.current.iter();
+        for adapter in content.flat_map(|content| A::all(content)) {
+            if matches!(adapter.pairing(), Some((AdapterSide::Server, ..))) {
+                let view = AdapterView { hosted: hosted.clone(), adapter: adapter.clone() };
+                versions.push_str(&view.version());
+            }
+        }
+    }
+    let mut versions = String::new();
+    of::<VirtualScsiAdapter>(hosted, &mut versions);
+    of::<VirtualFibreChannelAdapter>(hosted, &mut versions);
+    versions
+}
+
 /// Writes the virtual SCSI mappings of a Virtual I/O Server: one for each of its server adapters.
 pub fn write_scsi_mappings(hosted: &Hosted, writer: &mut XmlWriter, groups: Groups) {
     write_mappings("VirtualSCSIMapping", SCSI_MAPPING, hosted, groups, writer);
@@ -437,8 +453,12 @@ impl<A: Adapter> Object for AdapterView<A> {
     }
 
     fn version(&self) -> String {
-        let running = self.hosted.entry.runtime.rmc == RmcState::Active;
-        format!("{:?} {} {}", self.adapter, self.hosted.entry.runtime.state.holds_resources(), running)
+        let own = |view: &Self| {
+            let runs = view.hosted.entry.runtime.state.holds_resources();
+            format!("{:?} {runs} {}", view.adapter, view.hosted.entry.partition.uuid)
+        };
+        let other = self.counterpart().as_ref().map(own);
+        format!("{} {:?} {:?}", own(self), other, self.connecting_partition())
     }
 
     fn write(&self, writer: &mut XmlWriter, groups: Groups) {

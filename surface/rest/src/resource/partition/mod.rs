@@ -17,8 +17,8 @@ use processors::PROCESSORS;
 pub use processors::{sharing, units};
 
 use super::adapter::{
-    outline_fibre_channel_mappings, outline_scsi_mappings, outline_trunks, write_fibre_channel_mappings,
-    write_scsi_mappings, write_trunks,
+    clients_version, outline_fibre_channel_mappings, outline_scsi_mappings, outline_trunks,
+    write_fibre_channel_mappings, write_scsi_mappings, write_trunks,
 };
 use super::slot::{Owner, SlotView, outline_current, write_current};
 use super::system::rest_mode;
@@ -339,8 +339,10 @@ impl Object for Hosted {
 
     fn version(&self) -> String {
         let runtime = &self.entry.runtime;
+        let server = self.environment() == PartitionEnvironment::VirtualIoServer;
+        let clients = if server { clients_version(self) } else { String::new() };
         format!(
-            "{} {} {:?} {:?} {} {:?} {} {} {} {}",
+            "{clients} {} {} {:?} {:?} {} {:?} {} {} {} {}",
             self.entry.partition.revision,
             self.attention(),
             self.system.state,

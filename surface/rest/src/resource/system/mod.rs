@@ -18,6 +18,7 @@ use super::{
     Links, Object, PartitionKey, QuickValue, boolean, partition_path, pool_id, some, switch_id, system_path,
 };
 use crate::element::{Element, Group, links, none_inside, objects, section, text, texts, write};
+use crate::entry::Fingerprint;
 use crate::query::Groups;
 use crate::xml::XmlWriter;
 
@@ -323,15 +324,22 @@ impl Object for SystemView {
 
     fn version(&self) -> String {
         let system = &self.system;
+        let mut inside = Fingerprint::default();
+        for (id, uuid, environment) in &self.partitions {
+            inside.add(&format!("{id} {uuid} {environment:?}"));
+        }
+        self.networks.iter().for_each(|network| inside.add(network));
+        for slot in &system.hardware.slots {
+            inside.add(&format!("{:?}", self.owners.get(&slot.drc_index)));
+        }
         format!(
-            "{} {:?} {:?} {:?} {} {} {}",
+            "{} {:?} {:?} {:?} {} {}",
             system.settings.revision,
             system.settings.indicators,
             system.state,
             system.usage,
-            self.partitions.len(),
             system.hardware.firmware,
-            self.networks.len()
+            inside.text()
         )
     }
 
