@@ -482,6 +482,11 @@ pub trait PartitionEngine: Send + Sync {
         change: AdapterChange,
         token: u64,
     ) -> Result<(), EngineError>;
+    /// Says which engine the definition of a partition names, before anything else is asked of it; who has several engines
+    /// goes by it.
+    fn name_engine(&self, partition: PartitionUuid, engine: &GuestEngine) {
+        let _ = (partition, engine);
+    }
     /// Opens the virtual terminal of a partition, whether it is powered on or not. One at a time. Output that nobody has
     /// seen since the last activation began is shown first, as much of it as the engine keeps.
     ///

@@ -105,6 +105,12 @@ impl PartitionEngine for RoutedEngine {
         self.engine(partition).change_adapter(partition, change, token)
     }
 
+    fn name_engine(&self, partition: PartitionUuid, engine: &GuestEngine) {
+        if matches!(engine, GuestEngine::Qemu(_)) {
+            self.on_qemu().insert(partition);
+        }
+    }
+
     fn open_terminal(&self, partition: PartitionUuid) -> Result<Box<dyn GuestTerminal>, EngineError> {
         self.engine(partition).open_terminal(partition)
     }
@@ -124,5 +130,48 @@ impl PartitionEngine for RoutedEngine {
 
     fn statistics(&self, partition: PartitionUuid) -> Result<GuestStatistics, EngineError> {
         self.engine(partition).statistics(partition)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use varan_contract::engine::{EngineEvent, EngineEvents};
+    use varan_environment::RealEnvironment;
+    use varan_model::partition::KernelBoot;
+    use varan_partition_engine::{EmbeddedEngine, EngineOptions, FrameArena, Workers};
+
+    use super::*;
+
+    struct Nobody;
+
+    impl EngineEvents for Nobody {
+        fn engine_event(&self, _: EngineEvent) {}
+    }
+
+    fn engine() -> Arc<EmbeddedEngine> {
+        let options = EngineOptions { time_scale: 1.0, workers: Workers::Threads(NonZeroUsize::MIN) };
+        let arena = FrameArena::new(1 << 20).expect("memory");
+        let environment = Arc::new(RealEnvironment::new());
+        Arc::new(EmbeddedEngine::new(options, arena, environment, Arc::new(Nobody)).expect("engine"))
+    }
+
+    #[test]
+    fn a_terminal_is_of_the_engine_that_the_definition_names() {
+        let (embedded, qemu) = (engine(), engine());
+        let routed = RoutedEngine::new(embedded.clone(), qemu.clone(), HashSet::new());
+        let (one, other) = (PartitionUuid::from_random(1), PartitionUuid::from_random(2));
+        routed.name_engine(one, &GuestEngine::Qemu(KernelBoot::default()));
+        routed.name_engine(other, &GuestEngine::Embedded);
+        let _open = (routed.open_terminal(one).expect("free"), routed.open_terminal(other).expect("free"));
+        let busy = |engine: &EmbeddedEngine, partition| engine.open_terminal(partition).is_err();
+        assert_eq!((busy(&embedded, one), busy(&qemu, one)), (false, true));
+        assert_eq!((busy(&embedded, other), busy(&qemu, other)), (true, false));
+        assert!(routed.close_terminal(one) && routed.close_terminal(other));
+        // A partition of that identity that is made later may be another one.
+        routed.forget(one);
+        let _open = routed.open_terminal(one).expect("free");
+        assert!(busy(&embedded, one));
     }
 }

@@ -82,9 +82,10 @@ fn files_stay_under_a_thousand_lines() {
 }
 
 /// The only modules with unsafe code. Each says in its first lines why.
-const UNSAFE_MODULES: [&str; 3] = [
+const UNSAFE_MODULES: [&str; 4] = [
     "base/power-loss/src/vfs.rs",
     "engine/partition/src/memory/host.rs",
+    "engine/qemu/src/tied.rs",
     "varan/tests/support/allocations.rs",
 ];
 

@@ -179,7 +179,14 @@ impl SystemLink for SystemHandle {
     }
 
     fn open_terminal(&self, partition: Selector) -> Result<Box<dyn GuestTerminal>, CallError> {
-        let uuid = terminal_of(&self.published.load(), &partition)?;
+        let uuid = {
+            let published = self.published.load();
+            let uuid = terminal_of(&published, &partition)?;
+            // One that was never activated is known by its definition only.
+            let entry = published.find(&partition)?;
+            self.engine.name_engine(uuid, &entry.partition.installation.engine);
+            uuid
+        };
         let terminal = self.engine.open_terminal(uuid).map_err(|error| match error {
             EngineError::TerminalBusy(_) => Refusal::new(MessageKey::TerminalOpen),
             other => Refusal::new(MessageKey::HostRefused).with(other),

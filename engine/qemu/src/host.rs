@@ -10,6 +10,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use varan_qmp::{Client, Need, QmpError, Schema, Version};
 
+use crate::tied;
+
 /// Older ones lose the decrementer when a guest migrates under TCG, and the guest hangs.
 const MINIMUM: Version = Version { major: 8, minor: 2, micro: 0 };
 /// Longest time that QEMU may take to say something about itself.
@@ -50,14 +52,16 @@ pub fn find(program: &Path) -> Result<Qemu, String> {
     let fail = |error: &dyn std::fmt::Display| format!("{name}: {error}");
     let (ours, theirs) = UnixStream::pair().map_err(|error| fail(&error))?;
     let input = theirs.try_clone().map_err(|error| fail(&error))?;
-    let spawned = Command::new(program)
-        .args(["-M", "none", "-nodefaults", "-no-user-config", "-display", "none"])
-        .args(["-chardev", "stdio,id=qmp,signal=off", "-mon", "chardev=qmp,mode=control"])
-        .stdin(Stdio::from(OwnedFd::from(input)))
-        .stdout(Stdio::from(OwnedFd::from(theirs)))
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn();
+    // Killed together with us, it would wait for ever for a question.
+    let spawned = tied::spawn(
+        Command::new(program)
+            .args(["-M", "none", "-nodefaults", "-no-user-config", "-display", "none"])
+            .args(["-chardev", "stdio,id=qmp,signal=off", "-mon", "chardev=qmp,mode=control"])
+            .stdin(Stdio::from(OwnedFd::from(input)))
+            .stdout(Stdio::from(OwnedFd::from(theirs)))
+            .stderr(Stdio::null())
+            .process_group(0),
+    );
     let mut child = match spawned {
         Ok(child) => child,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

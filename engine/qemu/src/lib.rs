@@ -24,6 +24,7 @@ mod machine;
 mod process;
 mod statistics;
 mod terminal;
+mod tied;
 
 pub use engine::{QemuEngine, QemuOptions};
 pub use host::{Qemu, find};
