@@ -22,10 +22,28 @@ struct Program {
 
 impl Program {
     fn start(name: &str) -> Self {
+        Self::start_site(name, Path::new("demo"))
+    }
+
+    /// The shipped site with a console of another release.
+    fn start_release(name: &str, release: &str, service_pack: &str) -> Self {
+        let console = format!(
+            "[[console]]\nrelease = \"{release}\"\nbase_version = \"{release}\"\nservice_pack = \"{service_pack}\"\n"
+        );
+        let text = include_str!("../../sites/demo.toml").replacen("[[console]]\n", &console, 1);
+        let site = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}.toml", std::process::id()));
+        std::fs::write(&site, text).expect("site file");
+        let program = Self::start_site(name, &site);
+        let _ = std::fs::remove_file(site);
+        program
+    }
+
+    fn start_site(name: &str, site: &Path) -> Self {
         let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&data);
         let mut child = Command::new(env!("CARGO_BIN_EXE_varan"))
-            .args(["up", "--site", "demo", "--ssh-port", "0", "--rest-port", "0"])
+            .args(["up", "--ssh-port", "0", "--rest-port", "0", "--site"])
+            .arg(site)
             .args(["--novalink", "p814-1", "--novalink-port", "0", "--data"])
             .arg(&data)
             .stdout(Stdio::piped())
@@ -151,6 +169,13 @@ fn bad_input_takes_nothing_from_others() {
 #[test]
 fn documents_hold_what_recorded_answers_hold() {
     let program = Program::start("rest-documents");
+    program.populate();
+    program.drive(Path::new("python3"), "drive_documents.py");
+}
+
+#[test]
+fn documents_of_a_later_console_hold_what_came_with_it() {
+    let program = Program::start_release("rest-documents-10", "V10R3", "1060");
     program.populate();
     program.drive(Path::new("python3"), "drive_documents.py");
 }

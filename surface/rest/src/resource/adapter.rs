@@ -141,14 +141,11 @@ impl Ethernet {
         some(names.position(|name| *name == self.adapter.virtual_switch)?)
     }
 
+    /// The network of the port VLAN; those of tagged VLANs are not listed, as recorded.
     fn network_links(&self) -> Vec<String> {
         let system = &self.hosted.system;
-        let vlans =
-            [self.adapter.port_vlan_id].into_iter().chain(self.adapter.additional_vlan_ids.iter().copied());
-        let id = |vlan| network_id(system, &self.adapter.virtual_switch, vlan);
-        vlans
-            .map(|vlan| self.hosted.links.to(&format!("{}/VirtualNetwork/{}", system_path(system), id(vlan))))
-            .collect()
+        let id = network_id(system, &self.adapter.virtual_switch, self.adapter.port_vlan_id);
+        vec![self.hosted.links.to(&format!("{}/VirtualNetwork/{id}", system_path(system)))]
     }
 }
 

@@ -44,25 +44,28 @@ pub fn members(entries: &[PartitionEntry], pool: u16) -> (Vec<PartitionKey>, Pro
     (found, used)
 }
 
-fn two_decimals(value: ProcessingUnits) -> Option<String> {
+fn shown(value: ProcessingUnits) -> Option<String> {
     Some(units(value))
 }
 
 /// Elements of a shared processor pool in the order of recorded answers.
 pub static POOL: &[Element<PoolView>] = &[
     links("AssignedPartitions", "CUD", |view| {
-        let path = |(_, uuid, environment): &PartitionKey| partition_path(*environment, *uuid);
+        let system = system_path(&view.system);
+        let path = |(_, uuid, environment): &PartitionKey| {
+            format!("{system}/{}", partition_path(*environment, *uuid))
+        };
         view.partitions.iter().map(|key| view.links.to(&path(key))).collect()
     }),
-    text("CurrentReservedProcessingUnits", "ROR", |view| two_decimals(view.pool.reserved_units)),
-    text("MaximumProcessingUnits", "CUD", |view| two_decimals(view.pool.maximum_units.unwrap_or_default())),
-    text("PendingReservedProcessingUnits", "CUD", |view| two_decimals(view.pool.reserved_units)),
+    text("CurrentReservedProcessingUnits", "ROR", |view| shown(view.pool.reserved_units)),
+    text("MaximumProcessingUnits", "CUD", |view| shown(view.pool.maximum_units.unwrap_or_default())),
+    text("PendingReservedProcessingUnits", "CUD", |view| shown(view.pool.reserved_units)),
     text("PoolID", "ROR", |view| some(view.pool.id)),
     text("AvailableProcUnits", "CUD", |view| {
         // The default pool has what the system has; another has what its partitions leave of its maximum.
         match view.pool.maximum_units {
-            Some(maximum) => two_decimals(maximum.minus(view.used)),
-            None => two_decimals(view.system.available_units()),
+            Some(maximum) => shown(maximum.minus(view.used)),
+            None => shown(view.system.available_units()),
         }
     }),
     text("PoolName", "CUR", |view| some(&view.pool.name)),

@@ -38,11 +38,11 @@ static DEDICATED: &[Element<ProfileView>] = &[
 ];
 
 static SHARED: &[Element<ProfileView>] = &[
-    text("DesiredProcessingUnits", "CUD", |view| some(view.content().desired_units)),
+    text("DesiredProcessingUnits", "CUD", |view| some(super::partition::units(view.content().desired_units))),
     text("DesiredVirtualProcessors", "CUD", |view| some(view.content().desired_processors)),
-    text("MaximumProcessingUnits", "CUD", |view| some(view.content().maximum_units)),
+    text("MaximumProcessingUnits", "CUD", |view| some(super::partition::units(view.content().maximum_units))),
     text("MaximumVirtualProcessors", "CUD", |view| some(view.content().maximum_processors)),
-    text("MinimumProcessingUnits", "CUD", |view| some(view.content().minimum_units)),
+    text("MinimumProcessingUnits", "CUD", |view| some(super::partition::units(view.content().minimum_units))),
     text("MinimumVirtualProcessors", "CUD", |view| some(view.content().minimum_processors)),
     text("SharedProcessorPoolID", "CUD", |view| some(view.content().processor_pool)),
     text("UncappedWeight", "CUD", |view| some(view.content().uncapped_weight)),

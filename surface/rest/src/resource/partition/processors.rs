@@ -6,9 +6,10 @@ use varan_model::units::ProcessingUnits;
 use crate::element::{Element, section_if, text};
 use crate::resource::{Hosted, boolean, some};
 
-/// Processing units with two decimals, as the API writes zero.
+/// Processing units in as few digits as say them: `0`, `2`, `0.4`, `0.05`.
 pub fn units(value: ProcessingUnits) -> String {
-    if value.0 == 0 { "0.00".to_owned() } else { value.to_string() }
+    let text = format!("{}.{:02}", value.0 / 100, value.0 % 100);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// A sharing mode as the API writes it.
@@ -90,3 +91,15 @@ pub static PROCESSORS: &[Element<Hosted>] = &[
     text("RuntimeHasDedicatedProcessors", "ROR", dedicated_now),
     section_if("CurrentSharedProcessorConfiguration", "ROR", Hosted::shared, CURRENT_SHARED),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_have_no_digit_too_many() {
+        for (value, text) in [(0, "0"), (5, "0.05"), (40, "0.4"), (100, "1"), (150, "1.5"), (2_000, "20")] {
+            assert_eq!(units(ProcessingUnits(value)), text);
+        }
+    }
+}

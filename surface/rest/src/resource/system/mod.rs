@@ -13,6 +13,7 @@ use varan_model::system::{ManagedSystem, SystemState};
 
 use capabilities::CAPABILITIES;
 
+use super::partition::units;
 use super::slot::{Owner, SlotView, outline_slot, write_slot};
 use super::{
     Links, Object, PartitionKey, QuickValue, boolean, partition_path, pool_id, some, switch_id, system_path,
@@ -57,7 +58,11 @@ impl SystemView {
             (*environment == PartitionEnvironment::VirtualIoServer) == servers
         };
         let found = self.partitions.iter().filter(|(_, _, environment)| own(environment));
-        found.map(|(_, uuid, environment)| self.links.to(&partition_path(*environment, *uuid))).collect()
+        let path = system_path(&self.system);
+        let href = |(_, uuid, environment): &PartitionKey| {
+            self.links.to(&format!("{path}/{}", partition_path(*environment, *uuid)))
+        };
+        found.map(href).collect()
     }
 
     fn below(&self, kind: &str, ids: impl Iterator<Item = String>) -> Vec<String> {
@@ -170,13 +175,15 @@ fn region(view: &SystemView) -> Option<String> {
 }
 
 static MEMORY: &[Element<SystemView>] = &[
+    // Logarithms of `possible_hpt_ratios`; the misspelling is the interface's own.
+    texts("AllowedHardwarePageTableRations", "ROR", |_| (5..=9).map(|ratio| ratio.to_string()).collect()),
     text("ConfigurableSystemMemory", "ROR", |view| some(view.system.configurable_memory())),
     text("CurrentAvailableSystemMemory", "ROR", free_memory),
     text("CurrentLogicalMemoryBlockSize", "ROR", region),
     text("CurrentMemoryMirroringMode", "ROR", |_| some("none")),
     text("DeconfiguredSystemMemory", "CUD", |view: &SystemView| some(view.system.failed_memory()))
         .group(Group::Hypervisor),
-    text("DefaultHardwarePageTableRatio", "COR", |_| some(7)),
+    text("DefaultHardwarePageTableRatio", "COR", |_| some(6)),
     text("DefaultHardwarePagingTableRatioForDedicatedMemoryPartition", "CUD", |_| some(7)),
     text("InstalledSystemMemory", "ROR", |view| some(view.system.hardware.installed_memory)),
     text("MaximumMemoryPoolCount", "ROR", |_| some(1)),
@@ -200,11 +207,11 @@ fn most_virtual(_: &SystemView) -> Option<String> {
 }
 
 fn free_units(view: &SystemView) -> Option<String> {
-    some(view.system.available_units())
+    some(units(view.system.available_units()))
 }
 
 static PROCESSORS: &[Element<SystemView>] = &[
-    text("ConfigurableSystemProcessorUnits", "ROR", |view| some(view.system.configurable_units())),
+    text("ConfigurableSystemProcessorUnits", "ROR", |view| some(units(view.system.configurable_units()))),
     text("CurrentAvailableSystemProcessorUnits", "ROR", free_units),
     text("CurrentMaximumProcessorsPerAIXOrLinuxPartition", "ROR", most_processors),
     text("CurrentMaximumProcessorsPerIBMiPartition", "ROR", most_processors),
@@ -213,12 +220,16 @@ static PROCESSORS: &[Element<SystemView>] = &[
     text("CurrentMaximumVirtualProcessorsPerAIXOrLinuxPartition", "ROR", most_virtual),
     text("CurrentMaximumVirtualProcessorsPerIBMiPartition", "ROR", most_virtual),
     text("CurrentMaximumVirtualProcessorsPerVirtualIOServerPartition", "ROR", most_virtual),
-    text("DeconfiguredSystemProcessorUnits", "ROR", |view: &SystemView| some(view.system.failed_units()))
-        .group(Group::Hypervisor),
-    text("InstalledSystemProcessorUnits", "ROR", |view| some(view.system.hardware.installed_processors)),
+    text("DeconfiguredSystemProcessorUnits", "ROR", |view: &SystemView| {
+        some(units(view.system.failed_units()))
+    })
+    .group(Group::Hypervisor),
+    text("InstalledSystemProcessorUnits", "ROR", |view| {
+        some(units(view.system.hardware.installed_processors))
+    }),
     text("MaximumAllowedVirtualProcessorsPerPartition", "ROR", most_virtual),
     text("MinimumProcessorUnitsPerVirtualProcessor", "ROR", |view| {
-        some(view.system.hardware.minimum_units_per_processor)
+        some(units(view.system.hardware.minimum_units_per_processor))
     }),
     text("PendingAvailableSystemProcessorUnits", "CUD", free_units),
     text("SharedProcessorPoolCount", "ROR", |_| some(64)),
@@ -349,7 +360,7 @@ impl Object for SystemView {
 
     fn quick(&self) -> Option<Vec<QuickValue>> {
         let (system, hardware) = (&self.system, &self.system.hardware);
-        let units = |units: varan_model::units::ProcessingUnits| json!(f64::from(units.0) / 100.0);
+        let number = |units: varan_model::units::ProcessingUnits| json!(f64::from(units.0) / 100.0);
         let level = json!(system.firmware().activated.level.level.to_string());
         let activated = if system.state == SystemState::NoConnection { Value::Null } else { level };
         let flag = |flag: bool| json!(flag.to_string());
@@ -365,9 +376,9 @@ impl Object for SystemView {
             ("ConfigurableSystemMemory", json!(system.configurable_memory())),
             ("InstalledSystemMemory", json!(hardware.installed_memory)),
             ("CurrentAvailableSystemMemory", json!(system.available_memory())),
-            ("ConfigurableSystemProcessorUnits", units(system.configurable_units())),
-            ("InstalledSystemProcessorUnits", units(hardware.installed_processors)),
-            ("CurrentAvailableSystemProcessorUnits", units(system.available_units())),
+            ("ConfigurableSystemProcessorUnits", number(system.configurable_units())),
+            ("InstalledSystemProcessorUnits", number(hardware.installed_processors)),
+            ("CurrentAvailableSystemProcessorUnits", number(system.available_units())),
             ("MaximumPartitions", json!(hardware.maximum_partitions)),
             ("ActivatedLevel", activated),
             ("ServiceProcessorVersion", json!(service_processor_version(hardware.family))),
