@@ -12,6 +12,7 @@ use varan_model::attributes::processor::{PROCESSOR_POOLS, ProcessorPoolRow};
 use varan_model::configuration::ProcessorMode;
 use varan_model::ids::PartitionId;
 use varan_model::refusal::Refusal;
+use varan_model::rules::processor_pool::{by_id, by_name};
 
 use super::virtual_io::{self, Adapters, ask};
 use crate::failure::{CommandError, invalid_parameters};
@@ -222,6 +223,13 @@ pub(super) fn pools(invocation: &mut Invocation<'_>, options: &ParsedOptions) ->
         filters.get("pool_ids").map(|values| values.iter().map(read).collect()).transpose()?;
     let chosen = partitions(invocation, options, &filters)?;
     let found = ask(invocation, options, PartitionFilter::All)?;
+    // A pool that is as it left the factory is not listed, but it is there.
+    for name in filters.get("pool_names").unwrap_or_default() {
+        by_name(&found.system, name)?;
+    }
+    for &id in ids.iter().flatten() {
+        by_id(&found.system, id)?;
+    }
     let mut rows = Vec::new();
     for pool in &found.system.settings.processor_pools {
         let mut row = ProcessorPoolRow { pool: pool.clone(), partitions: Vec::new() };

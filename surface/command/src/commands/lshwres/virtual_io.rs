@@ -128,6 +128,7 @@ fn ethernet(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<
     let (slots, vlans) = (numbers(&filters, "slots")?, numbers(&filters, "vlans")?);
     let switches = filters.get("vswitches").map(<[String]>::to_vec);
     let found = ask(invocation, options, filters.partitions()?)?;
+    check_switches(&found, &filters)?;
     let mut rows = rows(&found, |content| &content.ethernet_adapters);
     rows.retain(|row| {
         chosen(slots.as_ref(), &row.adapter.slot.0)
@@ -181,10 +182,7 @@ fn switches(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<
     let layout = Layout::new(&VIRTUAL_SWITCHES, options, invocation.console.release())?;
     let filters = Filters::parse(options, SWITCH_FILTERS)?;
     let found = ask(invocation, options, PartitionFilter::All)?;
-    let mut named = filters.get("vswitches").unwrap_or_default().iter();
-    if let Some(missing) = named.find(|name| !found.system.has_virtual_switch(name)) {
-        return Err(Refusal::new(MessageKey::VirtualSwitchNotFound).with(missing).into());
-    }
+    check_switches(&found, &filters)?;
     let contents: Vec<&Configuration> =
         found.entries.iter().filter_map(|entry| entry.partition.current.as_ref()).collect();
     let mut rows = Vec::new();
@@ -199,11 +197,21 @@ fn switches(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<
     layout.print(rows, invocation.output)
 }
 
+/// Switches that a filter names must be there.
+fn check_switches(found: &Adapters, filters: &Filters) -> Result<(), Refusal> {
+    let mut named = filters.get("vswitches").unwrap_or_default().iter();
+    match named.find(|name| !found.system.has_virtual_switch(name)) {
+        Some(missing) => Err(Refusal::new(MessageKey::VirtualSwitchNotFound).with(missing)),
+        None => Ok(()),
+    }
+}
+
 fn networks(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
     let layout = Layout::new(&VIRTUAL_NETWORKS, options, invocation.console.release())?;
     let filters = Filters::parse(options, NETWORK_FILTERS)?;
     let vlans = numbers(&filters, "vlans")?;
     let found = ask(invocation, options, PartitionFilter::All)?;
+    check_switches(&found, &filters)?;
     let contents = found.entries.iter().filter_map(|entry| entry.partition.current.as_ref());
     let mut rows = virtual_network::networks(contents);
     let named = |name: &str, value: &String| filters.get(name).is_none_or(|values| values.contains(value));
