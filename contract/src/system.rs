@@ -333,6 +333,11 @@ pub enum SystemRequest {
     },
     /// `chsysstate -r sys`.
     PowerSystem(SystemPower),
+    /// `chsysstate -r sys -o onsysprof`: power on, then activate a system profile in place of what the policy says.
+    PowerOnWithProfile {
+        /// Name of the system profile.
+        profile: String,
+    },
     /// `chhwres -r mem|proc -o a|r|m`.
     ChangeResource {
         /// Partition.
@@ -563,6 +568,7 @@ impl SystemRequest {
             | Self::TurnKey { partition: None, .. }
             | Self::RemoveLock { partition: None }
             | Self::PowerSystem(_)
+            | Self::PowerOnWithProfile { .. }
             | Self::UpdateFirmware(_)
             | Self::SetSystemMemory { .. }
             | Self::RestoreResources { partition: None, .. }

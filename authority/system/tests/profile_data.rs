@@ -180,3 +180,39 @@ fn recreated_profiles_are_what_partitions_have_now() {
     assert!(bench.authority.world().system().settings.system_profiles.is_empty());
     bench.authority.world().check_invariants();
 }
+
+#[test]
+fn a_system_profile_starts_its_members_with_the_system() {
+    let mut bench = Bench::open(&directory("system-profile-power-on"), 1);
+    for name in ["lpar1", "lpar2"] {
+        bench.create(name).expect("created");
+    }
+    bench.call(change("lpar1", "auto_start=1")).expect("changed");
+    bench.call(system_profile("name=night,lpar_names=lpar2,profile_names=default_profile")).expect("made");
+    let on = |profile: &str| SystemRequest::PowerOnWithProfile { profile: profile.to_owned() };
+    assert!(bench.refused(on("night")).contains("Power Off"), "it is on");
+    let off = SystemRequest::PowerSystem(SystemPower::Off { immediate: true, restart: false });
+    let wait = |bench: &mut Bench, seconds| {
+        bench.environment.advance(std::time::Duration::from_secs(seconds));
+        bench.step();
+    };
+    let states = |bench: &Bench| {
+        ["lpar1", "lpar2"].map(|name| {
+            bench.entry(name).runtime.state != varan_model::partition::PartitionState::NotActivated
+        })
+    };
+    bench.call(off.clone()).expect("off");
+    wait(&mut bench, 61);
+    assert!(bench.refused(on("nosuch")).starts_with("HSCL05A0"));
+    bench.call(on("night")).expect("accepted");
+    wait(&mut bench, 301);
+    assert_eq!(states(&bench), [false, true], "in place of what starts automatically");
+    assert_eq!(bench.entry("lpar2").partition.current_profile, "default_profile");
+    // Only once: the next start is that of the policy.
+    bench.call(off).expect("off");
+    wait(&mut bench, 61);
+    bench.call(SystemRequest::PowerSystem(SystemPower::On)).expect("accepted");
+    wait(&mut bench, 301);
+    assert_eq!(states(&bench), [true, false], "the policy's");
+    bench.authority.world().check_invariants();
+}

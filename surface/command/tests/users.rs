@@ -165,6 +165,7 @@ const OPERATIONS: &[(&str, Task)] = &[
     ("rmhmcusr -t kerberos", Task::ManageUsers),
     ("chsyscfg -r sys -m no -i new_name=x", Task::ChangeSystem),
     ("chsysstate -r sys -m no -o on", Task::PowerOnSystem),
+    ("chsysstate -r sys -m no -o onsysprof -f x", Task::PowerOnSystem),
     ("chsysstate -r sys -m no -o off", Task::PowerOffSystem),
     ("chsysstate -r sys -m no -o rebuild", Task::RebuildSystem),
     ("mksyscfg -r lpar -m no -i name=x", Task::CreatePartition),

@@ -98,14 +98,18 @@ impl Authority {
         }
     }
 
-    /// Starts partitions that nobody waits for; those that cannot start show the state Error.
-    pub(super) fn start_each(&mut self, ids: &[PartitionId]) {
+    /// Starts partitions that nobody waits for, each with the profile that is named or what it has; those that cannot start
+    /// show the state Error.
+    pub(super) fn start_each(&mut self, starts: Vec<(PartitionId, Option<String>)>) {
         let before = self.world.snapshot.clone();
         let (mut all, mut started) = (Dirty::default(), Vec::new());
-        for &id in ids {
+        for (id, profile) in starts {
             let Some(entry) = self.world.snapshot.partitions.get(id.0).cloned() else { continue };
             let moment = self.moment();
-            let decided = self.activation_by_policy(&entry, moment);
+            if !entry.runtime.state.is_off() {
+                continue;
+            }
+            let decided = self.activation_by_policy(&entry, profile.as_deref(), moment);
             match decided.and_then(|decision| self.accept(decision, &mut all)) {
                 Ok((decision, _, admitted)) => started.push((id, decision, admitted)),
                 Err(refusal) => self.could_not_start_by_itself(id, &refusal, &mut all),
@@ -131,10 +135,16 @@ impl Authority {
         self.publish();
     }
 
-    fn activation_by_policy(&self, entry: &PartitionEntry, moment: Moment) -> Result<Decision, Refusal> {
-        let profile = match &entry.partition.current {
-            Some(_) => None,
-            None => entry.partition.profile(&entry.partition.default_profile).cloned(),
+    fn activation_by_policy(
+        &self,
+        entry: &PartitionEntry,
+        profile: Option<&str>,
+        moment: Moment,
+    ) -> Result<Decision, Refusal> {
+        let profile = match (profile, &entry.partition.current) {
+            (Some(name), _) => entry.partition.profile(name).cloned(),
+            (None, Some(_)) => None,
+            (None, None) => entry.partition.profile(&entry.partition.default_profile).cloned(),
         };
         let named = profile.as_ref().map(|profile| (profile.name.as_str(), &profile.configuration));
         let mut decision = decide::activate(&self.world, entry, named, moment)?;

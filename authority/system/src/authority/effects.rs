@@ -1,6 +1,7 @@
 //! Acting: what is done after a decision is recorded.
 
 use varan_contract::engine::{AdapterChange, EngineError, GuestFault};
+use varan_model::system::SystemProfileMember;
 
 use super::*;
 use crate::guest::adapter_at;
@@ -36,6 +37,7 @@ impl Authority {
                 self.engine.power_loss();
                 // A transition that was under way has lost its power too.
                 self.transition_epoch += 1;
+                self.profile_next = None;
                 let waiting: Vec<PartitionUuid> = self.stop_waiters.keys().copied().collect();
                 let asked: Vec<PartitionUuid> =
                     self.dynamic.values().map(|pending| pending.plan.partition).collect();
@@ -78,6 +80,7 @@ impl Authority {
             }
             Effect::SystemTransition { to, real_seconds, restart, standby } => {
                 self.transition_epoch += 1;
+                self.profile_next = None;
                 let position = SystemState::ALL.iter().position(|state| *state == to).unwrap_or(0);
                 let to = u8::try_from(position).unwrap_or(0);
                 let epoch = self.transition_epoch;
@@ -87,6 +90,7 @@ impl Authority {
                 let generation = self.world.by_uuid(partition).map_or(0, |entry| entry.runtime.generation);
                 self.schedule(real_seconds, Timer::RmcReaches(partition, generation));
             }
+            Effect::StartProfileNext(name) => self.profile_next = Some(name),
             Effect::StartByPolicy => self.start_by_policy(),
             Effect::Reserve(usage, true) => self.world.reserve(usage, false),
             Effect::Reserve(usage, false) => self.world.reserve(usage, true),
@@ -172,12 +176,23 @@ impl Authority {
         if initial.is_empty() {
             self.start_by_policy();
         } else {
-            self.start_each(initial);
+            self.start_each(initial.iter().map(|id| (*id, None)).collect());
         }
     }
 
-    /// Starts the partitions that the policy names; those that cannot start show the state Error.
+    /// Starts the partitions that the policy names, or those of the system profile that was asked for; those that cannot
+    /// start show the state Error.
     pub fn start_by_policy(&mut self) {
-        self.start_each(&decide::start_by_policy(&self.world));
+        let profile = self.profile_next.take();
+        let profiles = &self.world.system().settings.system_profiles;
+        // It may have been removed meanwhile.
+        let starts = match profile.and_then(|name| profiles.iter().find(|one| one.name == name)) {
+            Some(found) => {
+                let member = |member: &SystemProfileMember| (member.partition, Some(member.profile.clone()));
+                found.members.iter().map(member).collect()
+            }
+            None => decide::start_by_policy(&self.world).into_iter().map(|id| (id, None)).collect(),
+        };
+        self.start_each(starts);
     }
 }

@@ -108,6 +108,8 @@ pub struct Authority {
     timers: BinaryHeap<Reverse<(Monotonic, u64, Timer)>>,
     timer_sequence: u64,
     transition_epoch: u64,
+    /// System profile that is activated when the system has started.
+    profile_next: Option<String>,
     generation: u64,
     token: u64,
     event_sequence: u64,
@@ -184,6 +186,7 @@ impl Authority {
             timers: BinaryHeap::new(),
             timer_sequence: 0,
             transition_epoch: 0,
+            profile_next: None,
             generation,
             token: 0,
             event_sequence: 0,

@@ -139,6 +139,8 @@ pub enum Effect {
     },
     /// RMC reaches the partition after its real time.
     RmcAfterDelay(PartitionUuid, u64),
+    /// Activate a system profile in place of what the policy says, the next time that partitions start by themselves.
+    StartProfileNext(String),
     /// Start partitions as the policy says.
     StartByPolicy,
     /// Hold resources back (`true`) or release them.
@@ -250,6 +252,7 @@ pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<
         }
         SystemRequest::TurnKey { partition, keylock } => power::turn_key(world, partition.as_ref(), *keylock),
         SystemRequest::PowerSystem(power) => power::power_system(world, *power, moment),
+        SystemRequest::PowerOnWithProfile { profile } => system_profile::power_on(world, profile, moment),
         SystemRequest::ChangeResource { partition, operation, resource, wait_minutes } => {
             dynamic::change_resource(world, partition, operation, *resource, *wait_minutes, moment)
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use varan_contract::system::SystemPower;
 use varan_model::codes::MessageKey;
 use varan_model::ids::PartitionId;
 use varan_model::partition::{Partition, PartitionEntry, Profile, Usage};
@@ -14,7 +15,7 @@ use varan_model::rules::system_profile as rules;
 use varan_model::system::{ManagedSystem, SystemProfile, SystemSettings};
 
 use super::definition::{check_reachable, current_as_profile};
-use super::{Decision, Effect};
+use super::{Decision, Effect, Moment};
 use crate::world::{Change, World};
 
 /// Name of the profiles that [`recreate`] makes. Unverified: no source shows the real one.
@@ -91,6 +92,18 @@ pub(super) fn test(world: &World, name: &str) -> Result<Decision, Refusal> {
         system.usage = system.usage.plus(Usage::of(&planned, &system.hardware));
     }
     Ok(Decision::default())
+}
+
+/// Power on, then activate the members in place of what the policy says.
+pub(super) fn power_on(world: &World, name: &str, moment: Moment) -> Result<Decision, Refusal> {
+    find(world, name)?;
+    let mut decision = super::power::power_system(world, SystemPower::On, moment)?;
+    let next = Effect::StartProfileNext(name.to_owned());
+    // After the transition, which ends what was to be started by an earlier one; before the start itself.
+    let transition =
+        decision.effects.iter().position(|effect| matches!(effect, Effect::SystemTransition { .. }));
+    decision.effects.insert(transition.map_or(0, |place| place + 1), next);
+    Ok(decision)
 }
 
 pub(super) fn restore(

@@ -68,7 +68,7 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         OptionDefinition::new(
             "-f",
             OptionValue::Text("profile-name"),
-            "Profile to activate; without it the current configuration is used.",
+            "Profile to activate; without it the current configuration is used. With -o onsysprof the system profile.",
         ),
         OptionDefinition::new(
             "-b",
@@ -115,7 +115,14 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         ]),
         Form::new(&[When("-r", &["sys"]), When("-o", &["rebuild"]), OneOf(&["-m", "--all"])]),
         Form::new(&[When("-r", &["sys"]), When("-o", &["chkey"]), Required("-m"), Required("-k")]),
-        Form::later(&[When("-r", &["sys"]), When("-o", &["onsysprof", "onhwdisc", "recover", "spfailover"])]),
+        Form::new(&[
+            When("-r", &["sys"]),
+            When("-o", &["onsysprof"]),
+            OneOf(&["-m", "--all"]),
+            Required("-f"),
+            Optional("-k"),
+        ]),
+        Form::later(&[When("-r", &["sys"]), When("-o", &["onhwdisc", "recover", "spfailover"])]),
         Form::new(&[
             When("-r", &["lpar"]),
             When("-o", &["on"]),
@@ -193,6 +200,7 @@ fn keylock(options: &ParsedOptions) -> Option<Keylock> {
 fn systems(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, CommandError> {
     let (task, power) = match options.require("-o")? {
         "on" | "onstartpolicy" => (Task::PowerOnSystem, Some(SystemPower::On)),
+        "onsysprof" => (Task::PowerOnSystem, None),
         "onstandby" => (Task::PowerOnSystem, Some(SystemPower::OnStandby)),
         "off" => {
             let (immediate, restart) = (options.has("--immed"), options.has("--restart"));
@@ -212,6 +220,10 @@ fn systems(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u
         let change = || -> Result<(), CommandError> {
             if let Some(keylock) = keylock {
                 invocation.ask(&system, SystemRequest::TurnKey { partition: None, keylock })?;
+            }
+            if let Some(profile) = options.get("-f") {
+                let profile = profile.to_owned();
+                invocation.ask_long(&system, SystemRequest::PowerOnWithProfile { profile })?;
             }
             if let Some(power) = power {
                 invocation.ask_long(&system, SystemRequest::PowerSystem(power))?;
