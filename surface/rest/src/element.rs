@@ -56,8 +56,8 @@ pub enum Content<C: 'static> {
     Section(&'static [Element<C>]),
     /// A link to another object.
     Reference(fn(&C) -> Option<String>),
-    /// Links to other objects inside.
-    Links(fn(&C) -> Vec<String>),
+    /// Links to other objects inside; without any it is there and empty, or not there.
+    Links(fn(&C) -> Vec<String>, bool),
     /// Objects whose content another table describes: how they are written, and what that table says.
     Objects(fn(&C, &mut XmlWriter, Groups), fn(&str, &mut Vec<Outline>)),
 }
@@ -192,7 +192,16 @@ pub const fn links<C>(
     behaviour: &'static str,
     hrefs: fn(&C) -> Vec<String>,
 ) -> Element<C> {
-    Element::new(name, behaviour, Content::Links(hrefs))
+    Element::new(name, behaviour, Content::Links(hrefs, true))
+}
+
+/// Links to other objects; without any it is left out.
+pub const fn links_if_any<C>(
+    name: &'static str,
+    behaviour: &'static str,
+    hrefs: fn(&C) -> Vec<String>,
+) -> Element<C> {
+    Element::new(name, behaviour, Content::Links(hrefs, false))
 }
 
 /// Objects inside an object; `outline` says what their table has.
@@ -272,8 +281,11 @@ fn write_one<C>(element: &Element<C>, context: &C, groups: Groups, writer: &mut 
                 writer.finish_empty();
             }
         }
-        Content::Links(hrefs) => {
+        Content::Links(hrefs, empty_too) => {
             let hrefs = hrefs(context);
+            if hrefs.is_empty() && !empty_too {
+                return;
+            }
             begin(element, writer);
             if hrefs.is_empty() {
                 return writer.finish_empty();
@@ -325,7 +337,7 @@ pub fn outline<C>(elements: &[Element<C>], prefix: &str, found: &mut Vec<Outline
         match &element.content {
             Content::Section(inner) => outline(inner, &inside, found),
             Content::Objects(_, inner) => inner(&inside, found),
-            Content::Text(_) | Content::Texts(_) | Content::Reference(_) | Content::Links(_) => {}
+            Content::Text(_) | Content::Texts(_) | Content::Reference(_) | Content::Links(..) => {}
         }
     }
 }

@@ -9,7 +9,7 @@ use varan_model::units::ProcessingUnits;
 
 use super::partition::units;
 use super::{Links, Object, PartitionKey, partition_path, pool_id, some, system_path};
-use crate::element::{Element, links, text, write};
+use crate::element::{Element, links_if_any, text, write};
 use crate::query::Groups;
 use crate::xml::XmlWriter;
 
@@ -50,7 +50,7 @@ fn shown(value: ProcessingUnits) -> Option<String> {
 
 /// Elements of a shared processor pool in the order of recorded answers.
 pub static POOL: &[Element<PoolView>] = &[
-    links("AssignedPartitions", "CUD", |view| {
+    links_if_any("AssignedPartitions", "CUD", |view| {
         let system = system_path(&view.system);
         let path = |(_, uuid, environment): &PartitionKey| {
             format!("{system}/{}", partition_path(*environment, *uuid))

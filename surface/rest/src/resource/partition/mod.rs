@@ -26,7 +26,9 @@ use super::{
     Hosted, Object, QuickValue, adapter_id, boolean, partition_kind, partition_path, partition_type, pool_id,
     profile_id, some, system_path,
 };
-use crate::element::{Element, Group, links, none_inside, objects, reference, section, text, write};
+use crate::element::{
+    Element, Group, links, links_if_any, none_inside, objects, reference, section, text, write,
+};
 use crate::query::Groups;
 use crate::xml::XmlWriter;
 
@@ -234,7 +236,7 @@ macro_rules! base_elements {
             text("ResourceMonitoringControlState", "ROR", |one| some(one.rmc())),
             text("ResourceMonitoringIPAddress", "CUD", Hosted::address),
             reference("AssociatedManagedSystem", "CUD", Hosted::managed_system),
-            links("ClientNetworkAdapters", "CUR", |one| {
+            links_if_any("ClientNetworkAdapters", "CUR", |one| {
                 one.adapters("ClientNetworkAdapter", |content| {
                     content.ethernet_adapters.iter().filter(|one| one.trunk_priority.is_none()).map(|one| one.slot.0).collect()
                 })
@@ -286,13 +288,13 @@ pub static LOGICAL_PARTITION: &[Element<Hosted>] = base_elements![
         .since(3, 0),
     text("MigrationState", "ROR", |_| some("Not_Migrating")),
     text("RemoteRestartState", "ROR", |_| some("Invalid")),
-    links("VirtualFibreChannelClientAdapters", "CUR", |one| {
+    links_if_any("VirtualFibreChannelClientAdapters", "CUR", |one| {
         one.adapters("VirtualFibreChannelClientAdapter", |content| {
             let clients = content.fibre_channel_adapters.iter();
             clients.filter(|one| one.side == AdapterSide::Client).map(|one| one.slot.0).collect()
         })
     }),
-    links("VirtualSCSIClientAdapters", "CUR", |one| {
+    links_if_any("VirtualSCSIClientAdapters", "CUR", |one| {
         one.adapters("VirtualSCSIClientAdapter", |content| {
             let clients = content.scsi_adapters.iter();
             clients.filter(|one| one.side == AdapterSide::Client).map(|one| one.slot.0).collect()

@@ -18,7 +18,9 @@ use super::slot::{Owner, SlotView, outline_slot, write_slot};
 use super::{
     Links, Object, PartitionKey, QuickValue, boolean, partition_path, pool_id, some, switch_id, system_path,
 };
-use crate::element::{Element, Group, links, none_inside, objects, section, text, texts, write};
+use crate::element::{
+    Element, Group, links, links_if_any, none_inside, objects, section, text, texts, write,
+};
 use crate::entry::Fingerprint;
 use crate::query::Groups;
 use crate::xml::XmlWriter;
@@ -141,8 +143,10 @@ fn start_policy(view: &SystemView) -> Option<String> {
 }
 
 static VIRTUAL_NETWORK: &[Element<SystemView>] = &[
-    links("NetworkBridges", "CUD", |_| Vec::new()),
-    links("VirtualNetworks", "CUD", |view| view.below("VirtualNetwork", view.networks.iter().cloned())),
+    links_if_any("NetworkBridges", "CUD", |_| Vec::new()),
+    links_if_any("VirtualNetworks", "CUD", |view| {
+        view.below("VirtualNetwork", view.networks.iter().cloned())
+    }),
     links("VirtualSwitches", "CUD", |view| {
         let switches = view.system.virtual_switches().map(|name| switch_id(&view.system, name));
         view.below("VirtualSwitch", switches)
