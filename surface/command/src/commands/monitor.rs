@@ -160,9 +160,9 @@ fn process(invocation: &Invocation<'_>, machine: &dyn ConsoleMachine) -> Result<
     let memory = machine.memory().map_err(unreadable)?.total.max(1);
     let share = figures.resident_kilobytes * 1_000 / memory;
     Ok(vec![
-        format!("{:>7} {:>10} {:>10} {:>4} {:>5} {:>5} COMMAND", "PID", "VIRT", "RES", "THR", "%CPU", "%MEM"),
+        format!("{:>8} {:>10} {:>10} {:>4} {:>5} {:>5} COMMAND", "PID", "VIRT", "RES", "THR", "%CPU", "%MEM"),
         format!(
-            "{:>7} {:>9}k {:>9}k {:>4} {:>5} {:>5} hmcsvr",
+            "{:>8} {:>9}k {:>9}k {:>4} {:>5} {:>5} hmcsvr",
             figures.id,
             figures.virtual_kilobytes,
             figures.resident_kilobytes,
