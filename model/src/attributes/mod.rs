@@ -13,6 +13,7 @@ pub mod processor;
 pub mod profile;
 pub mod system;
 pub mod virtual_io;
+pub mod vnic;
 
 use crate::codes::{Evidence, MessageKey};
 use crate::record::{join_list, push_field, push_value};
@@ -341,5 +342,7 @@ mod tests {
         check(&virtual_io::SLOTS);
         check(&virtual_io::VIRTUAL_SWITCHES);
         check(&virtual_io::VIRTUAL_NETWORKS);
+        check(&vnic::VNICS);
+        check(&vnic::VNIC_BACKING_DEVICES);
     }
 }

@@ -200,7 +200,7 @@ fn wrong_listings_are_refused() {
         ("lshwres -r virtualio -m p814-1", "are --rsubtype."),
         ("lshwres -r virtualio --rsubtype eth -m p814-1", "are --level."),
         ("lshwres -r virtualio --rsubtype eth -m p814-1 --level slot", "are --level."),
-        ("lshwres -r virtualio --rsubtype vnic -m p814-1", "--rsubtype vnic is not supported at this level."),
+        ("lshwres -r virtualio --rsubtype vnic -m p814-1 --level sys", "are --level."),
         (
             "lshwres -r resgroup -m p814-1",
             "HSCLCA00 The managed system does not support multiple resource groups.",

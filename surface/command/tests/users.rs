@@ -84,6 +84,8 @@ const OPERATIONS: &[(&str, Task)] = &[
     ("lshwres -r io -m no --rsubtype iopool --level sys", Task::ListHardware),
     ("lshwres -r virtualio -m no --rsubtype scsi", Task::ListHardware),
     ("lshwres -r virtualio -m no --rsubtype vnetwork", Task::ListHardware),
+    ("lshwres -r virtualio -m no --rsubtype vnic", Task::ListHardware),
+    ("lshwres -r virtualio -m no --rsubtype vnicbkdev --level lpar", Task::ListHardware),
     ("lshwres -r virtualio -m no --rsubtype hsl", Task::ListHardware),
     ("lshwres -r virtualio -m no --rsubtype virtualopti --level lpar", Task::ListHardware),
     ("lshwres -r mempool -m no --rsubtype pgdev", Task::ListHardware),

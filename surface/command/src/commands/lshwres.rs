@@ -23,6 +23,7 @@ use varan_model::attributes::virtual_io::{
     ETHERNET, FIBRE_CHANNEL, PARTITION_SLOTS, SCSI, SERIAL, SLOTS, SYSTEM_ETHERNET, VIRTUAL_NETWORKS,
     VIRTUAL_SWITCHES,
 };
+use varan_model::attributes::vnic::{VNIC_BACKING_DEVICES, VNICS};
 use varan_model::attributes::{Attribute, Table, Value};
 use varan_model::codes::MessageKey;
 use varan_model::hardware::{Hardware, ProcessorFamily};
@@ -68,7 +69,7 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         OptionDefinition::new(
             "--rsubtype",
             OptionValue::Text(
-                "{unit | bus | slot | iopool | taggedio | slotchildren | eth | fc | hsl | virtualopti | scsi | serial | vnetwork | vswitch | pgdev}",
+                "{unit | bus | slot | iopool | taggedio | slotchildren | eth | fc | hsl | virtualopti | scsi | serial | vnetwork | vnic | vnicbkdev | vswitch | pgdev}",
             ),
             "Kind of resource within -r io, -r virtualio or -r mempool.",
         ),
@@ -110,6 +111,7 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         ("-r virtualio --rsubtype vswitch", virtual_io::SWITCH_FILTERS),
         ("-r virtualio --rsubtype vnetwork", virtual_io::NETWORK_FILTERS),
         ("-r virtualio --rsubtype {hsl | virtualopti}", PARTITION_FILTERS),
+        ("-r virtualio --rsubtype {vnic | vnicbkdev}", virtual_io::ADAPTER_FILTERS),
         ("-r io --rsubtype slotchildren", io::SLOT_FILTERS),
         ("-r io --rsubtype taggedio", PARTITION_FILTERS),
         ("-r io --rsubtype iopool --level pool", io::IO_POOL_FILTERS),
@@ -208,6 +210,14 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         AttributeGroup {
             title: "-r virtualio --rsubtype vnetwork",
             attributes: |release| attributes(&VIRTUAL_NETWORKS, release),
+        },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype vnic",
+            attributes: |release| attributes(&VNICS, release),
+        },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype vnicbkdev",
+            attributes: |release| attributes(&VNIC_BACKING_DEVICES, release),
         },
         AttributeGroup {
             title: "-r virtualio --rsubtype virtualopti",

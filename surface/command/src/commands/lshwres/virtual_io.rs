@@ -13,6 +13,7 @@ use varan_model::attributes::virtual_io::{
     AdapterRow, ETHERNET, FIBRE_CHANNEL, PARTITION_SLOTS, SCSI, SERIAL, SLOTS, SYSTEM_ETHERNET, SlotRow,
     VIRTUAL_NETWORKS, VIRTUAL_SWITCHES,
 };
+use varan_model::attributes::vnic::{VNIC_BACKING_DEVICES, VNICS};
 use varan_model::codes::MessageKey;
 use varan_model::configuration::{Configuration, PartitionEnvironment};
 use varan_model::ids::VirtualSlot;
@@ -73,6 +74,8 @@ pub(super) fn run(
         ("slot", Some("lpar")) => partition_slots(invocation, options),
         ("slot", _) => slots(invocation, options),
         ("vswitch", _) => switches(invocation, options),
+        ("vnic", _) => none_of(invocation, options, &VNICS),
+        ("vnicbkdev", _) => none_of(invocation, options, &VNIC_BACKING_DEVICES),
         ("vnetwork", _) => networks(invocation, options),
         ("virtualopti", _) => ibm_i(invocation, options, &VIRTUAL_OPTICONNECT),
         ("hsl", _) => ibm_i(invocation, options, &HSL_OPTICONNECT),
@@ -235,4 +238,17 @@ pub(super) fn ibm_i(
     let mut rows = lssyscfg::rows(invocation, &system, filters.partitions()?)?;
     rows.retain(|row| row.entry.partition.environment == PartitionEnvironment::IbmI);
     layout.print(rows, invocation.output)
+}
+
+/// A kind of adapter that no partition can have yet: what is named must be there all the same.
+fn none_of<Row>(
+    invocation: &mut Invocation<'_>,
+    options: &ParsedOptions,
+    table: &'static Table<Row>,
+) -> Result<u8, CommandError> {
+    let layout = Layout::new(table, options, invocation.console.release())?;
+    let filters = Filters::parse(options, ADAPTER_FILTERS)?;
+    numbers(&filters, "slots")?;
+    ask(invocation, options, filters.partitions()?)?;
+    layout.print(Vec::new(), invocation.output)
 }
