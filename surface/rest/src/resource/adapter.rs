@@ -71,7 +71,7 @@ impl<A: Adapter> AdapterView<A> {
     }
 
     /// Link to the partition at the other end, below its system.
-    fn connecting_partition(&self) -> Option<String> {
+    pub(super) fn connecting_partition(&self) -> Option<String> {
         let (_, Remote::Partition { id: Some(id), .. }, _) = self.adapter.pairing()? else { return None };
         let entry = self.hosted.peers.find(*id)?;
         let path = partition_path(entry.partition.environment, entry.partition.uuid);
@@ -225,14 +225,14 @@ fn side<A: Adapter>(view: &AdapterView<A>) -> Option<String> {
         .and_then(|(side, ..)| some(if side == AdapterSide::Client { "Client" } else { "Server" }))
 }
 
-static SCSI_END: &[Element<Scsi>] = adapter_elements![
+pub(super) static SCSI_END: &[Element<Scsi>] = adapter_elements![
     [text("AdapterType", "ROR", side)],
     text("RemoteLogicalPartitionID", "CUR", remote_partition),
     text("RemoteSlotNumber", "CUA", remote_slot),
     text("ServerLocationCode", "CUR", AdapterView::remote_location),
 ];
 
-static SCSI_SERVER: &[Element<Scsi>] = adapter_elements![
+pub(super) static SCSI_SERVER: &[Element<Scsi>] = adapter_elements![
     [text("AdapterType", "ROR", side)],
     text("RemoteLogicalPartitionID", "CUR", remote_partition),
     text("RemoteSlotNumber", "CUA", remote_slot),
@@ -260,14 +260,14 @@ pub static SCSI_CLIENT: &[Element<Scsi>] = adapter_elements![
     reference("ConnectingPartition", "CUR", AdapterView::connecting_partition).since(3, 0),
 ];
 
-static FIBRE_CHANNEL_CLIENT_END: &[Element<FibreChannel>] = adapter_elements![
+pub(super) static FIBRE_CHANNEL_CLIENT_END: &[Element<FibreChannel>] = adapter_elements![
     [text("AdapterType", "ROR", side)],
     text("ConnectingPartitionID", "CUR", remote_partition),
     text("ConnectingVirtualSlotNumber", "CUR", remote_slot),
     text("WWPNs", "CUR", port_names),
 ];
 
-static FIBRE_CHANNEL_SERVER: &[Element<FibreChannel>] = adapter_elements![
+pub(super) static FIBRE_CHANNEL_SERVER: &[Element<FibreChannel>] = adapter_elements![
     [text("AdapterType", "ROR", side)],
     text("ConnectingPartitionID", "CUR", remote_partition),
     text("ConnectingVirtualSlotNumber", "CUR", remote_slot),
@@ -297,100 +297,6 @@ pub static FIBRE_CHANNEL_CLIENT: &[Element<FibreChannel>] = adapter_elements![
     .present(has_counterpart),
     text("WWPNs", "CUR", port_names),
 ];
-
-/// A server adapter with what is at its other end.
-struct Mapping<A> {
-    server: AdapterView<A>,
-    client: Option<AdapterView<A>>,
-}
-
-impl<A: Adapter> Mapping<A> {
-    fn client_partition(&self) -> Option<String> {
-        self.server.connecting_partition()
-    }
-}
-
-macro_rules! mapping {
-    ($client:ident, $server:ident) => {
-        &[
-            reference("AssociatedLogicalPartition", "CUR", Mapping::client_partition),
-            objects(
-                "ClientAdapter",
-                "CUR",
-                |mapping: &Mapping<_>, writer, groups| {
-                    if let Some(client) = &mapping.client {
-                        write($client, client, groups, writer);
-                    }
-                },
-                |prefix, found| crate::element::outline($client, prefix, found),
-            )
-            .present(|mapping| mapping.client.is_some()),
-            objects(
-                "ServerAdapter",
-                "CUR",
-                |mapping, writer, groups| write($server, &mapping.server, groups, writer),
-                |prefix, found| crate::element::outline($server, prefix, found),
-            ),
-        ]
-    };
-}
-
-static SCSI_MAPPING: &[Element<Mapping<VirtualScsiAdapter>>] = mapping!(SCSI_END, SCSI_SERVER);
-static FIBRE_CHANNEL_MAPPING: &[Element<Mapping<VirtualFibreChannelAdapter>>] =
-    mapping!(FIBRE_CHANNEL_CLIENT_END, FIBRE_CHANNEL_SERVER);
-
-fn write_mappings<A: Adapter>(
-    name: &str,
-    table: &[Element<Mapping<A>>],
-    hosted: &Hosted,
-    groups: Groups,
-    writer: &mut XmlWriter,
-) {
-    let Some(content) = &hosted.entry.partition.current else { return };
-    let serves = |one: &&A| one.pairing().is_some_and(|(side, ..)| side == AdapterSide::Server);
-    for adapter in A::all(content).iter().filter(serves) {
-        let server = AdapterView { hosted: hosted.clone(), adapter: adapter.clone() };
-        let client = server.counterpart();
-        write_inner(name, table, &Mapping { server, client }, groups, writer);
-    }
-}
-
-/// What the mappings of a server say of its clients: it changes when they do, without a change of the server's own.
-pub fn clients_version(hosted: &Hosted) -> String {
-    fn of<A: Adapter>(hosted: &Hosted, versions: &mut String) {
-        let content = hosted.entry.partition.current.iter();
-        for adapter in content.flat_map(|content| A::all(content)) {
-            if matches!(adapter.pairing(), Some((AdapterSide::Server, ..))) {
-                let view = AdapterView { hosted: hosted.clone(), adapter: adapter.clone() };
-                versions.push_str(&view.version());
-            }
-        }
-    }
-    let mut versions = String::new();
-    of::<VirtualScsiAdapter>(hosted, &mut versions);
-    of::<VirtualFibreChannelAdapter>(hosted, &mut versions);
-    versions
-}
-
-/// Writes the virtual SCSI mappings of a Virtual I/O Server: one for each of its server adapters.
-pub fn write_scsi_mappings(hosted: &Hosted, writer: &mut XmlWriter, groups: Groups) {
-    write_mappings("VirtualSCSIMapping", SCSI_MAPPING, hosted, groups, writer);
-}
-
-/// What [`write_scsi_mappings`] writes.
-pub fn outline_scsi_mappings(prefix: &str, found: &mut Vec<Outline>) {
-    outline_inner("VirtualSCSIMapping", SCSI_MAPPING, prefix, found);
-}
-
-/// Writes the virtual Fibre Channel mappings of a Virtual I/O Server.
-pub fn write_fibre_channel_mappings(hosted: &Hosted, writer: &mut XmlWriter, groups: Groups) {
-    write_mappings("VirtualFibreChannelMapping", FIBRE_CHANNEL_MAPPING, hosted, groups, writer);
-}
-
-/// What [`write_fibre_channel_mappings`] writes.
-pub fn outline_fibre_channel_mappings(prefix: &str, found: &mut Vec<Outline>) {
-    outline_inner("VirtualFibreChannelMapping", FIBRE_CHANNEL_MAPPING, prefix, found);
-}
 
 macro_rules! adapter {
     ($type:ty, $kind:literal, $table:ident, $list:ident, $pairing:expr) => {

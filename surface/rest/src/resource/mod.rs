@@ -2,6 +2,7 @@
 
 pub mod adapter;
 pub mod console;
+pub mod mapping;
 pub mod network;
 pub mod partition;
 pub mod pool;

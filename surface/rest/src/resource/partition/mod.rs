@@ -16,9 +16,10 @@ use processors::PROCESSORS;
 
 pub use processors::{sharing, units};
 
-use super::adapter::{
-    clients_version, outline_fibre_channel_mappings, outline_scsi_mappings, outline_trunks,
-    write_fibre_channel_mappings, write_scsi_mappings, write_trunks,
+use super::adapter::{outline_trunks, write_trunks};
+use super::mapping::{
+    clients_version, outline_fibre_channel_mappings, outline_scsi_mappings, write_fibre_channel_mappings,
+    write_scsi_mappings,
 };
 use super::slot::{Owner, SlotView, outline_current, write_current};
 use super::system::rest_mode;
