@@ -96,9 +96,12 @@ fn a_crashed_hypervisor_shows_an_error_until_it_is_restarted() {
 #[test]
 fn a_crashed_partition_is_started_again_unless_somebody_did() {
     let mut bench = running("partition-crash", 4);
-    fault(&mut bench, SystemFault::CrashPartition(named("lpar1")));
+    let answer = bench.send(SystemRequest::Fault(SystemFault::CrashPartition(named("lpar1"))));
+    bench.step();
+    assert!(answer.try_recv().is_err(), "the guest has not ended yet");
     assert_eq!(bench.last_call(), Call::Fault(bench.uuid("lpar1"), GuestFault::Crash));
     bench.event("lpar1", EngineEventKind::State(GuestState::Failed));
+    assert_eq!(answer.try_recv().expect("answered"), Ok(SystemReply::Done));
     let entry = bench.entry("lpar1");
     assert_eq!(entry.runtime.state, PartitionState::Error);
     assert!(format!("{:?}", entry.runtime.reference_codes).contains("B700F104"));

@@ -1,6 +1,6 @@
 //! Acting: what is done after a decision is recorded.
 
-use varan_contract::engine::{AdapterChange, EngineError, GuestFault};
+use varan_contract::engine::{AdapterChange, EngineError};
 use varan_model::system::SystemProfileMember;
 
 use super::*;
@@ -43,7 +43,9 @@ impl Authority {
                     self.dynamic.values().map(|pending| pending.plan.partition).collect();
                 let adapters: Vec<PartitionUuid> =
                     self.adapters.values().map(|pending| pending.plan.partition).collect();
-                for partition in waiting.into_iter().chain(asked).chain(adapters) {
+                let crashed: Vec<PartitionUuid> =
+                    self.crash_waiters.iter().map(|one| one.partition).collect();
+                for partition in waiting.into_iter().chain(asked).chain(adapters).chain(crashed) {
                     self.settle_stopped(partition);
                 }
             }

@@ -50,8 +50,27 @@ impl Authority {
         }
     }
 
+    /// Answers those who crashed the guest of a partition, when that guest is gone.
+    pub(super) fn settle_crashed(&mut self, partition: PartitionUuid) {
+        if self.crash_waiters.is_empty() {
+            return;
+        }
+        let entry = self.world.by_uuid(partition);
+        let running =
+            entry.filter(|entry| !entry.runtime.state.is_off()).map(|entry| entry.runtime.generation);
+        let over = |one: &mut CrashWaiter| one.partition == partition && running != Some(one.generation);
+        let over: Vec<CrashWaiter> = self.crash_waiters.extract_if(.., over).collect();
+        if !over.is_empty() {
+            self.announce();
+        }
+        for one in over {
+            let _ = one.reply.try_send(Ok(SystemReply::Done));
+        }
+    }
+
     /// Ends what waited for a partition that is off or started again.
     pub(super) fn settle_stopped(&mut self, partition: PartitionUuid) {
+        self.settle_crashed(partition);
         let gone = match self.world.by_uuid(partition) {
             Some(entry) => !matches!(entry.runtime.state, PartitionState::ShuttingDown),
             None => true,

@@ -25,7 +25,7 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use varan_contract::engine::{EngineEvent, EngineEventKind, PartitionEngine, StopRequest};
+use varan_contract::engine::{EngineEvent, EngineEventKind, GuestFault, PartitionEngine, StopRequest};
 use varan_contract::system::{
     CallError, RequestId, SystemEvent, SystemEventKind, SystemEvents, SystemReply, SystemRequest,
 };
@@ -81,6 +81,13 @@ struct StopWaiter {
     reply: ReplySender,
 }
 
+/// Who waits for the end of a guest that it crashed.
+struct CrashWaiter {
+    partition: PartitionUuid,
+    generation: u64,
+    reply: ReplySender,
+}
+
 /// Counters that tests look at: promises about work per command are shown by these, not by time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -116,6 +123,7 @@ pub struct Authority {
     /// Partitions that were made to stand still.
     silent: HashSet<PartitionUuid>,
     stop_waiters: BTreeMap<PartitionUuid, Vec<StopWaiter>>,
+    crash_waiters: Vec<CrashWaiter>,
     dynamic: HashMap<u64, PendingDynamic>,
     firmware: FirmwareTasks,
     adapters: HashMap<u64, PendingAdapter>,
@@ -192,6 +200,7 @@ impl Authority {
             event_sequence: 0,
             silent: HashSet::new(),
             stop_waiters: BTreeMap::new(),
+            crash_waiters: Vec::new(),
             dynamic: HashMap::new(),
             firmware,
             adapters: HashMap::new(),
@@ -514,7 +523,15 @@ impl Authority {
             }
             Answer::WhenBroken(partition, fault) => {
                 let result = self.break_guest(partition, fault);
-                let _ = reply.try_send(result.map(|()| SystemReply::Done).map_err(Into::into));
+                if fault == GuestFault::Crash && result.is_ok() {
+                    // Who asked sees what it asked for: the guest's end is on its way.
+                    let generation =
+                        self.world.by_uuid(partition).map_or(0, |entry| entry.runtime.generation);
+                    self.crash_waiters.push(CrashWaiter { partition, generation, reply });
+                    self.settle_crashed(partition);
+                } else {
+                    let _ = reply.try_send(result.map(|()| SystemReply::Done).map_err(Into::into));
+                }
             }
             Answer::WhenDiskSwitched(partition, lost) => {
                 let switched = self.guests.boot_disks.lose(partition, lost);
