@@ -7,8 +7,8 @@ use crate::hardware::{PciFunction, SlotPort};
 const SUBSYSTEM_VENDOR: u16 = 0x1014;
 
 impl Adapter {
-    /// Identifiers of the adapters that Power machines of this time carry: class codes by the PCI Code and ID Assignment
-    /// Specification, vendors and devices as the operating systems name their drivers (`devices.pciex.df1000f114108a03`).
+    /// Identifiers like those of adapters that Power machines of this time carry. Class codes: the PCI Code and ID Assignment
+    /// Specification. Vendors, devices and subsystems are unverified, as a site file does not say which product it means.
     #[must_use]
     pub fn function(&self) -> PciFunction {
         let (vendor, device, subsystem_device, class, revision) = match self {

@@ -178,19 +178,24 @@ const fn settable(name: &'static str, help: &'static str) -> AttributeHelp {
     }
 }
 
+/// As [`settable`], where no source shows that this command takes the name; profiles have it.
+const fn unverified(name: &'static str, help: &'static str) -> AttributeHelp {
+    AttributeHelp { evidence: Evidence::Unverified, ..settable(name, help) }
+}
+
 const SLOT_POOL: [AttributeHelp; 1] = [settable("slot_io_pool_id", "I/O pool, or none.")];
 const IO_POOLS: [AttributeHelp; 1] =
-    [settable("lpar_io_pool_ids", "I/O pools in which the partition takes part, or none.")];
+    [unverified("lpar_io_pool_ids", "I/O pools in which the partition takes part, or none.")];
 const PARTITION_MEMORY: [AttributeHelp; 6] = [
-    settable(
+    unverified(
         "mem_expansion",
         "Active memory expansion factor; of a running partition that was started with one.",
     ),
-    settable("mem_weight", "Share of the shared memory pool, 0 to 255."),
-    settable("primary_paging_vios_name", "Virtual I/O Server that pages for the partition."),
-    settable("primary_paging_vios_id", "Number of that server."),
-    settable("secondary_paging_vios_name", "Virtual I/O Server that does so when the first cannot."),
-    settable("secondary_paging_vios_id", "Number of that server."),
+    unverified("mem_weight", "Share of the shared memory pool, 0 to 255."),
+    unverified("primary_paging_vios_name", "Virtual I/O Server that pages for the partition."),
+    unverified("primary_paging_vios_id", "Number of that server."),
+    unverified("secondary_paging_vios_name", "Virtual I/O Server that does so when the first cannot."),
+    unverified("secondary_paging_vios_id", "Number of that server."),
 ];
 const SHARING: [AttributeHelp; 2] = [
     settable(
