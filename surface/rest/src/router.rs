@@ -432,11 +432,11 @@ impl Reading<'_> {
                     console: None,
                 };
                 entry(&mut writer, &head, |writer| object.write(writer, groups));
-                sink.write(writer.written().as_bytes())?;
+                sink.write(writer.written())?;
                 writer.forget();
             }
             writer.close("feed");
-            sink.write(writer.written().as_bytes())?;
+            sink.write(writer.written())?;
             sink.finish()
         }));
         Ok(Reply { status: 200, content_type, headers: vec![("ETag", tag)], body })

@@ -1,6 +1,11 @@
 //! Writing XML: namespaces, escaping, the attributes that every element carries.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
+
+use quick_xml::Writer;
+use quick_xml::escape::escape;
+use quick_xml::events::{BytesEnd, BytesStart, BytesText, Event};
 
 /// Namespace of feeds and entries.
 pub const ATOM: &str = "http://www.w3.org/2005/Atom";
@@ -49,70 +54,70 @@ const INDENT: usize = 4;
 /// content --end--> content (one higher)
 /// ```
 ///
-/// Writing into memory does not fail, so that nothing here returns an error.
+/// Writing into memory does not fail, so that nothing here returns an error. A start tag is put together in memory of its
+/// own that is used again, so that an element costs no allocation.
 pub struct XmlWriter {
-    text: String,
-    depth: usize,
-    /// Nothing was written yet, or text was written last: what follows stands on the same line.
-    inline: bool,
+    writer: Writer<Vec<u8>>,
+    /// The start tag that was begun: its name and its attributes, escaped.
+    tag: String,
+    name_length: usize,
     /// Version of the object model: later elements are left out.
     pub schema: SchemaVersion,
     /// The version that documents carry.
     shown: String,
 }
 
+fn put(writer: &mut Writer<Vec<u8>>, event: Event<'_>) {
+    let written = writer.write_event(event);
+    debug_assert!(written.is_ok(), "writing into memory does not fail");
+}
+
 impl XmlWriter {
     /// An empty part.
     pub fn new(schema: SchemaVersion) -> Self {
-        let shown = schema.shown().to_string();
-        Self { text: String::new(), depth: 0, inline: true, schema, shown }
-    }
-
-    fn new_line(&mut self) {
-        if !std::mem::take(&mut self.inline) {
-            self.text.push('\n');
-            self.text.extend(std::iter::repeat_n(' ', INDENT * self.depth));
-        }
+        let (writer, shown) = (Writer::new_with_indent(Vec::new(), b' ', INDENT), schema.shown().to_string());
+        Self { writer, tag: String::new(), name_length: 0, schema, shown }
     }
 
     /// `<name`.
     pub fn begin(&mut self, name: &str) {
-        self.new_line();
-        self.text.push('<');
-        self.text.push_str(name);
+        self.tag.clear();
+        self.tag.push_str(name);
+        self.name_length = name.len();
     }
 
     /// ` key="value"`.
     pub fn attribute(&mut self, key: &str, value: &str) {
-        self.text.push(' ');
-        self.text.push_str(key);
-        self.text.push_str("=\"");
-        escape(value, &mut self.text);
-        self.text.push('"');
+        self.tag.push(' ');
+        self.tag.push_str(key);
+        self.tag.push_str("=\"");
+        self.tag.push_str(&escaped(value));
+        self.tag.push('"');
     }
 
     /// ` key="version"`.
     pub fn version_attribute(&mut self, key: &str, version: SchemaVersion) {
         // Writing into a string does not fail.
-        let _ = write!(self.text, " {key}=\"{version}\"");
+        let _ = write!(self.tag, " {key}=\"{version}\"");
     }
 
     /// ` schemaVersion="version"`.
     pub fn schema_attribute(&mut self) {
-        self.text.push_str(" schemaVersion=\"");
-        self.text.push_str(&self.shown);
-        self.text.push('"');
+        self.tag.push_str(" schemaVersion=\"");
+        self.tag.push_str(&self.shown);
+        self.tag.push('"');
     }
 
     /// `>` of a start tag.
     pub fn finish(&mut self) {
-        self.text.push('>');
-        self.depth += 1;
+        let start = BytesStart::from_content(self.tag.as_str(), self.name_length);
+        put(&mut self.writer, Event::Start(start));
     }
 
     /// `/>` of an empty element.
     pub fn finish_empty(&mut self) {
-        self.text.push_str("/>");
+        let start = BytesStart::from_content(self.tag.as_str(), self.name_length);
+        put(&mut self.writer, Event::Empty(start));
     }
 
     /// `>text</name>`, or `/>` without text.
@@ -120,11 +125,9 @@ impl XmlWriter {
         if text.is_empty() {
             return self.finish_empty();
         }
-        self.text.push('>');
-        escape(text, &mut self.text);
-        self.text.push_str("</");
-        self.text.push_str(name);
-        self.text.push('>');
+        self.finish();
+        put(&mut self.writer, Event::Text(BytesText::from_escaped(escaped(text))));
+        self.close(name);
     }
 
     /// `<name ...>`.
@@ -136,11 +139,7 @@ impl XmlWriter {
 
     /// `</name>`.
     pub fn close(&mut self, name: &str) {
-        self.depth -= 1;
-        self.new_line();
-        self.text.push_str("</");
-        self.text.push_str(name);
-        self.text.push('>');
+        put(&mut self.writer, Event::End(BytesEnd::new(name)));
     }
 
     /// `<name .../>`.
@@ -173,45 +172,40 @@ impl XmlWriter {
     }
 
     /// What was written so far.
-    pub fn written(&self) -> &str {
-        &self.text
+    pub fn written(&self) -> &[u8] {
+        self.writer.get_ref()
     }
 
     /// Forgets what was written so far; writing goes on at the same depth, into the same memory.
     pub fn forget(&mut self) {
-        self.text.clear();
+        self.writer.get_mut().clear();
     }
 
     /// Takes what was written so far; writing goes on at the same depth.
     pub fn take(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.text).into_bytes()
+        std::mem::take(self.writer.get_mut())
     }
 }
 
-/// Writes a text so that it is text again when it is read. Characters that XML cannot carry become `?`.
-fn escape(text: &str, into: &mut String) {
-    let special = |character: char| {
-        matches!(character, '<' | '>' | '&' | '"' | '\'' | '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
-    };
-    let mut rest = text;
-    while let Some(at) = rest.find(special) {
-        into.push_str(&rest[..at]);
-        let character = rest[at..].chars().next().unwrap_or_default();
+/// A text as it is written, to be the same text when it is read. Characters that XML cannot carry become `?`.
+fn escaped(text: &str) -> Cow<'_, str> {
+    let control = |character: char| matches!(character, '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
+    let text = escape(text);
+    if !text.contains(control) {
+        return text;
+    }
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
         match character {
-            '<' => into.push_str("&lt;"),
-            '>' => into.push_str("&gt;"),
-            '&' => into.push_str("&amp;"),
-            '"' => into.push_str("&quot;"),
-            '\'' => into.push_str("&apos;"),
             // Written plainly, an attribute would read them as blanks, and a carriage return would become a line feed.
             '\t' | '\n' | '\r' => {
-                let _ = write!(into, "&#{};", u32::from(character));
+                let _ = write!(plain, "&#{};", u32::from(character));
             }
-            _ => into.push('?'),
+            other if control(other) => plain.push('?'),
+            other => plain.push(other),
         }
-        rest = &rest[at + character.len_utf8()..];
     }
-    into.push_str(rest);
+    plain.into()
 }
 
 #[cfg(test)]
@@ -233,17 +227,18 @@ mod tests {
         writer.open("a", &[]);
         writer.open("b", &[("c", "1\t2\r\n3")]);
         writer.text("d", &[], "4\r\n5 '6'");
+        let text = |writer: &XmlWriter| String::from_utf8(writer.written().to_vec()).expect("text");
         assert_eq!(
-            writer.written(),
+            text(&writer),
             "<a>\n    <b c=\"1&#9;2&#13;&#10;3\">\n        <d>4&#13;&#10;5 &apos;6&apos;</d>"
         );
-        let mut whole = writer.written().to_owned();
+        let mut whole = text(&writer);
         writer.forget();
         writer.empty("e", &[]);
         writer.close("b");
         writer.close("a");
-        assert_eq!(writer.written(), "\n        <e/>\n    </b>\n</a>");
-        whole.push_str(writer.written());
+        assert_eq!(text(&writer), "\n        <e/>\n    </b>\n</a>");
+        whole.push_str(&text(&writer));
         let document = roxmltree::Document::parse(&whole).expect("XML");
         let node = |name| document.descendants().find(|node| node.has_tag_name(name)).expect("node");
         assert_eq!(node("b").attribute("c"), Some("1\t2\r\n3"));
