@@ -17,7 +17,7 @@ use rustix::process::Signal;
 use support_process::lane::{Counts, History, Lane, Step, verify};
 use support_process::{
     FRAMES, INITIAL_PARTITION, Outcome, ProcessSite, SYSTEMS, Scratch, Start, Watchdog, run, seed, send,
-    until,
+    spend, until,
 };
 use varan_simulator::Randomness;
 
@@ -43,17 +43,6 @@ fn watchdog() -> Watchdog {
 
 fn create(system: &str, name: &str, more: &str) -> String {
     format!("mksyscfg -r lpar -m '{system}' -i 'name={name},{RECORD}{more}'")
-}
-
-/// Spends a random time without asking anybody to be woken, so that it may be as short as some instructions.
-fn spend(random: &mut Randomness) {
-    let most = [50, 1_000, 5_000, 20_000][usize::try_from(random.below(4)).unwrap_or(0)];
-    let wait = Duration::from_micros(random.below(most));
-    if wait > Duration::from_millis(1) {
-        std::thread::sleep(wait);
-    } else {
-        (0..wait.as_micros() * 100).for_each(|_| std::hint::spin_loop());
-    }
 }
 
 fn report(test: &str, lanes: &[Lane]) {

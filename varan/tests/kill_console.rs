@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use support_process::{Outcome, ProcessSite, SYSTEMS, Scratch, Start, Watchdog, run, seed, until};
+use support_process::{Outcome, ProcessSite, SYSTEMS, Scratch, Start, Watchdog, run, seed, spend, until};
 use varan_simulator::Randomness;
 
 const SEQUENCES: u64 = 120;
@@ -33,17 +33,6 @@ fn factor() -> u64 {
 
 fn watchdog() -> Watchdog {
     Watchdog::new(if factor() > 1 { TEST_MAX_SOAK } else { TEST_MAX })
-}
-
-/// Spends a random time, down to some instructions.
-fn spend(random: &mut Randomness) {
-    let most = [50, 1_000, 5_000, 20_000][usize::try_from(random.below(4)).unwrap_or(0)];
-    let wait = Duration::from_micros(random.below(most));
-    if wait > Duration::from_millis(1) {
-        std::thread::sleep(wait);
-    } else {
-        (0..wait.as_micros() * 100).for_each(|_| std::hint::spin_loop());
-    }
 }
 
 /// What the console keeps, as far as these tests change it.

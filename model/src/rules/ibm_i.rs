@@ -128,17 +128,9 @@ pub fn check(content: &Configuration, environment: PartitionEnvironment) -> Resu
 
 #[cfg(test)]
 mod tests {
-    use super::super::profile::apply_all;
-    use super::super::tests_support::{TwoServers, system};
-    use super::*;
-    use crate::record::parse_record;
 
-    fn apply_text(content: &mut Configuration, text: &str) -> Result<(), String> {
-        let system = system();
-        let context = EditContext { system: &system, lookup: &TwoServers };
-        let record = parse_record(text).map_err(|error| error.to_string())?;
-        apply_all(content, &record, &context).map_err(|refusal| refusal.to_string())
-    }
+    use super::super::tests_support::apply_text;
+    use super::*;
 
     #[test]
     fn tags_are_set_and_cleared() {

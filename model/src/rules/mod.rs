@@ -40,6 +40,14 @@ pub trait PartitionLookup {
 pub(crate) mod tests_support {
     use super::*;
 
+    /// Applies a record to a profile or configuration, as the command line does.
+    pub fn apply_text(content: &mut crate::configuration::Configuration, text: &str) -> Result<(), String> {
+        let system = system();
+        let context = profile::EditContext { system: &system, lookup: &TwoServers };
+        let record = crate::record::parse_record(text).map_err(|error| error.to_string())?;
+        profile::apply_all(content, &record, &context).map_err(|refusal| refusal.to_string())
+    }
+
     /// A lookup with two servers, numbers 1 and 2.
     pub struct TwoServers;
 

@@ -447,17 +447,9 @@ pub fn record_refusal(error: &crate::record::RecordError) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests_support::{TwoServers, system};
+    use super::super::tests_support::apply_text;
     use super::*;
     use crate::attributes::{Change, profile::PROFILE};
-    use crate::record::parse_record;
-
-    fn apply_text(content: &mut Configuration, text: &str) -> Result<(), String> {
-        let system = system();
-        let context = EditContext { system: &system, lookup: &TwoServers };
-        let record = parse_record(text).map_err(|error| error.to_string())?;
-        apply_all(content, &record, &context).map_err(|refusal| refusal.to_string())
-    }
 
     #[test]
     fn setters_and_table_agree() {

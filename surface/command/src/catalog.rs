@@ -134,7 +134,7 @@ mod tests {
         use crate::form::PartOfForm;
         for command in commands() {
             assert!(command.options.iter().any(|option| option.name == "--help"), "{}", command.name);
-            for part in command.forms.iter().flat_map(|form| form.parts) {
+            for part in command.forms.iter().flat_map(Form::parts) {
                 let names: Vec<&str> = match part {
                     PartOfForm::When(name, _)
                     | PartOfForm::Given(name)
@@ -160,8 +160,8 @@ mod tests {
             for option in command.options.iter().filter(|option| option.supported && option.name != "--help")
             {
                 let taken =
-                    command.forms.iter().filter(|form| form.supported).flat_map(|form| form.parts).any(
-                        |part| match part {
+                    command.forms.iter().filter(|form| form.supported).flat_map(Form::parts).any(|part| {
+                        match part {
                             PartOfForm::When(name, _)
                             | PartOfForm::Given(name)
                             | PartOfForm::Required(name)
@@ -170,8 +170,8 @@ mod tests {
                             PartOfForm::OneOf(names)
                             | PartOfForm::SomeOf(names)
                             | PartOfForm::AtMostOne(names) => names.contains(&option.name),
-                        },
-                    );
+                        }
+                    });
                 assert!(taken, "{} {}", command.name, option.name);
             }
         }

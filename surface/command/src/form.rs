@@ -30,11 +30,18 @@ pub enum PartOfForm {
 
 use PartOfForm::{AtMostOne, Given, Needs, OneOf, Optional, Required, SomeOf, When};
 
+/// How every listing ends.
+const LISTING: &[PartOfForm] = &[Optional("-F"), Needs("--header", "-F")];
+/// How a listing ends that takes filters.
+const FILTERED: &[PartOfForm] = &[Optional("--filter"), Optional("-F"), Needs("--header", "-F")];
+
 /// One line of a synopsis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Form {
-    /// Its pieces.
-    pub parts: &'static [PartOfForm],
+    /// Its own pieces.
+    parts: &'static [PartOfForm],
+    /// The pieces that it has like others of its kind.
+    tail: &'static [PartOfForm],
     /// False for a form that a later level brings.
     pub supported: bool,
 }
@@ -43,17 +50,34 @@ impl Form {
     /// A form.
     #[must_use]
     pub const fn new(parts: &'static [PartOfForm]) -> Self {
-        Self { parts, supported: true }
+        Self { parts, tail: &[], supported: true }
+    }
+
+    /// A form of a listing: it takes `-F` and `--header` as well.
+    #[must_use]
+    pub const fn listing(parts: &'static [PartOfForm]) -> Self {
+        Self { parts, tail: LISTING, supported: true }
+    }
+
+    /// A form of a listing that takes `--filter`, `-F` and `--header` as well.
+    #[must_use]
+    pub const fn filtered(parts: &'static [PartOfForm]) -> Self {
+        Self { parts, tail: FILTERED, supported: true }
     }
 
     /// A form that a later level brings: its conditions alone decide, all options of the command are taken.
     #[must_use]
     pub const fn later(parts: &'static [PartOfForm]) -> Self {
-        Self { parts, supported: false }
+        Self { parts, tail: &[], supported: false }
+    }
+
+    /// All pieces, in the order of the synopsis.
+    pub fn parts(&self) -> impl Iterator<Item = &'static PartOfForm> + use<> {
+        self.parts.iter().chain(self.tail)
     }
 
     fn conditions(&self) -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
-        self.parts.iter().filter_map(|part| match part {
+        self.parts().filter_map(|part| match part {
             When(option, values) => Some((*option, *values)),
             _ => None,
         })
@@ -61,7 +85,7 @@ impl Form {
 
     fn matches(&self, options: &ParsedOptions) -> bool {
         let given = |part: &PartOfForm| !matches!(part, Given(name) if !options.has(name));
-        self.parts.iter().all(given)
+        self.parts().all(given)
             && self
                 .conditions()
                 .all(|(option, values)| options.get(option).is_some_and(|value| values.contains(&value)))
@@ -69,13 +93,13 @@ impl Form {
 
     /// Of two forms that match, the one that is about more is meant.
     fn weight(&self) -> usize {
-        self.parts.iter().filter(|part| matches!(part, When(..) | Given(_))).count()
+        self.parts().filter(|part| matches!(part, When(..) | Given(_))).count()
     }
 
     fn takes(&self, option: &str) -> bool {
         !self.supported
             || option == HELP.name
-            || self.parts.iter().any(|part| match part {
+            || self.parts().any(|part| match part {
                 When(name, _) | Given(name) | Required(name) | Optional(name) | Needs(name, _) => {
                     *name == option
                 }
@@ -140,7 +164,7 @@ fn fault(forms: &[Form], options: &ParsedOptions) -> &'static str {
 fn check_missing(form: &Form, options: &ParsedOptions) -> Result<(), Refusal> {
     let given = |name: &&&str| options.has(name);
     let mut missing: Vec<String> = Vec::new();
-    for part in form.parts {
+    for part in form.parts() {
         match part {
             Required(name) if !options.has(name) => missing.push((*name).to_owned()),
             OneOf(names) | SomeOf(names) if !names.iter().any(|name| given(&name)) => {
@@ -168,7 +192,7 @@ fn check_taken(form: &Form, forms: &[Form], options: &ParsedOptions) -> Result<(
 }
 
 fn check_exclusive(form: &Form, options: &ParsedOptions) -> Result<(), Refusal> {
-    for part in form.parts {
+    for part in form.parts() {
         let (OneOf(names) | AtMostOne(names)) = part else { continue };
         let given: Vec<&str> = names.iter().copied().filter(|name| options.has(name)).collect();
         if given.len() > 1 {
@@ -186,7 +210,7 @@ pub(crate) fn synopsis(command: &str, form: &Form, definitions: &[OptionDefiniti
     };
     let any = |names: &[&str]| names.iter().map(|name| with_value(name)).collect::<Vec<_>>().join(" | ");
     let mut line = command.to_owned();
-    for part in form.parts {
+    for part in form.parts() {
         line.push(' ');
         match part {
             When(name, [value]) => line.push_str(&format!("{name} {value}")),

@@ -215,7 +215,7 @@ const OPERATIONS: &[(&str, Task)] = &[
 
 /// Whether a line is of a form, as far as the options that choose the form say.
 fn is_of(form: &Form, options: &ParsedOptions) -> bool {
-    form.parts.iter().all(|part| match part {
+    form.parts().all(|part| match part {
         PartOfForm::When(option, values) => options.get(option).is_some_and(|value| values.contains(&value)),
         _ => true,
     })
@@ -236,7 +236,7 @@ fn every_form_of_every_command_has_an_operation() {
             .collect();
         for form in command.forms.iter().filter(|form| form.supported) {
             if !lines.iter().any(|options| is_of(form, options)) {
-                missing.push(format!("{} {:?}", command.name, form.parts));
+                missing.push(format!("{} {:?}", command.name, form.parts().collect::<Vec<_>>()));
             }
         }
     }

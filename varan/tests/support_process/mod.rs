@@ -21,6 +21,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use varan::control::{Running, begin, begin_on};
 use varan::frame::Layout;
+use varan_simulator::Randomness;
 
 /// Longest wait for something that must come; only a defect reaches it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -70,6 +71,17 @@ start = true
 attributes = 'description=from the site file'
 profile = 'min_mem=256,desired_mem=1024,max_mem=2048,proc_mode=shared,sharing_mode=uncap,uncap_weight=128,min_procs=1,desired_procs=1,max_procs=2,min_proc_units=0.1,desired_proc_units=0.2,max_proc_units=1.0,virtual_eth_adapters=2/0/1//0/0'
 "#;
+
+/// Spends a random time without asking anybody to be woken, so that it may be as short as some instructions.
+pub fn spend(random: &mut Randomness) {
+    let most = [50, 1_000, 5_000, 20_000][usize::try_from(random.below(4)).unwrap_or(0)];
+    let wait = Duration::from_micros(random.below(most));
+    if wait > Duration::from_millis(1) {
+        std::thread::sleep(wait);
+    } else {
+        (0..wait.as_micros() * 100).for_each(|_| std::hint::spin_loop());
+    }
+}
 
 /// The seed of a test: `VARAN_SEED`, or a new one. It is printed, and libtest shows it when the test fails.
 pub fn seed(test: &str) -> u64 {

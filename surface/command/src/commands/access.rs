@@ -13,7 +13,7 @@ use super::{FIELDS, FILTER, HEADER, RECORD, RECORD_FILE};
 use crate::catalog::{AttributeGroup, CommandDefinition};
 use crate::failure::CommandError;
 use crate::form::Form;
-use crate::form::PartOfForm::{Needs, OneOf, Optional, Required, When};
+use crate::form::PartOfForm::{OneOf, Optional, Required, When};
 use crate::invocation::Invocation;
 use crate::listing::Layout;
 use crate::manual::attributes;
@@ -45,12 +45,7 @@ pub(crate) static LIST: CommandDefinition = CommandDefinition {
         HELP,
     ],
     forms: &[
-        Form::new(&[
-            When("-t", &["taskrole", "resourcerole"]),
-            Optional("--filter"),
-            Optional("-F"),
-            Needs("--header", "-F"),
-        ]),
+        Form::filtered(&[When("-t", &["taskrole", "resourcerole"])]),
         Form::new(&[When("-t", &["resource"]), Optional("--script")]),
         Form::later(&[When("-t", &["autoresourcerole"])]),
     ],

@@ -14,7 +14,7 @@ use super::{FIELDS, HEADER, MANAGED_SYSTEM, secret};
 use crate::catalog::{AttributeGroup, CommandDefinition};
 use crate::failure::{CommandError, invalid_parameters};
 use crate::form::Form;
-use crate::form::PartOfForm::{Needs, OneOf, Optional, Required, SomeOf, When};
+use crate::form::PartOfForm::{OneOf, Optional, Required, SomeOf, When};
 use crate::invocation::Invocation;
 use crate::listing::Layout;
 use crate::manual::attributes;
@@ -38,8 +38,8 @@ pub(crate) static LIST: CommandDefinition = CommandDefinition {
         HELP,
     ],
     forms: &[
-        Form::new(&[When("-r", &["all", "frame"]), Optional("-F"), Needs("--header", "-F")]),
-        Form::new(&[When("-r", &["sys"]), Optional("-m"), Optional("-F"), Needs("--header", "-F")]),
+        Form::listing(&[When("-r", &["all", "frame"])]),
+        Form::listing(&[When("-r", &["sys"]), Optional("-m")]),
     ],
     filters: &[],
     attributes: &[AttributeGroup { title: "-r all", attributes: |release| attributes(&CONNECTION, release) }],

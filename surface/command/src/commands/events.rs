@@ -10,7 +10,7 @@ use super::{FIELDS, FILTER, HEADER};
 use crate::catalog::{AttributeGroup, CommandDefinition};
 use crate::failure::CommandError;
 use crate::form::Form;
-use crate::form::PartOfForm::{AtMostOne, Needs, Optional, Required, When};
+use crate::form::PartOfForm::{AtMostOne, Optional, Required, When};
 use crate::invocation::Invocation;
 use crate::listing::Layout;
 use crate::manual::attributes;
@@ -50,28 +50,9 @@ pub(crate) static EVENTS: CommandDefinition = CommandDefinition {
         HELP,
     ],
     forms: &[
-        Form::new(&[
-            When("-t", &["console"]),
-            AtMostOne(&["-d", "-i"]),
-            Optional("--filter"),
-            Optional("-F"),
-            Needs("--header", "-F"),
-        ]),
-        Form::new(&[
-            When("-t", &["hardware"]),
-            AtMostOne(&["-d", "-i"]),
-            Optional("-m"),
-            Optional("--filter"),
-            Optional("-F"),
-            Needs("--header", "-F"),
-        ]),
-        Form::new(&[
-            When("-t", &["fru", "comment"]),
-            Optional("-m"),
-            Required("--filter"),
-            Optional("-F"),
-            Needs("--header", "-F"),
-        ]),
+        Form::filtered(&[When("-t", &["console"]), AtMostOne(&["-d", "-i"])]),
+        Form::filtered(&[When("-t", &["hardware"]), AtMostOne(&["-d", "-i"]), Optional("-m")]),
+        Form::listing(&[When("-t", &["fru", "comment"]), Optional("-m"), Required("--filter")]),
         Form::later(&[When("-t", &["files", "vpd"])]),
     ],
     filters: &[
@@ -103,12 +84,7 @@ pub(crate) static SESSIONS: CommandDefinition = CommandDefinition {
         HEADER,
         HELP,
     ],
-    forms: &[Form::new(&[
-        When("-r", &["ssh", "webui"]),
-        AtMostOne(&["-u", "-t"]),
-        Optional("-F"),
-        Needs("--header", "-F"),
-    ])],
+    forms: &[Form::listing(&[When("-r", &["ssh", "webui"]), AtMostOne(&["-u", "-t"])])],
     filters: &[],
     attributes: &[
         AttributeGroup { title: "-u", attributes: |release| attributes(&SESSION, release) },

@@ -12,7 +12,7 @@ use super::{FIELDS, HEADER};
 use crate::catalog::{AttributeGroup, CommandDefinition};
 use crate::failure::CommandError;
 use crate::form::Form;
-use crate::form::PartOfForm::{Needs, OneOf, Optional, When};
+use crate::form::PartOfForm::{OneOf, Optional, When};
 use crate::invocation::Invocation;
 use crate::listing::Layout;
 use crate::manual::attributes;
@@ -62,14 +62,8 @@ pub(crate) static LIST: CommandDefinition = CommandDefinition {
         HELP,
     ],
     forms: &[
-        Form::new(&[Optional("-f"), Optional("-F"), Needs("--header", "-F")]),
-        Form::new(&[
-            When("-o", &["c"]),
-            OneOf(&["-d", "-h", "-s"]),
-            Optional("-f"),
-            Optional("-F"),
-            Needs("--header", "-F"),
-        ]),
+        Form::listing(&[Optional("-f")]),
+        Form::listing(&[When("-o", &["c"]), OneOf(&["-d", "-h", "-s"]), Optional("-f")]),
     ],
     filters: &[],
     attributes: &[AttributeGroup {

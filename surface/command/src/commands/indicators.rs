@@ -9,7 +9,7 @@ use super::{FIELDS, FILTER, HEADER, MANAGED_SYSTEM, PARTITION_ID, PARTITION_NAME
 use crate::catalog::{AttributeGroup, CommandDefinition};
 use crate::failure::CommandError;
 use crate::form::Form;
-use crate::form::PartOfForm::{AtMostOne, Needs, Optional, Required, When};
+use crate::form::PartOfForm::{AtMostOne, Required, When};
 use crate::invocation::{Invocation, selector};
 use crate::listing::Layout;
 use crate::manual::attributes;
@@ -34,29 +34,9 @@ pub(crate) static LIST: CommandDefinition = CommandDefinition {
     summary: "list indicators of a managed system",
     options: &[MANAGED_SYSTEM, KIND, TYPE, FILTER, FIELDS, HEADER, HELP],
     forms: &[
-        Form::new(&[
-            When("-r", &["sa"]),
-            When("-t", &["phys", "virtualsys"]),
-            Required("-m"),
-            Optional("-F"),
-            Needs("--header", "-F"),
-        ]),
-        Form::new(&[
-            When("-r", &["sa"]),
-            When("-t", &["virtuallpar"]),
-            Required("-m"),
-            Optional("--filter"),
-            Optional("-F"),
-            Needs("--header", "-F"),
-        ]),
-        Form::new(&[
-            When("-r", &["ident"]),
-            When("-t", &["phys"]),
-            Required("-m"),
-            Optional("--filter"),
-            Optional("-F"),
-            Needs("--header", "-F"),
-        ]),
+        Form::listing(&[When("-r", &["sa"]), When("-t", &["phys", "virtualsys"]), Required("-m")]),
+        Form::filtered(&[When("-r", &["sa"]), When("-t", &["virtuallpar"]), Required("-m")]),
+        Form::filtered(&[When("-r", &["ident"]), When("-t", &["phys"]), Required("-m")]),
     ],
     filters: &[("-t virtuallpar", FILTERS), ("-r ident", IDENTIFY_FILTERS)],
     attributes: &[

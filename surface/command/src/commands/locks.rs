@@ -12,7 +12,7 @@ use super::{FIELDS, HEADER, MANAGED_SYSTEM, PARTITION_ID, PARTITION_NAME};
 use crate::catalog::{AttributeGroup, CommandDefinition};
 use crate::failure::CommandError;
 use crate::form::Form;
-use crate::form::PartOfForm::{AtMostOne, Needs, Optional, Required};
+use crate::form::PartOfForm::{AtMostOne, Required};
 use crate::invocation::{Invocation, selector};
 use crate::listing::Layout;
 use crate::manual::attributes;
@@ -23,7 +23,7 @@ pub(crate) static LIST: CommandDefinition = CommandDefinition {
     name: "lslock",
     summary: "list the locks that operations hold at a managed system",
     options: &[MANAGED_SYSTEM, FIELDS, HEADER, HELP],
-    forms: &[Form::new(&[Required("-m"), Optional("-F"), Needs("--header", "-F")])],
+    forms: &[Form::listing(&[Required("-m")])],
     filters: &[],
     attributes: &[AttributeGroup { title: "", attributes: |release| attributes(&LOCKS, release) }],
     run: list,

@@ -7,7 +7,7 @@ use super::{FIELDS, HEADER};
 use crate::catalog::{AttributeGroup, CommandDefinition};
 use crate::failure::CommandError;
 use crate::form::Form;
-use crate::form::PartOfForm::{Needs, OneOf, Optional};
+use crate::form::PartOfForm::OneOf;
 use crate::invocation::Invocation;
 use crate::listing::Layout;
 use crate::manual::attributes;
@@ -61,11 +61,19 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         HEADER,
         HELP,
     ],
-    forms: &[Form::new(&[
-        OneOf(&["-b", "-D", "-l", "-L", "-n", "-r", "-v", "-V", "--netroute", "--ntpserver", "--syslog"]),
-        Optional("-F"),
-        Needs("--header", "-F"),
-    ])],
+    forms: &[Form::listing(&[OneOf(&[
+        "-b",
+        "-D",
+        "-l",
+        "-L",
+        "-n",
+        "-r",
+        "-v",
+        "-V",
+        "--netroute",
+        "--ntpserver",
+        "--syslog",
+    ])])],
     filters: &[],
     attributes: &[
         AttributeGroup { title: "-b", attributes: |release| attributes(&BIOS, release) },

@@ -74,7 +74,7 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         HEADER,
         HELP,
     ],
-    forms: &[Form::new(&[
+    forms: &[Form::listing(&[
         OneOf(&["-m", "-e", "-w", "-c"]),
         Needs("--allsystems", "-e"),
         Optional("-t"),
@@ -84,8 +84,6 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         Needs("--passwd", "-r"),
         Needs("-k", "-r"),
         Needs("-d", "-r"),
-        Optional("-F"),
-        Needs("--header", "-F"),
     ])],
     filters: &[],
     attributes: &[

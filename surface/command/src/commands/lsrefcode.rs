@@ -10,7 +10,7 @@ use super::{FIELDS, FILTER, HEADER, MANAGED_SYSTEM, lssyscfg};
 use crate::catalog::{AttributeGroup, CommandDefinition};
 use crate::failure::CommandError;
 use crate::form::Form;
-use crate::form::PartOfForm::{Needs, Optional, Required, When};
+use crate::form::PartOfForm::{Optional, Required, When};
 use crate::invocation::Invocation;
 use crate::listing::Layout;
 use crate::manual::attributes;
@@ -46,22 +46,8 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         HELP,
     ],
     forms: &[
-        Form::new(&[
-            When("-r", &["sys"]),
-            Required("-m"),
-            Optional("-s"),
-            Optional("-n"),
-            Optional("-F"),
-            Needs("--header", "-F"),
-        ]),
-        Form::new(&[
-            When("-r", &["lpar"]),
-            Required("-m"),
-            Optional("-n"),
-            Optional("--filter"),
-            Optional("-F"),
-            Needs("--header", "-F"),
-        ]),
+        Form::listing(&[When("-r", &["sys"]), Required("-m"), Optional("-s"), Optional("-n")]),
+        Form::filtered(&[When("-r", &["lpar"]), Required("-m"), Optional("-n")]),
     ],
     filters: &[("-r lpar", FILTERS)],
     attributes: &[

@@ -14,7 +14,7 @@ use super::{FIELDS, FILTER, HEADER, MANAGED_SYSTEM};
 use crate::catalog::{AttributeGroup, CommandDefinition};
 use crate::failure::{CommandError, invalid_parameters};
 use crate::form::Form;
-use crate::form::PartOfForm::{Needs, Optional, Required, When};
+use crate::form::PartOfForm::{Optional, Required, When};
 use crate::invocation::Invocation;
 use crate::listing::Layout;
 use crate::manual::attributes;
@@ -52,31 +52,11 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         HELP,
     ],
     forms: &[
-        Form::new(&[When("-r", &["sys"]), Optional("-m"), Optional("-F"), Needs("--header", "-F")]),
-        Form::new(&[
-            When("-r", &["lpar"]),
-            Required("-m"),
-            Optional("--osrefresh"),
-            Optional("--filter"),
-            Optional("-F"),
-            Needs("--header", "-F"),
-        ]),
-        Form::new(&[
-            When("-r", &["prof"]),
-            Required("-m"),
-            Optional("--lastvalidcfg"),
-            Optional("--filter"),
-            Optional("-F"),
-            Needs("--header", "-F"),
-        ]),
-        Form::new(&[
-            When("-r", &["sysprof"]),
-            Required("-m"),
-            Optional("--filter"),
-            Optional("-F"),
-            Needs("--header", "-F"),
-        ]),
-        Form::new(&[When("-r", &["cage", "frame"]), Optional("-e"), Optional("-F"), Needs("--header", "-F")]),
+        Form::listing(&[When("-r", &["sys"]), Optional("-m")]),
+        Form::filtered(&[When("-r", &["lpar"]), Required("-m"), Optional("--osrefresh")]),
+        Form::filtered(&[When("-r", &["prof"]), Required("-m"), Optional("--lastvalidcfg")]),
+        Form::filtered(&[When("-r", &["sysprof"]), Required("-m")]),
+        Form::listing(&[When("-r", &["cage", "frame"]), Optional("-e")]),
     ],
     filters: &[
         ("-r lpar", PARTITION_FILTERS),

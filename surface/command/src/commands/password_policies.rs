@@ -13,7 +13,7 @@ use super::{FIELDS, HEADER, RECORD, RECORD_FILE};
 use crate::catalog::{AttributeGroup, CommandDefinition};
 use crate::failure::{CommandError, invalid_parameters};
 use crate::form::Form;
-use crate::form::PartOfForm::{Needs, OneOf, Optional, Required, When};
+use crate::form::PartOfForm::{OneOf, Required, When};
 use crate::invocation::Invocation;
 use crate::listing::Layout;
 use crate::manual::attributes;
@@ -36,10 +36,7 @@ pub(crate) static LIST: CommandDefinition = CommandDefinition {
         HEADER,
         HELP,
     ],
-    forms: &[
-        Form::new(&[When("-t", &["p"]), Optional("-F"), Needs("--header", "-F")]),
-        Form::new(&[When("-t", &["s"]), Optional("-F"), Needs("--header", "-F")]),
-    ],
+    forms: &[Form::listing(&[When("-t", &["p"])]), Form::listing(&[When("-t", &["s"])])],
     filters: &[],
     attributes: &[
         AttributeGroup { title: "-t p", attributes: |release| attributes(&POLICIES, release) },

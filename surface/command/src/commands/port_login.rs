@@ -10,7 +10,7 @@ use super::{DETAIL, FIELDS, FILTER, HEADER, MANAGED_SYSTEM, PARTITION_ID, PARTIT
 use crate::catalog::{AttributeGroup, CommandDefinition};
 use crate::failure::CommandError;
 use crate::form::Form;
-use crate::form::PartOfForm::{Needs, OneOf, Optional, Required, When};
+use crate::form::PartOfForm::{OneOf, Optional, Required, When};
 use crate::invocation::{Invocation, selector};
 use crate::listing::Layout;
 use crate::manual::attributes;
@@ -23,14 +23,7 @@ pub(crate) static LIST: CommandDefinition = CommandDefinition {
     name: "lsnportlogin",
     summary: "list the logins of virtual Fibre Channel ports",
     options: &[MANAGED_SYSTEM, WAIT, DETAIL, FILTER, FIELDS, HEADER, HELP],
-    forms: &[Form::new(&[
-        Required("-m"),
-        Optional("-w"),
-        Optional("-d"),
-        Required("--filter"),
-        Optional("-F"),
-        Needs("--header", "-F"),
-    ])],
+    forms: &[Form::listing(&[Required("-m"), Optional("-w"), Optional("-d"), Required("--filter")])],
     filters: &[("lsnportlogin", FILTERS)],
     attributes: &[AttributeGroup {
         title: "lsnportlogin",

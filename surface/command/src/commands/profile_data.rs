@@ -9,7 +9,7 @@ use super::{FIELDS, HEADER, MANAGED_SYSTEM, lssyscfg};
 use crate::catalog::{AttributeGroup, CommandDefinition};
 use crate::failure::CommandError;
 use crate::form::Form;
-use crate::form::PartOfForm::{Needs, Optional, Required, When};
+use crate::form::PartOfForm::{Optional, Required, When};
 use crate::invocation::Invocation;
 use crate::listing::Layout;
 use crate::manual::attributes;
@@ -105,7 +105,7 @@ pub(crate) static SPACE: CommandDefinition = CommandDefinition {
     name: "lsprofspace",
     summary: "list the space for profile data",
     options: &[MANAGED_SYSTEM, FIELDS, HEADER, HELP],
-    forms: &[Form::new(&[Required("-m"), Optional("-F"), Needs("--header", "-F")])],
+    forms: &[Form::listing(&[Required("-m")])],
     filters: &[],
     attributes: &[AttributeGroup { title: "", attributes: |release| attributes(&PROFILE_SPACE, release) }],
     run: space,

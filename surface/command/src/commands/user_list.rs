@@ -9,7 +9,7 @@ use super::{FIELDS, FILTER, HEADER, resource_roles};
 use crate::catalog::{AttributeGroup, CommandDefinition};
 use crate::failure::CommandError;
 use crate::form::Form;
-use crate::form::PartOfForm::{Needs, Optional, When};
+use crate::form::PartOfForm::{Optional, When};
 use crate::invocation::Invocation;
 use crate::listing::Layout;
 use crate::manual::attributes;
@@ -37,15 +37,9 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         HELP,
     ],
     forms: &[
-        Form::new(&[Optional("--script"), Optional("--filter"), Optional("-F"), Needs("--header", "-F")]),
-        Form::new(&[
-            When("-t", &["user"]),
-            Optional("--script"),
-            Optional("--filter"),
-            Optional("-F"),
-            Needs("--header", "-F"),
-        ]),
-        Form::new(&[When("-t", &["default"]), Optional("-F"), Needs("--header", "-F")]),
+        Form::filtered(&[Optional("--script")]),
+        Form::filtered(&[When("-t", &["user"]), Optional("--script")]),
+        Form::listing(&[When("-t", &["default"])]),
     ],
     filters: &[("users", FILTERS)],
     attributes: &[

@@ -14,7 +14,7 @@ use super::{FIELDS, FILTER, HEADER, MANAGED_SYSTEM};
 use crate::catalog::{AttributeGroup, CommandDefinition};
 use crate::failure::{CommandError, invalid_parameters};
 use crate::form::Form;
-use crate::form::PartOfForm::{Needs, Optional, Required, When};
+use crate::form::PartOfForm::{Optional, Required, When};
 use crate::invocation::Invocation;
 use crate::listing::Layout;
 use crate::manual::attributes;
@@ -85,8 +85,8 @@ pub(crate) static LIST: CommandDefinition = CommandDefinition {
         HELP,
     ],
     forms: &[
-        Form::new(&[When("-r", &["config"]), Optional("-m"), Optional("-F"), Needs("--header", "-F")]),
-        Form::new(&[
+        Form::listing(&[When("-r", &["config"]), Optional("-m")]),
+        Form::filtered(&[
             When("-r", &["hmc", "lpar", "pool", "procpool", "mempool", "sys", "all"]),
             Required("-m"),
             Optional("-d"),
@@ -104,9 +104,6 @@ pub(crate) static LIST: CommandDefinition = CommandDefinition {
             Optional("--endminute"),
             Optional("-n"),
             Optional("-s"),
-            Optional("--filter"),
-            Optional("-F"),
-            Needs("--header", "-F"),
         ]),
     ],
     filters: &[
