@@ -1,5 +1,5 @@
-//! Shared processor pools: names, maxima and reserves. Pools 1 to 63 are there from the factory without capacity; only
-//! those that were given some are recorded and listed.
+//! Shared processor pools: names, maxima and reserves. Pools 1 to 63 are there from the factory without capacity, and listed
+//! so; only those that are different are recorded.
 
 use super::edit::{only_set, value_invalid};
 use super::partition::check_name;
@@ -26,6 +26,11 @@ fn not_found(what: impl std::fmt::Display) -> Refusal {
     Refusal::new(MessageKey::ProcessorPoolNotFound).with(what)
 }
 
+/// All pools in the order of their numbers, as consoles list them.
+pub fn all(system: &ManagedSystem) -> impl Iterator<Item = SharedProcessorPool> {
+    (0..POOLS_MAX).filter_map(|id| by_id(system, id).ok())
+}
+
 /// Finds a pool by number, factory pools included.
 ///
 /// # Errors
@@ -42,8 +47,7 @@ pub fn by_id(system: &ManagedSystem, id: u16) -> Result<SharedProcessorPool, Ref
 /// # Errors
 /// [`MessageKey::ProcessorPoolNotFound`].
 pub fn by_name(system: &ManagedSystem, name: &str) -> Result<SharedProcessorPool, Refusal> {
-    let every = (0..POOLS_MAX).filter_map(|id| by_id(system, id).ok());
-    every.into_iter().find(|pool| pool.name == name).ok_or_else(|| not_found(name))
+    all(system).find(|pool| pool.name == name).ok_or_else(|| not_found(name))
 }
 
 fn units(assignment: &Assignment) -> Result<ProcessingUnits, Refusal> {

@@ -13,7 +13,8 @@ use varan_model::codes::MessageKey;
 use varan_model::configuration::{Configuration, PartitionEnvironment};
 use varan_model::ids::{PartitionUuid, SystemUuid};
 use varan_model::partition::{PartitionEntry, Profile};
-use varan_model::system::ManagedSystem;
+use varan_model::rules::processor_pool;
+use varan_model::system::{ManagedSystem, SharedProcessorPool};
 
 use crate::collection::Collection;
 use crate::entry::Fingerprint;
@@ -238,12 +239,13 @@ impl Reader {
     }
 
     fn pools(&self, read: &Read) -> Vec<Box<dyn Object>> {
-        let view = |pool: &varan_model::system::SharedProcessorPool| -> Box<dyn Object> {
-            let (partitions, used) = members(&read.entries, pool.id);
+        let mut members = members(&read.entries);
+        let view = |pool: SharedProcessorPool| -> Box<dyn Object> {
+            let (partitions, used) = members.remove(&pool.id).unwrap_or_default();
             let (links, system) = (self.links.clone(), read.system.clone());
-            Box::new(PoolView { links, system, pool: pool.clone(), partitions, used })
+            Box::new(PoolView { links, system, pool, partitions, used })
         };
-        read.system.settings.processor_pools.iter().map(view).collect()
+        processor_pool::all(&read.system).map(view).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! `SharedProcessorPool`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use varan_model::configuration::ProcessorMode;
@@ -27,21 +28,24 @@ pub struct PoolView {
     pub used: ProcessingUnits,
 }
 
-/// Partitions of each pool, and the units that they hold.
-pub fn members(entries: &[PartitionEntry], pool: u16) -> (Vec<PartitionKey>, ProcessingUnits) {
-    let mut used = ProcessingUnits(0);
-    let mut found = Vec::new();
+/// Partitions of a pool, and the units that they hold.
+pub type Members = (Vec<PartitionKey>, ProcessingUnits);
+
+/// The members of each pool that has some, by its number.
+pub fn members(entries: &[PartitionEntry]) -> BTreeMap<u16, Members> {
+    let mut found: BTreeMap<u16, Members> = BTreeMap::new();
     for entry in entries {
         let Some(content) = &entry.partition.current else { continue };
-        if content.processor_mode == ProcessorMode::Shared && content.processor_pool == pool {
+        if content.processor_mode == ProcessorMode::Shared {
             let partition = &entry.partition;
-            found.push((partition.id, partition.uuid, partition.environment));
+            let (partitions, used) = found.entry(content.processor_pool).or_default();
+            partitions.push((partition.id, partition.uuid, partition.environment));
             if entry.runtime.state.holds_resources() {
-                used = used.plus(entry.runtime.units);
+                *used = used.plus(entry.runtime.units);
             }
         }
     }
-    (found, used)
+    found
 }
 
 fn shown(value: ProcessingUnits) -> Option<String> {

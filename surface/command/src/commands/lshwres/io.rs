@@ -9,10 +9,11 @@ use varan_model::attributes::io::{
     SlotChildRow,
 };
 use varan_model::attributes::processor::{PROCESSOR_POOLS, ProcessorPoolRow};
-use varan_model::configuration::ProcessorMode;
+use varan_model::configuration::{Configuration, ProcessorMode};
 use varan_model::ids::PartitionId;
 use varan_model::refusal::Refusal;
-use varan_model::rules::processor_pool::{by_id, by_name};
+use varan_model::rules::processor_pool::{all, by_id, by_name};
+use varan_model::system::SharedProcessorPool;
 
 use super::virtual_io::{self, Adapters, ask};
 use crate::failure::{CommandError, invalid_parameters};
@@ -223,31 +224,27 @@ pub(super) fn pools(invocation: &mut Invocation<'_>, options: &ParsedOptions) ->
         filters.get("pool_ids").map(|values| values.iter().map(read).collect()).transpose()?;
     let chosen = partitions(invocation, options, &filters)?;
     let found = ask(invocation, options, PartitionFilter::All)?;
-    // A pool that is as it left the factory is not listed, but it is there.
     for name in filters.get("pool_names").unwrap_or_default() {
         by_name(&found.system, name)?;
     }
     for &id in ids.iter().flatten() {
         by_id(&found.system, id)?;
     }
-    let mut rows = Vec::new();
-    for pool in &found.system.settings.processor_pools {
-        let mut row = ProcessorPoolRow { pool: pool.clone(), partitions: Vec::new() };
-        for entry in &found.entries {
-            let current = entry.partition.current.as_ref();
-            let uses = current.is_some_and(|content| {
-                content.processor_mode == ProcessorMode::Shared && content.processor_pool == pool.id
-            });
-            if uses {
-                row.partitions.push((entry.partition.id, entry.partition.name.clone()));
-            }
-        }
-        let named = filters.get("pool_names").is_none_or(|names| names.contains(&pool.name));
-        let numbered = ids.as_ref().is_none_or(|ids| ids.contains(&pool.id));
-        let used = chosen.as_ref().is_none_or(|ids| row.partitions.iter().any(|(id, _)| ids.contains(id)));
-        if named && numbered && used {
-            rows.push(row);
+    let mut members: BTreeMap<u16, Vec<(PartitionId, String)>> = BTreeMap::new();
+    for partition in found.entries.iter().map(|entry| &entry.partition) {
+        let shared = |content: &&Configuration| content.processor_mode == ProcessorMode::Shared;
+        if let Some(content) = partition.current.as_ref().filter(shared) {
+            members.entry(content.processor_pool).or_default().push((partition.id, partition.name.clone()));
         }
     }
-    layout.print(rows, invocation.output)
+    let row = |pool: SharedProcessorPool| {
+        let partitions = members.remove(&pool.id).unwrap_or_default();
+        ProcessorPoolRow { pool, partitions }
+    };
+    let wanted = |row: &ProcessorPoolRow| {
+        filters.get("pool_names").is_none_or(|names| names.contains(&row.pool.name))
+            && ids.as_ref().is_none_or(|ids| ids.contains(&row.pool.id))
+            && chosen.as_ref().is_none_or(|ids| row.partitions.iter().any(|(id, _)| ids.contains(id)))
+    };
+    layout.print(all(&found.system).map(row).filter(wanted), invocation.output)
 }

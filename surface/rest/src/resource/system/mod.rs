@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use varan_model::configuration::PartitionEnvironment;
 use varan_model::hardware::ProcessorFamily;
 use varan_model::partition::Keylock;
+use varan_model::rules::processor_pool::POOLS_MAX;
 use varan_model::system::{ManagedSystem, SystemState};
 
 use capabilities::CAPABILITIES;
@@ -236,12 +237,12 @@ static PROCESSORS: &[Element<SystemView>] = &[
         some(units(view.system.hardware.minimum_units_per_processor))
     }),
     text("PendingAvailableSystemProcessorUnits", "CUD", free_units),
-    text("SharedProcessorPoolCount", "ROR", |_| some(64)),
+    text("SharedProcessorPoolCount", "ROR", |_| some(POOLS_MAX)),
     texts("SupportedPartitionProcessorCompatibilityModes", "ROR", |view| {
         view.system.hardware.family.compatibility_modes().iter().map(|mode| rest_mode(mode)).collect()
     }),
     links("SharedProcessorPool", "CUD", |view| {
-        let pools = view.system.settings.processor_pools.iter().map(|pool| pool_id(&view.system, pool.id));
+        let pools = (0..POOLS_MAX).map(|id| pool_id(&view.system, id));
         view.below("SharedProcessorPool", pools)
     }),
 ];
