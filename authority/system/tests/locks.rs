@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use support::*;
 use varan_contract::engine::*;
+use varan_contract::fault::SystemFault;
 use varan_contract::system::*;
 use varan_environment::Environment;
 use varan_model::ids::VirtualSlot;
@@ -185,6 +186,27 @@ fn a_guest_that_does_not_answer_keeps_its_lock() {
     assert!(refusal(&unlocked).contains('5'), "the removal was waited for long enough");
     assert_eq!(locks(&bench).len(), 1);
     bench.event("lpar1", EngineEventKind::State(GuestState::Stopped { restart: false }));
+    assert!(locks(&bench).is_empty());
+    bench.authority.world().check_invariants();
+}
+
+#[test]
+fn a_lock_of_a_guest_that_falls_silent_is_not_waited_for() {
+    let mut bench = running("locks-falls-silent", &["lpar1"]);
+    bench.call(SystemRequest::Fault(SystemFault::HangPartition(named("lpar1")))).expect("hangs");
+    let first = begin(&mut bench, "myhmc", memory(DynamicOperation::Add));
+    let unlocked = remove(&mut bench, "lpar1");
+    assert!(refusal(&first).contains("rmlock"));
+    assert!(unlocked.try_recv().is_err());
+    let Call::Memory(_, megabytes, token) = bench.last_call() else { panic!("{:?}", bench.last_call()) };
+    bench.environment.advance(Duration::from_secs(121));
+    bench.step();
+    assert!(refusal(&unlocked).contains("does not answer"));
+    assert!(refusal(&remove(&mut bench, "lpar1")).contains("does not answer"), "nor is a later one");
+    assert_eq!(locks(&bench).len(), 1);
+    // It goes on, and undoes what it was asked for.
+    bench.call(SystemRequest::Fault(SystemFault::ResumePartition(named("lpar1")))).expect("goes on");
+    bench.event("lpar1", EngineEventKind::MemorySet { token, megabytes, details: Vec::new() });
     assert!(locks(&bench).is_empty());
     bench.authority.world().check_invariants();
 }

@@ -133,6 +133,7 @@ impl Authority {
         let id = entry.partition.id;
         let changes = vec![Change::PutRuntime(id, Box::new(runtime))];
         self.report(Decision { changes, ..Decision::default() });
+        self.give_up_unlocking(partition);
     }
 
     pub(super) fn guest_is_gone(&mut self, partition: PartitionUuid) {

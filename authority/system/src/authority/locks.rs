@@ -70,6 +70,19 @@ impl Authority {
         self.schedule_after(Duration::from_secs(60 * u64::from(UNLOCK_MINUTES)), Timer::WaitExpires(next));
     }
 
+    /// Whoever removes the lock of a guest that has fallen silent is told so, and need not wait any longer.
+    pub(super) fn give_up_unlocking(&mut self, partition: PartitionUuid) {
+        let Some(entry) = self.world.by_uuid(partition) else { return };
+        let refusal = Refusal::new(MessageKey::LockHolderSilent).with(&entry.partition.name);
+        let dynamic = self.dynamic.values_mut().map(|one| (one.plan.partition, &mut one.reply));
+        let adapters = self.adapters.values_mut().map(|one| (one.plan.partition, &mut one.reply));
+        for (_, reply) in dynamic.chain(adapters).filter(|(of, _)| *of == partition) {
+            if let Some(asker) = reply.take_if(|asker| asker.unlocks) {
+                let _ = asker.reply.try_send(Err(refusal.clone().into()));
+            }
+        }
+    }
+
     /// Takes or releases the lock of a firmware update. It is published with what follows.
     pub(super) fn lock_firmware(&mut self, busy: bool, holder: Option<LockHolder>) {
         let updating = &mut self.world.snapshot.updating;
