@@ -226,12 +226,13 @@ pub(super) fn turn_key(
     selector: Option<&Selector>,
     keylock: Keylock,
 ) -> Result<Decision, Refusal> {
-    super::definition::check_reachable(world)?;
     let Some(selector) = selector else {
+        // The system's own key is the service processor's, whether the system is on or off.
         let mut settings = world.system().settings.clone();
         settings.keylock = keylock;
         return Ok(Decision::change(Change::PutSettings(Box::new(settings))));
     };
+    super::definition::check_reachable(world)?;
     let entry = world.snapshot.find(selector)?;
     let mut partition = (*entry.partition).clone();
     partition.settings.keylock = keylock;

@@ -218,15 +218,16 @@ fn systems(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u
     invocation.each(names, |invocation, name| {
         let system = invocation.find_system(&name)?;
         let change = || -> Result<(), CommandError> {
-            if let Some(keylock) = keylock {
-                invocation.ask(&system, SystemRequest::TurnKey { partition: None, keylock })?;
-            }
             if let Some(profile) = options.get("-f") {
                 let profile = profile.to_owned();
                 invocation.ask_long(&system, SystemRequest::PowerOnWithProfile { profile })?;
             }
             if let Some(power) = power {
                 invocation.ask_long(&system, SystemRequest::PowerSystem(power))?;
+            }
+            // Last: a power-on that is refused leaves the key as it was.
+            if let Some(keylock) = keylock {
+                invocation.ask(&system, SystemRequest::TurnKey { partition: None, keylock })?;
             }
             Ok(())
         };
