@@ -60,7 +60,7 @@ fn words_become_requests() {
         ("chsysstate -m p814-1 -r sys -o onstartpolicy", vec![power(SystemPower::On)]),
         (
             "chsysstate -m p814-1 -r sys -o onstandby -k manual",
-            vec![key(None), power(SystemPower::OnStandby)],
+            vec![power(SystemPower::OnStandby), key(None)],
         ),
         ("chsysstate -m p720-1,p814-1 -r sys -o rebuild", vec![power(SystemPower::Rebuild)]),
         ("chsysstate --all -r sys -o rebuild", vec![power(SystemPower::Rebuild)]),
