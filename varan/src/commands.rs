@@ -11,6 +11,7 @@ use varan_shell::{
     Cancellation, CommandHost, Feature, Identity, Input, Output, Streams, Terminal, WallClock,
 };
 
+use crate::files;
 use crate::firmware_repository::FirmwareRepository;
 use crate::home::Home;
 use crate::remote_consoles::UserRemoteConsoles;
@@ -150,19 +151,13 @@ impl HomeFiles for Files<'_> {
 
     fn rename_home(&self, user: &str, new_name: &str) -> io::Result<()> {
         crate::remote_consoles::rename(self.homes, user, new_name)?;
-        match std::fs::rename(self.homes.join(user), self.homes.join(new_name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        files::if_there(std::fs::rename(self.homes.join(user), self.homes.join(new_name)))
     }
 
     fn remove_home(&self, user: &str) -> io::Result<()> {
         crate::remote_consoles::forget(self.homes, user)?;
         // Names of users have no slash and begin with a letter, so this is a directory of its own below `homes`.
-        match std::fs::remove_dir_all(self.homes.join(user)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        files::if_there(std::fs::remove_dir_all(self.homes.join(user)))
     }
 }
 

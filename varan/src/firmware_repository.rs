@@ -1,9 +1,10 @@
 //! Firmware packages on disk: the repository of a console, and the packages that shipped sites begin with.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::files;
 use sha2::{Digest, Sha256};
 use varan_model::firmware::{FirmwareImage, FirmwarePackage, PACKAGE_SUFFIX};
 
@@ -62,16 +63,9 @@ impl FirmwareRepository {
     /// # Errors
     /// Whatever the host's file system reports.
     pub fn write(&self, name: &str, content: &[u8]) -> io::Result<()> {
-        let path = self.file(name)?;
+        self.file(name)?;
         std::fs::create_dir_all(&self.path)?;
-        let temporary = self.path.join(format!(".{name}"));
-        let mut file = File::create(&temporary)?;
-        // As long as it is locked it counts as in use, and nobody removes it to free space.
-        file.lock()?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, &path)?;
-        File::open(&self.path)?.sync_all()
+        files::replace(&self.path, name, content)
     }
 
     /// Removes a file; one that is not there is none.
@@ -79,10 +73,7 @@ impl FirmwareRepository {
     /// # Errors
     /// Whatever the host's file system reports.
     pub fn remove(&self, name: &str) -> io::Result<()> {
-        match std::fs::remove_file(self.file(name)?) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        files::if_there(std::fs::remove_file(self.file(name)?))
     }
 }
 

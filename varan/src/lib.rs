@@ -7,6 +7,7 @@ pub mod console_services;
 pub mod control;
 pub mod engines;
 pub mod fault;
+pub mod files;
 pub mod firmware_repository;
 pub mod frame;
 pub mod home;

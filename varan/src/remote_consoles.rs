@@ -13,6 +13,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::files;
 use varan_command::RemoteConsoles;
 use varan_model::codes::MessageKey;
 use varan_model::refusal::Refusal;
@@ -44,10 +45,7 @@ fn identity(directory: &Path, user: &str) -> PathBuf {
 /// # Errors
 /// Whatever the host's file system reports; a user without a key has none.
 pub fn forget(homes: &Path, user: &str) -> io::Result<()> {
-    match std::fs::remove_dir_all(identity(&homes.with_file_name(""), user)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    files::if_there(std::fs::remove_dir_all(identity(&homes.with_file_name(""), user)))
 }
 
 /// The key of a user that has another name now.
@@ -56,10 +54,7 @@ pub fn forget(homes: &Path, user: &str) -> io::Result<()> {
 /// Whatever the host's file system reports; a user without a key has none.
 pub fn rename(homes: &Path, user: &str, new_name: &str) -> io::Result<()> {
     let directory = homes.with_file_name("");
-    match std::fs::rename(identity(&directory, user), identity(&directory, new_name)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    files::if_there(std::fs::rename(identity(&directory, user), identity(&directory, new_name)))
 }
 
 fn not_kept(error: impl std::fmt::Display) -> Refusal {
@@ -137,18 +132,11 @@ impl<'a> UserRemoteConsoles<'a> {
 
     /// Remembers the host key of a console that lets the user in: the file is there wholly or not at all.
     fn remember(&self, host: &str, key: &str) -> io::Result<()> {
-        use std::io::Write;
         let mut hosts = self.hosts();
         hosts.retain(|(known, _)| known != host);
         hosts.push((host.to_owned(), key.to_owned()));
         let text: String = hosts.iter().map(|(host, key)| format!("{host} {key}\n")).collect();
-        let path = self.identity().join(HOSTS_FILE);
-        let fresh = path.with_extension("new");
-        let mut file = std::fs::File::create(&fresh)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&fresh, &path)?;
-        std::fs::File::open(self.identity())?.sync_all()
+        files::replace(&self.identity(), HOSTS_FILE, text.as_bytes())
     }
 
     fn run(

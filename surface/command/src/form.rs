@@ -53,16 +53,22 @@ impl Form {
         Self { parts, tail: &[], supported: true }
     }
 
+    /// A form that ends like others of its kind.
+    #[must_use]
+    pub const fn ending(parts: &'static [PartOfForm], tail: &'static [PartOfForm]) -> Self {
+        Self { parts, tail, supported: true }
+    }
+
     /// A form of a listing: it takes `-F` and `--header` as well.
     #[must_use]
     pub const fn listing(parts: &'static [PartOfForm]) -> Self {
-        Self { parts, tail: LISTING, supported: true }
+        Self::ending(parts, LISTING)
     }
 
     /// A form of a listing that takes `--filter`, `-F` and `--header` as well.
     #[must_use]
     pub const fn filtered(parts: &'static [PartOfForm]) -> Self {
-        Self { parts, tail: FILTERED, supported: true }
+        Self::ending(parts, FILTERED)
     }
 
     /// A form that a later level brings: its conditions alone decide, all options of the command are taken.
