@@ -1,5 +1,6 @@
 //! What authorities and engines say to each other. Types only.
 
+pub mod block;
 pub mod engine;
 pub mod fault;
 pub mod system;
