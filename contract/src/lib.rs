@@ -4,3 +4,4 @@ pub mod block;
 pub mod engine;
 pub mod fault;
 pub mod system;
+pub mod vios;

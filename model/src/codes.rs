@@ -472,16 +472,24 @@ impl Message {
             line.push_str(self.code);
             line.push(' ');
         }
-        let mut rest = self.text;
-        while let Some(at) = rest.find('{') {
-            line.push_str(&rest[..at]);
-            let digit = rest.as_bytes().get(at + 1).map_or(0, |byte| usize::from(byte.wrapping_sub(b'0')));
-            line.push_str(arguments.get(digit).map_or("", String::as_str));
-            rest = &rest[at + 3..];
-        }
-        line.push_str(rest);
+        line.push_str(&fill(self.text, arguments));
         line
     }
+}
+
+/// A text with its `{0}`-like places filled in.
+#[must_use]
+pub(crate) fn fill(text: &str, arguments: &[String]) -> String {
+    let mut line = String::with_capacity(text.len() + 32);
+    let mut rest = text;
+    while let Some(at) = rest.find('{') {
+        line.push_str(&rest[..at]);
+        let digit = rest.as_bytes().get(at + 1).map_or(0, |byte| usize::from(byte.wrapping_sub(b'0')));
+        line.push_str(arguments.get(digit).map_or("", String::as_str));
+        rest = &rest[at + 3..];
+    }
+    line.push_str(rest);
+    line
 }
 
 #[cfg(test)]

@@ -19,3 +19,4 @@ pub mod site;
 pub mod system;
 pub mod units;
 pub mod utilization;
+pub mod vios;
