@@ -3,5 +3,6 @@
 pub mod block;
 pub mod engine;
 pub mod fault;
+pub mod storage;
 pub mod system;
 pub mod vios;
