@@ -1,0 +1,14 @@
+//! The block engine: devices over files, memory and other devices; the storage array with its units, masking and
+//! reservations; and the gate that lets through only who may do I/O.
+//!
+//! Nothing here knows commands, users or partitions' definitions: who may do what is given as a
+//! [`Nexus`](varan_contract::block::Nexus) and as initiator port names.
+
+mod file;
+mod memory;
+mod order;
+mod volume;
+
+pub use file::{Cache, DriverKind, FileDevice, FileOptions};
+pub use memory::MemoryDevice;
+pub use volume::{ReadOnly, Volume, VolumeError, VolumePart};
