@@ -17,6 +17,17 @@ use varan_model::site::LogicalUnitNumber;
 
 use crate::block::{BlockDevice, BlockError, Nexus, PathGeneration, Udid};
 
+/// Generations that a server may use up by itself for each one that its client gives it.
+pub const GENERATIONS_OF_A_SERVER: u64 = 1 << 16;
+
+/// The generation under which a server opens a unit at the array for its client: each time the server moves a client's
+/// requests from one of its own ports to another, it revokes the last one and counts `attempt` up. The client's generations
+/// stay apart: revoking all below one of the client's revokes every attempt of those before.
+#[must_use]
+pub fn generation_at_array(client: PathGeneration, attempt: u16) -> PathGeneration {
+    PathGeneration(client.0.saturating_mul(GENERATIONS_OF_A_SERVER).saturating_add(u64::from(attempt)))
+}
+
 /// A unit as a port of the fabric sees it through one storage port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FabricUnit {
@@ -212,7 +223,8 @@ pub trait StorageServer: Send + Sync {
     ) -> Result<Arc<dyn BlockDevice>, StorageError>;
     /// The client went away: logged out, powered off, crashed.
     fn disconnect(&self, server: VirtualSlot, client: PartitionUuid);
-    /// Revokes a path's generations below `minimum` for a unit: what is under way on it has ended when this returns, and
+    /// Revokes a path's generations below `minimum` for a unit (the client's generations; at the array and in the lease store
+    /// they stand as [`generation_at_array`] says): what is under way on it has ended when this returns, and
     /// nothing of it is written later. Any server that reaches the unit, or its array, can do it; a server that is dead or
     /// stopped need not answer.
     ///

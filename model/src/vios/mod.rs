@@ -6,6 +6,7 @@
 pub mod codes;
 pub mod device;
 pub mod error_log;
+pub mod header;
 pub mod kinds;
 pub mod mapping;
 pub mod media;
@@ -15,6 +16,7 @@ pub mod storage;
 pub use codes::ViosMessage;
 pub use device::{Device, DeviceDetail, DeviceName, DeviceState};
 pub use error_log::{ErrorClass, ErrorEntry, ErrorTemplate, ErrorType};
+pub use header::{DiskHeader, GroupMark};
 pub use kinds::{AttributeDefinition, DeviceClass, DeviceKind};
 pub use mapping::{
     Backing, BackingKind, FibreChannelMapping, PortStatus, ScsiMapping, TargetMapping,
