@@ -101,6 +101,8 @@ pub struct GuestDeviceAdapter {
     pub server: bool,
     /// First world-wide port name of a Fibre Channel client.
     pub port_name: Option<WorldWidePortName>,
+    /// The partition and the slot at the other end, where the definition names them.
+    pub remote: Option<(PartitionId, VirtualSlot)>,
 }
 
 /// A physical I/O slot that the guest owns.

@@ -15,7 +15,7 @@ use thiserror::Error;
 use varan_model::ids::{MachineIdentity, PartitionId, PartitionUuid, VirtualSlot, WorldWidePortName};
 use varan_model::site::LogicalUnitNumber;
 
-use crate::block::{BlockDevice, BlockError, Nexus, PathGeneration, Udid};
+use crate::block::{BlockDevice, BlockError, Epoch, Nexus, PathGeneration, Udid};
 
 /// Generations that a server may use up by itself for each one that its client gives it.
 pub const GENERATIONS_OF_A_SERVER: u64 = 1 << 16;
@@ -167,6 +167,19 @@ pub struct ServedUnit {
     pub udid: Udid,
     /// Size in bytes; 0 for an empty drive.
     pub bytes: u64,
+}
+
+/// The storage of a managed system as its hypervisor connects it: which servers there are, and who may run.
+pub trait StorageFabric: Send + Sync {
+    /// The server of a partition number, while its operating system is up.
+    fn server(&self, server: PartitionId) -> Option<Arc<dyn StorageServer>>;
+    /// Takes the right to run a partition for this managed system, or renews it; its epoch stands in every nexus of the
+    /// partition from then on.
+    ///
+    /// # Errors
+    /// [`StorageError::Block`] with [`BlockError::Revoked`] when another managed system has it,
+    /// [`StorageError::LinkDown`] when the lease store cannot be reached.
+    fn right_to_run(&self, partition: PartitionUuid) -> Result<Epoch, StorageError>;
 }
 
 /// A Virtual I/O Server as its clients see it: the partner of each client adapter.

@@ -7,9 +7,9 @@ use varan_contract::engine::{
     AdapterAddress, BootDisk, BootMode as EngineBootMode, DeviceAdapterKind, Generation, GuestAdapter,
     GuestDeviceAdapter, GuestIoSlot, GuestNetworkAdapter, GuestSpecification, Installation, Personality,
 };
-use varan_model::adapters::{AdapterSide, VirtualEthernetAdapter};
+use varan_model::adapters::{AdapterSide, Remote, RemoteSlot, VirtualEthernetAdapter};
 use varan_model::configuration::{BootMode, Configuration};
-use varan_model::ids::{MacAddress, PartitionId, PartitionUuid};
+use varan_model::ids::{MacAddress, PartitionId, PartitionUuid, VirtualSlot};
 use varan_model::partition::{GuestEngine, GuestInstallation, PartitionEntry};
 
 use crate::decide::allocation;
@@ -185,6 +185,14 @@ fn network_adapter(
     }
 }
 
+/// The partition and slot that an adapter is made for, where it names both.
+fn other_end(remote: &Remote, slot: RemoteSlot) -> Option<(PartitionId, VirtualSlot)> {
+    match (remote, slot) {
+        (Remote::Partition { id: Some(id), .. }, RemoteSlot::Slot(slot)) => Some((*id, slot)),
+        _ => None,
+    }
+}
+
 /// Virtual storage and serial adapters in slot order. Slots 0 and 1 are the console's.
 fn device_adapters(content: &Configuration) -> Vec<GuestDeviceAdapter> {
     let server = |side| side == AdapterSide::Server;
@@ -193,12 +201,14 @@ fn device_adapters(content: &Configuration) -> Vec<GuestDeviceAdapter> {
         kind: DeviceAdapterKind::Scsi,
         server: server(adapter.side),
         port_name: None,
+        remote: other_end(&adapter.remote, adapter.remote_slot),
     });
     let fibre_channel = content.fibre_channel_adapters.iter().map(|adapter| GuestDeviceAdapter {
         slot: adapter.slot,
         kind: DeviceAdapterKind::FibreChannel,
         server: server(adapter.side),
         port_name: adapter.port_names.map(|(first, _)| first),
+        remote: other_end(&adapter.remote, adapter.remote_slot),
     });
     let serial = content.serial_adapters.iter().filter(|adapter| adapter.slot.0 > 1);
     let serial = serial.map(|adapter| GuestDeviceAdapter {
@@ -206,6 +216,7 @@ fn device_adapters(content: &Configuration) -> Vec<GuestDeviceAdapter> {
         kind: DeviceAdapterKind::Serial,
         server: server(adapter.side),
         port_name: None,
+        remote: other_end(&adapter.remote, adapter.remote_slot),
     });
     let mut adapters: Vec<GuestDeviceAdapter> = scsi.chain(fibre_channel).chain(serial).collect();
     adapters.sort_by_key(|adapter| adapter.slot);

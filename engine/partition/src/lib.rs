@@ -11,6 +11,7 @@ pub mod disk;
 pub mod engine;
 pub mod guest;
 pub mod memory;
+mod storage;
 
 pub use disk::{FileBootDisk, MemoryBootDisk};
 pub use engine::{EmbeddedEngine, EngineOptions, ResidentReport, Workers};

@@ -22,7 +22,13 @@ fn ethernet(slot: u16) -> GuestAdapter {
 fn device(slot: u16, kind: DeviceAdapterKind, server: bool) -> GuestAdapter {
     let port_name = (kind == DeviceAdapterKind::FibreChannel && !server)
         .then(|| "c050760000000010".parse().expect("port name"));
-    GuestAdapter::Device(GuestDeviceAdapter { slot: VirtualSlot(slot), kind, server, port_name })
+    GuestAdapter::Device(GuestDeviceAdapter {
+        slot: VirtualSlot(slot),
+        kind,
+        server,
+        port_name,
+        remote: None,
+    })
 }
 
 fn slot(number: u16) -> AdapterAddress {

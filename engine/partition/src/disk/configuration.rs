@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
+use varan_contract::block::Udid;
 use varan_contract::engine::{AdapterAddress, Installation, Personality};
 use varan_model::ids::{MacAddress, MachineIdentity, PartitionId, VirtualSlot};
 
@@ -46,8 +47,20 @@ pub struct OdmAdapter {
     pub address: AdapterAddress,
 }
 
+/// A disk of a Virtual I/O Server that the operating system has configured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OdmDisk {
+    /// Logical name, such as `hdisk1`.
+    pub name: String,
+    /// Identifier by which it is recognized.
+    pub udid: Udid,
+    /// `hcheck_interval`, in seconds; 0 is never.
+    #[serde(default)]
+    pub health_check_seconds: u32,
+}
+
 /// One entry of the error log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorLogEntry {
     /// Error identifier, such as 0x9DBCFDEE.
     pub identifier: u32,
@@ -57,6 +70,9 @@ pub struct ErrorLogEntry {
     pub seconds: i64,
     /// Machine id (`uname -m`) of the machine that the entry was made on.
     pub machine: u64,
+    /// What the entry is about, where it is not what all entries of its identifier are about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
 }
 
 /// Everything that a guest keeps on its boot disk, so that a clone boots as its source.
@@ -85,6 +101,9 @@ pub struct BootConfiguration {
     /// Configured adapters that are no virtual Ethernet adapters.
     #[serde(default)]
     pub adapters: Vec<OdmAdapter>,
+    /// Disks of Virtual I/O Servers.
+    #[serde(default)]
+    pub disks: Vec<OdmDisk>,
     /// Devices that are known but not in use: state Defined.
     #[serde(default)]
     pub defined: Vec<String>,
@@ -117,6 +136,7 @@ impl BootConfiguration {
             attributes: Vec::new(),
             devices: Vec::new(),
             adapters: Vec::new(),
+            disks: Vec::new(),
             defined: Vec::new(),
             last_identity: None,
             error_log: Vec::new(),
@@ -126,12 +146,17 @@ impl BootConfiguration {
 
     /// Appends to the error log, dropping the oldest entry when it is full.
     pub fn log_error(&mut self, identifier: u32, seconds: i64, machine: u64) {
+        self.log_error_of(identifier, seconds, machine, None);
+    }
+
+    /// Appends an entry about something of its own.
+    pub fn log_error_of(&mut self, identifier: u32, seconds: i64, machine: u64, resource: Option<String>) {
         if self.error_log.len() >= ERROR_LOG_ENTRIES {
             self.error_log.remove(0);
         }
         let sequence = self.next_error_sequence;
         self.next_error_sequence = sequence.wrapping_add(1);
-        self.error_log.push(ErrorLogEntry { identifier, sequence, seconds, machine });
+        self.error_log.push(ErrorLogEntry { identifier, sequence, seconds, machine, resource });
     }
 
     /// Throws away all customization of devices and attributes, as `ghostdev=1` does on another machine.
@@ -142,6 +167,7 @@ impl BootConfiguration {
         self.attributes.clear();
         self.devices.clear();
         self.adapters.clear();
+        self.disks.clear();
         self.defined.clear();
     }
 
@@ -157,7 +183,9 @@ impl BootConfiguration {
         let adapters: usize =
             self.adapters.iter().map(|adapter| size_of::<OdmAdapter>() + adapter.name.capacity()).sum();
         let defined: usize = self.defined.iter().map(|name| size_of::<String>() + name.capacity()).sum();
-        let devices = devices + adapters + defined;
+        let disks: usize =
+            self.disks.iter().map(|disk| size_of::<OdmDisk>() + disk.name.capacity() + 64).sum();
+        let devices = devices + adapters + disks + defined;
         let log = self.error_log.capacity() * size_of::<ErrorLogEntry>();
         (text + attributes + devices + log) as u64
     }

@@ -2,6 +2,7 @@
 
 mod scheduler;
 mod slot;
+mod storage;
 mod terminal;
 
 use std::num::NonZeroUsize;
@@ -12,6 +13,7 @@ use varan_contract::engine::{
     AdapterChange, EngineError, EngineEvents, Generation, GuestFault, GuestSpecification, GuestStatistics,
     GuestTerminal, PartitionEngine, ProcessorAllocation, StopRequest,
 };
+use varan_contract::storage::StorageFabric;
 use varan_environment::{Environment, Monotonic};
 use varan_model::ids::PartitionUuid;
 
@@ -20,10 +22,14 @@ use crate::lock;
 use crate::memory::{ArenaUsage, FrameArena, MemoryError};
 use scheduler::{Entry, Shared};
 use slot::{Mailbox, Posted, Slot};
+use storage::GuestStorage;
 use terminal::{Link, Terminal};
 
 /// Threads for disk operations: enough that one slow disk does not hold up the site.
 const DISK_THREADS: usize = 4;
+
+/// Threads that ask Virtual I/O Servers: one that hangs takes one of them.
+const STORAGE_THREADS: usize = 3;
 
 /// Stack of a worker: guests' commands are shallow.
 const STACK_BYTES: usize = 512 << 10;
@@ -99,7 +105,7 @@ impl EmbeddedEngine {
         environment: Arc<dyn Environment>,
         events: Arc<dyn EngineEvents>,
     ) -> Result<Self, EngineError> {
-        let shared = Arc::new(Shared::new(environment, events, arena));
+        let shared = Arc::new_cyclic(|shared| Shared::new(environment, events, arena, shared.clone()));
         let engine =
             Self { shared, time_scale: options.time_scale.max(1.0), threads: Mutex::new(Vec::new()) };
         let workers = match options.workers {
@@ -113,7 +119,15 @@ impl EmbeddedEngine {
         for number in 0..DISK_THREADS {
             engine.spawn(format!("boot-disks-{number}"), Shared::work_on_disks)?;
         }
+        for number in 0..STORAGE_THREADS {
+            engine.spawn(format!("storage-{number}"), |shared| shared.storage.work(shared))?;
+        }
         Ok(engine)
+    }
+
+    /// Says how adapters of guests reach Virtual I/O Servers. Until then they find nobody.
+    pub fn attach_storage(&self, fabric: Arc<dyn StorageFabric>) {
+        self.shared.storage.attach(fabric);
     }
 
     fn spawn(&self, name: String, life: fn(&Shared)) -> Result<(), EngineError> {
@@ -194,6 +208,7 @@ impl EmbeddedEngine {
             mailbox: Mutex::new(Mailbox::default()),
             guest: Mutex::new(Some(guest)),
             terminal,
+            storage: GuestStorage::default(),
         }))
     }
 }

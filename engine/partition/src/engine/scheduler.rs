@@ -17,9 +17,10 @@ use varan_environment::{Environment, Monotonic, WallClock};
 use varan_model::ids::PartitionUuid;
 
 use super::slot::{Posted, Slot, TimerKey};
+use super::storage::StorageWork;
 use super::terminal::Terminal;
 use crate::disk::{self, BootConfiguration, StorePosition};
-use crate::guest::{Effect, Input, Moment};
+use crate::guest::{Effect, Input, Moment, StorageAsker};
 use crate::lock;
 use crate::memory::FrameArena;
 
@@ -99,6 +100,9 @@ pub(super) struct Shared {
     work: Condvar,
     disk_queue: Mutex<DiskQueue>,
     disk_work: Condvar,
+    pub(super) storage: StorageWork,
+    /// For completions that outlive the call that began them.
+    myself: Weak<Self>,
     timer_numbers: AtomicU64,
     /// Virtual time that `step_until` has reached.
     stepped: Mutex<Monotonic>,
@@ -109,6 +113,7 @@ impl Shared {
         environment: Arc<dyn Environment>,
         events: Arc<dyn EngineEvents>,
         arena: FrameArena,
+        myself: Weak<Self>,
     ) -> Self {
         Self {
             environment,
@@ -121,6 +126,8 @@ impl Shared {
             work: Condvar::new(),
             disk_queue: Mutex::default(),
             disk_work: Condvar::new(),
+            storage: StorageWork::default(),
+            myself,
             timer_numbers: AtomicU64::new(0),
             stepped: Mutex::new(Monotonic::default()),
         }
@@ -214,6 +221,7 @@ impl Shared {
         self.work.notify_all();
         lock(&self.disk_queue).shutting_down = true;
         self.disk_work.notify_all();
+        self.storage.shut_down();
     }
 
     /// Runs everything that is due up to `target` on the calling thread, in the order of time.
@@ -222,6 +230,9 @@ impl Shared {
             let job = lock(&self.disk_queue).jobs.pop_front();
             if let Some((slot, work)) = job {
                 self.do_disk_work(&slot, work);
+                continue;
+            }
+            if self.storage.step(self) {
                 continue;
             }
             let mut queues = lock(&self.queues);
@@ -268,18 +279,27 @@ impl Shared {
                 continue;
             };
             let applied = catch_unwind(AssertUnwindSafe(|| (running.apply(now, input), running.next_wake())));
+            let asks = |effect: &Effect| matches!(effect, Effect::Storage(_));
+            let asker = applied.as_ref().ok().filter(|(effects, _)| effects.iter().any(asks));
+            let asker = asker.map(|_| running.storage_asker());
             drop(guest);
             // A defect in one guest's program ends that guest, not the site.
             let (effects, wake) = applied.unwrap_or_else(|_| {
                 let failed = Effect::Event(EngineEventKind::State(GuestState::Failed));
                 (vec![failed, Effect::PowerOff], None)
             });
-            self.carry_out(slot, effects, wake);
+            self.carry_out(slot, effects, wake, asker.as_ref());
         }
         self.make_ready(slot);
     }
 
-    fn carry_out(&self, slot: &Arc<Slot>, effects: Vec<Effect>, wake: Option<Monotonic>) {
+    fn carry_out(
+        &self,
+        slot: &Arc<Slot>,
+        effects: Vec<Effect>,
+        wake: Option<Monotonic>,
+        asker: Option<&StorageAsker>,
+    ) {
         if matches!(effects.last(), Some(Effect::PowerOff)) {
             // Before the event is told, so that whoever hears it may start the partition again.
             self.unregister(slot);
@@ -293,6 +313,11 @@ impl Shared {
                 Effect::LoadDisk => self.queue_disk_work(slot, DiskWork::Load),
                 Effect::StoreDisk { position, state } => {
                     self.queue_disk_work(slot, DiskWork::Store { position, state });
+                }
+                Effect::Storage(command) => {
+                    if let Some(asker) = asker {
+                        self.storage.carry_out(&self.myself, slot, asker, command);
+                    }
                 }
                 Effect::PowerOff => self.discard(slot),
             }
@@ -392,6 +417,7 @@ impl Shared {
             lock(&self.queues).timers.remove(&timer);
         }
         *lock(&slot.guest) = None;
+        self.storage.release(slot);
     }
 
     /// The terminal of a partition; made when it is asked for the first time.

@@ -7,6 +7,7 @@ use varan_contract::engine::{BootDisk, Generation, StopRequest};
 use varan_environment::Monotonic;
 use varan_model::ids::PartitionUuid;
 
+use super::storage::GuestStorage;
 use super::terminal::Terminal;
 use crate::guest::{Guest, Input, Moment};
 use crate::lock;
@@ -62,6 +63,8 @@ pub(super) struct Slot {
     pub(super) guest: Mutex<Option<Guest>>,
     /// The partition's terminal.
     pub(super) terminal: Arc<Terminal>,
+    /// What the guest has open on Virtual I/O Servers.
+    pub(super) storage: GuestStorage,
 }
 
 impl Slot {

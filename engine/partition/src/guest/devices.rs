@@ -2,9 +2,9 @@
 
 use varan_contract::engine::{AdapterAddress, Personality};
 
-use super::Guest;
 use super::adapters::{Adapter, Device};
 use super::shell::{Reply, text};
+use super::{Guest, Moment};
 
 fn not_found(command: &str, name: &str) -> Reply {
     text(format!(
@@ -37,6 +37,7 @@ impl Guest {
     /// AIX's `lsdev`.
     pub(super) fn lsdev(&self, arguments: &[&str]) -> Reply {
         match arguments {
+            ["-Cc", "disk"] | ["-C", "-c", "disk"] | ["-c", "disk"] => self.lsdev_disks(),
             [] | ["-C"] | ["-Cc", "adapter"] | ["-C", "-c", "adapter"] | ["-c", "adapter"] => {
                 text(self.device_lines(&self.devices()))
             }
@@ -44,7 +45,7 @@ impl Guest {
                 Some(device) => text(self.device_lines(&[device])),
                 None => not_found("lsdev", name),
             },
-            _ => text("Usage: lsdev [-C] [-c adapter | -l Name]\n"),
+            _ => text("Usage: lsdev [-C] [-c adapter | -c disk | -l Name]\n"),
         }
     }
 
@@ -127,8 +128,10 @@ impl Guest {
     }
 
     /// `cfgmgr` and `cfgdev`: every adapter that is there gets an Available device.
-    pub(super) fn cfgmgr(&mut self) -> Reply {
-        if self.configure_devices().is_empty() {
+    pub(super) fn cfgmgr(&mut self, now: Moment) -> Reply {
+        let changed = self.configure_devices();
+        self.configure_storage(now);
+        if changed.is_empty() {
             return text("");
         }
         Reply::Durable { text: String::new(), report: true }

@@ -13,6 +13,9 @@ pub(super) mod errors {
     pub const PARTITION_ID_CHANGED: u32 = 0xD872_C399;
     pub const SUBSYSTEM_INFORMATION: u32 = 0xCB4A_951F;
     pub const SUBSYSTEM_ERROR: u32 = 0x1BA7_DF4E;
+    pub const PATH_FAILED: u32 = 0xDE3B_8540;
+    pub const PATH_RECOVERED: u32 = 0xA6F5_AE7C;
+    pub const DISK_ERROR: u32 = 0xDCB4_7997;
 }
 
 struct Template {
@@ -81,6 +84,33 @@ const TEMPLATES: &[Template] = &[
         resource: "SRC",
         description: "SOFTWARE PROGRAM ERROR",
         causes: "APPLICATION PROGRAM",
+    },
+    Template {
+        identifier: errors::PATH_FAILED,
+        label: "SC_DISK_ERR7",
+        kind: 'P',
+        class: 'H',
+        resource: "hdisk",
+        description: "PATH HAS FAILED",
+        causes: "ADAPTER HARDWARE OR CABLE",
+    },
+    Template {
+        identifier: errors::PATH_RECOVERED,
+        label: "SC_DISK_PCM_ERR9",
+        kind: 'I',
+        class: 'H',
+        resource: "hdisk",
+        description: "PATH HAS RECOVERED",
+        causes: "UNDETERMINED",
+    },
+    Template {
+        identifier: errors::DISK_ERROR,
+        label: "SC_DISK_ERR4",
+        kind: 'T',
+        class: 'H',
+        resource: "hdisk",
+        description: "DISK OPERATION ERROR",
+        causes: "MEDIA",
     },
     Template {
         identifier: errors::SUBSYSTEM_ERROR,
@@ -154,7 +184,7 @@ impl Guest {
                 Date::from_seconds(entry.seconds).error_log_stamp(),
                 template.kind,
                 template.class,
-                template.resource,
+                entry.resource.as_deref().unwrap_or(template.resource),
                 template.description
             ));
         }
@@ -186,7 +216,7 @@ impl Guest {
             entry.machine,
             self.hostname(),
             template.class,
-            template.resource,
+            entry.resource.as_deref().unwrap_or(template.resource),
             template.description,
             template.causes
         )

@@ -119,12 +119,21 @@ impl Guest {
 
     /// Appends to the error log. Only AIX and VIOS have one.
     pub(super) fn log_error(&mut self, now: Moment, identifier: u32) {
+        self.log_error_of(now, identifier, None);
+    }
+
+    /// Logs an error of a disk.
+    pub(super) fn log_disk_error(&mut self, now: Moment, identifier: u32, disk: &str) {
+        self.log_error_of(now, identifier, Some(disk.to_owned()));
+    }
+
+    fn log_error_of(&mut self, now: Moment, identifier: u32, resource: Option<String>) {
         if !matches!(self.personality(), Personality::Aix | Personality::VirtualIoServer) {
             return;
         }
         let machine = self.machine_id();
         if let Some(configuration) = &mut self.configuration {
-            configuration.log_error(identifier, now.wall.seconds(), machine);
+            configuration.log_error_of(identifier, now.wall.seconds(), machine, resource);
         }
     }
 

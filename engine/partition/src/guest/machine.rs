@@ -68,6 +68,7 @@ impl Guest {
                 self.processors_requested(now, processors, token);
             }
             Input::Fault(fault) => self.broken(now, fault),
+            Input::Storage(answer) => self.storage_answered(now, answer),
         }
     }
 
@@ -86,6 +87,9 @@ impl Guest {
             && let Some(workload) = &mut self.workload
         {
             workload.tick(now.monotonic, &mut self.memory);
+        }
+        if due(self.storage.as_ref().and_then(|storage| storage.due())) {
+            self.run_storage(now);
         }
     }
 
@@ -300,6 +304,7 @@ impl Guest {
         self.session = super::Session::default();
         self.show_login();
         self.report();
+        self.configure_storage(now);
     }
 
     fn typed(&mut self, now: Moment, bytes: &[u8]) {
@@ -355,6 +360,7 @@ impl Guest {
         self.line.forget();
         self.fail_dynamic_requests("The operating system is shutting down.");
         self.workload = None;
+        self.storage = None;
         self.meter.set_load(now.monotonic, 0, &self.processors);
         self.stage = Stage::Stopping { restart, power_cut };
         self.event(EngineEventKind::State(GuestState::ShuttingDown));
@@ -389,6 +395,7 @@ impl Guest {
         self.stage = Stage::Ended;
         self.stage_due = None;
         self.workload = None;
+        self.storage = None;
         self.held = None;
         self.frozen = None;
         self.event(EngineEventKind::State(state));

@@ -15,6 +15,7 @@ mod machine;
 mod processors;
 mod session;
 mod shell;
+mod storage;
 mod system;
 mod window;
 mod workload;
@@ -37,6 +38,7 @@ use line::LineEditor;
 use machine::Stage;
 use processors::ProcessorMeter;
 use session::Session;
+pub(crate) use storage::StorageAsker;
 use workload::Workload;
 
 /// Most DLPAR requests that wait in a guest; more are answered as not done.
@@ -106,6 +108,8 @@ pub enum Input {
     },
     /// Somebody breaks the guest on purpose, or mends it.
     Fault(GuestFault),
+    /// Answer to [`Effect::Storage`].
+    Storage(crate::storage::Answer),
 }
 
 /// What a guest wants done, in order.
@@ -124,6 +128,8 @@ pub enum Effect {
         /// The state.
         state: Box<BootConfiguration>,
     },
+    /// Do this with the disks of Virtual I/O Servers and answer with [`Input::Storage`].
+    Storage(crate::storage::Command),
     /// The guest is gone; the last effect.
     PowerOff,
 }
@@ -166,6 +172,8 @@ pub struct Guest {
     dynamic: VecDeque<Request>,
     dynamic_due: Option<Monotonic>,
     workload: Option<Box<Workload>>,
+    /// Disks of Virtual I/O Servers; `None` until the operating system has looked for them.
+    storage: Option<Box<storage::Storage>>,
     /// What came while the guest stands still; `None` while it goes on.
     frozen: Option<Box<fault::Frozen>>,
     effects: Vec<Effect>,
@@ -208,6 +216,7 @@ impl Guest {
             dynamic: VecDeque::new(),
             dynamic_due: None,
             workload: None,
+            storage: None,
             frozen: None,
             effects: Vec::new(),
         })
@@ -229,7 +238,8 @@ impl Guest {
             return frozen.power_cut_due();
         }
         let workload = self.workload.as_ref().and_then(|workload| workload.due());
-        [self.stage_due, self.dynamic_due, workload].into_iter().flatten().min()
+        let storage = self.storage.as_ref().and_then(|storage| storage.due());
+        [self.stage_due, self.dynamic_due, workload, storage].into_iter().flatten().min()
     }
 
     /// Counters since activation.

@@ -77,18 +77,21 @@ impl Guest {
             ("uname", flags) => self.uname(flags),
             ("dirty", arguments) => self.dirty(now, arguments),
             ("load", arguments) => self.load(now, arguments),
+            ("diskload", arguments) => self.diskload(now, arguments),
             ("recfgct" | "/usr/sbin/rsct/install/bin/recfgct", []) => self.recreate_node_id(now),
             ("shutdown" | "reboot" | "halt" | "poweroff", flags) => self.shutdown_command(name, flags),
-            _ if aix => self.run_aix(name, arguments).unwrap_or_else(|| text(self.not_found(user, name))),
+            _ if aix => {
+                self.run_aix(now, name, arguments).unwrap_or_else(|| text(self.not_found(user, name)))
+            }
             _ => self.run_linux(name, arguments).unwrap_or_else(|| text(self.not_found(user, name))),
         }
     }
 
-    fn run_aix(&mut self, name: &str, arguments: &[&str]) -> Option<Reply> {
+    fn run_aix(&mut self, now: Moment, name: &str, arguments: &[&str]) -> Option<Reply> {
         Some(match (name, arguments) {
             ("errpt", arguments) => text(self.errpt(arguments)),
             ("lsattr", arguments) => text(self.lsattr(arguments)),
-            ("chdev", arguments) => self.chdev(arguments),
+            ("chdev", arguments) => self.chdev(now, arguments),
             ("oslevel", []) => {
                 let (version, release) = self.aix_version();
                 text(format!("{version}.{release}.0.0\n"))
@@ -104,7 +107,10 @@ impl Guest {
             ("lparstat", ["-i"]) => text(self.lparstat()),
             ("ifconfig", ["-a"]) => text(self.ifconfig()),
             ("ifconfig", [interface, "detach"]) => self.detach(interface),
-            ("cfgmgr", []) => self.cfgmgr(),
+            ("cfgmgr", []) => self.cfgmgr(now),
+            ("lspv", []) => self.lspv(),
+            ("lspath", arguments) => self.lspath(arguments),
+            ("chpath", arguments) => self.chpath(now, arguments),
             ("lsdev", arguments) => self.lsdev(arguments),
             ("lscfg", arguments) => self.lscfg(arguments),
             ("lsslot", arguments) => self.lsslot(arguments),
@@ -116,6 +122,7 @@ impl Guest {
 
     fn run_linux(&mut self, name: &str, arguments: &[&str]) -> Option<Reply> {
         Some(match (name, arguments) {
+            ("lsblk", []) => self.lsblk(),
             ("cat", ["/etc/os-release"]) => text(self.os_release()),
             ("cat", [path, ..]) => text(format!("cat: {path}: No such file or directory\n")),
             ("ip", ["addr" | "a" | "address"] | ["addr" | "a" | "address", "show"]) => {
@@ -136,7 +143,7 @@ impl Guest {
             ("echo", _) => text(format!("{}\n", arguments.join(" "))),
             ("errlog", []) => text(self.errpt(&[])),
             ("errlog", ["-ls"]) => text(self.errpt(&["-a"])),
-            ("cfgdev", []) => self.cfgmgr(),
+            ("cfgdev", []) => self.cfgmgr(now),
             ("lsdev", arguments) => self.lsdev_padmin(arguments),
             ("rmdev", ["-dev", ..]) => self.rmdev(arguments),
             ("rmdev", _) => text("Usage: rmdev -dev Name [-recursive] [-ucfg]\n"),

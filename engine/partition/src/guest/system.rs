@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use varan_contract::engine::Personality;
 
-use super::Guest;
 use super::shell::{Reply, text};
+use super::{Guest, Moment};
 use crate::disk::{Network, ODM_ATTRIBUTES};
 
 /// Longest value of an attribute.
@@ -110,7 +110,16 @@ impl Guest {
                 settable: true,
             }]),
             _ if Some(device) == self.first_interface().as_deref() => Some(self.interface_attributes()),
-            _ => None,
+            _ => {
+                let attributes = self.disk_attributes(device)?.into_iter();
+                let attribute = |(name, value, description, settable): (&str, String, _, _)| Attribute {
+                    name: name.to_owned(),
+                    value,
+                    description,
+                    settable,
+                };
+                Some(attributes.map(attribute).collect())
+            }
         }
     }
 
@@ -151,7 +160,7 @@ impl Guest {
     }
 
     /// `chdev -l DEVICE -a ATTRIBUTE=VALUE ...`: all or nothing.
-    pub(super) fn chdev(&mut self, arguments: &[&str]) -> Reply {
+    pub(super) fn chdev(&mut self, now: Moment, arguments: &[&str]) -> Reply {
         let ["-l", device, rest @ ..] = arguments else {
             return text("Usage: chdev -l Name -a Attribute=Value ...\n");
         };
@@ -173,7 +182,7 @@ impl Guest {
         };
         for (name, value) in pairs {
             let settable = attributes.iter().any(|attribute| attribute.name == name && attribute.settable);
-            let valid = value.len() <= VALUE_BYTES && self.set_attribute(device, name, value);
+            let valid = value.len() <= VALUE_BYTES && self.set_attribute(now, device, name, value);
             if !settable || !valid {
                 self.configuration = Some(before);
                 return text(format!(
@@ -185,7 +194,10 @@ impl Guest {
         Reply::Durable { text: format!("{device} changed\n"), report }
     }
 
-    fn set_attribute(&mut self, device: &str, name: &str, value: &str) -> bool {
+    fn set_attribute(&mut self, now: Moment, device: &str, name: &str, value: &str) -> bool {
+        if name == "hcheck_interval" {
+            return self.set_health_check(now, device, value);
+        }
         let present = self.address();
         let Some(configuration) = &mut self.configuration else {
             return false;
