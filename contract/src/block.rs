@@ -317,8 +317,8 @@ impl<T: BlockDevice + ?Sized> BlockDevice for Arc<T> {
     }
 }
 
-/// How often the right to run a partition has changed hands. Zero is the epoch of what has no ownership record: Virtual
-/// I/O Servers and whatever else does I/O of its own.
+/// How often the right to run a partition has changed hands. Zero is the epoch of what never had an ownership record:
+/// Virtual I/O Servers and whatever else does I/O of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(pub u64);

@@ -27,8 +27,8 @@ pub struct OwnershipChange {
     pub partition: PartitionUuid,
     /// The record that must be there, by its epoch; `None`: there must be none.
     pub expected: Option<Epoch>,
-    /// Who may run the partition from now on; `None` removes the record. An epoch is never used twice, also not after a
-    /// removal.
+    /// Who may run the partition from now on; `None` removes the record, and nobody may do I/O as this
+    /// partition until there is a new one. An epoch is never used twice, also not after a removal.
     pub frame: Option<SystemUuid>,
 }
 

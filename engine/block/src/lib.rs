@@ -4,11 +4,17 @@
 //! Nothing here knows commands, users or partitions' definitions: who may do what is given as a
 //! [`Nexus`](varan_contract::block::Nexus) and as initiator port names.
 
+mod fence;
 mod file;
+mod lease;
 mod memory;
 mod order;
+mod san;
 mod volume;
 
+pub use fence::{Drain, Fence, Gate};
 pub use file::{Cache, DriverKind, FileDevice, FileOptions};
+pub use lease::{LeaseDatabase, LeaseHolder, LeaseObserver, lease_margin};
 pub use memory::MemoryDevice;
+pub use san::{LogicalUnitNumber, Reservation, ReservePolicy, San, SanDevice, SanError, SanPath};
 pub use volume::{ReadOnly, Volume, VolumeError, VolumePart};
