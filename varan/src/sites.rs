@@ -15,6 +15,7 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("mobility-deck", include_str!("../../sites/mobility-deck.toml")),
     ("toolkit", include_str!("../../sites/toolkit.toml")),
     ("two-consoles", include_str!("../../sites/two-consoles.toml")),
+    ("storage", include_str!("../../sites/storage.toml")),
     ("large", include_str!("../../sites/large.toml")),
 ];
 

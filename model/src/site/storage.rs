@@ -32,6 +32,8 @@ pub struct SanDisk {
     pub target_port: WorldWidePortName,
     /// Names of the managed systems that see it; `None` for all.
     pub managed_systems: Option<Vec<String>>,
+    /// Port names, besides those of the managed systems' adapters, that see it: of clients on virtual Fibre Channel.
+    pub port_names: Vec<WorldWidePortName>,
     /// Name that every Virtual I/O Server gives it; `None` for the server's next free `hdisk` number.
     pub device_name: Option<String>,
     /// Names that single Virtual I/O Servers give it instead.
@@ -139,6 +141,7 @@ fn read_san_disk(
     }
     let target_port = table.parsed("target_port")?.map_or(TARGET_PORT, |port| port.value);
     let lun = read_lun(&mut table, index, target_port, checks)?;
+    let port_names = read_port_names(&mut table, checks)?;
     let device_name = table.string("device_name")?;
     if let Some(device_name) = &device_name {
         check_device_name(device_name, "device name", checks)?;
@@ -157,9 +160,18 @@ fn read_san_disk(
         logical_unit_number: lun,
         target_port,
         managed_systems: managed_systems.map(|names| names.into_iter().map(|name| name.value).collect()),
+        port_names,
         device_name: device_name.map(|name| name.value),
         device_names,
     })
+}
+
+fn read_port_names(
+    table: &mut TableReader<'_>,
+    checks: &Checks<'_>,
+) -> Result<Vec<WorldWidePortName>, SiteError> {
+    let names = table.strings("port_names")?.unwrap_or_default();
+    names.into_iter().map(|name| super::reader::parse_at(checks.file(), &name.value, &name.place)).collect()
 }
 
 fn read_udid(

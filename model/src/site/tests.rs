@@ -25,6 +25,7 @@ const SHIPPED: &[(&str, &str)] = shipped!(
     "mobility-deck",
     "toolkit",
     "two-consoles",
+    "storage",
     "large"
 );
 
