@@ -24,3 +24,4 @@ pub mod sites;
 pub mod ssh_host;
 pub mod tour;
 pub mod up;
+pub mod world;

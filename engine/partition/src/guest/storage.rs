@@ -99,10 +99,11 @@ impl Guest {
             names.push((self.boot_disk_name().to_owned(), own));
         }
         let prefix = if self.personality() == Personality::Linux { "sd" } else { "hdisk" };
-        // Each boot begins above all generations of the boots before it: a boot takes far less than 2^20 of them.
+        // Each boot begins above all generations of the boots before it: a guest takes far fewer than 2^16 in a second. What
+        // is left of 64 bits is the server's, see `generation_at_array`.
         let seconds = u64::try_from(now.wall.seconds()).unwrap_or(0);
         Storage {
-            disks: Initiator::new(prefix, names, seconds << 20, self.options.time_scale),
+            disks: Initiator::new(prefix, names, seconds << 16, self.options.time_scale),
             workload: None,
         }
     }
