@@ -11,6 +11,8 @@
 //! | a partition crashes | engine | the partition starts again, if nobody started it before |
 //! | a partition hangs | engine | it goes on |
 //! | a partition's boot disk is lost | frame | the disk is back with what it held |
+//! | a disk of the storage network vanishes | world | it is back with what it held |
+//! | a Fibre Channel port loses its link | world | the link is back |
 //! | processors or memory fail | frame; recorded with its settings | the hardware is in use again |
 
 use serde::{Deserialize, Serialize};
@@ -73,6 +75,16 @@ pub enum Fault {
         /// Partition.
         partition: Selector,
     },
+    /// A disk of the storage network vanished.
+    Unit {
+        /// Its name in the site file, or its identifier.
+        disk: String,
+    },
+    /// A port of a Fibre Channel adapter has no link.
+    Port {
+        /// Its port name, or its location code.
+        port: String,
+    },
     /// Processors failed.
     Processors {
         /// Managed system.
@@ -128,6 +140,20 @@ pub enum FaultReply {
 pub trait FaultControl: Send + Sync {
     /// Carries out a request.
     fn fault(&self, request: FaultRequest) -> FaultReply;
+}
+
+/// The storage network of a site, for those who break it.
+pub trait StorageFaults: Send + Sync {
+    /// Makes a disk vanish or come back.
+    ///
+    /// # Errors
+    /// A text for the person.
+    fn set_unit(&self, disk: &str, present: bool) -> Result<(), String>;
+    /// Takes the link of a port, or gives it back.
+    ///
+    /// # Errors
+    /// A text for the person.
+    fn set_port(&self, port: &str, up: bool) -> Result<(), String>;
 }
 
 /// The part of a fault that a managed system carries out itself, or undoes.

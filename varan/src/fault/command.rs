@@ -14,6 +14,8 @@ pub const USAGE: &str = "\
     crash SYSTEM [PARTITION]      the hypervisor, or a partition, ends abnormally
     hang SYSTEM PARTITION         a partition stands still
     disk SYSTEM PARTITION         a partition loses its boot disk
+    unit DISK                     a disk of the storage network vanishes
+    port PORT                     a Fibre Channel port loses its link
     service-processor SYSTEM      no console reaches the frame; partitions run on
     link CONSOLE SYSTEM           one console's link is cut
     processors SYSTEM COUNT       processors fail
@@ -75,6 +77,8 @@ pub fn parse(words: &[&str]) -> Result<FaultCommand, String> {
         }
         ["hang", name, of] => inject(Fault::PartitionHang { system: system(name), partition: partition(of) }),
         ["disk", name, of] => inject(Fault::Disk { system: system(name), partition: partition(of) }),
+        ["unit", disk] => inject(Fault::Unit { disk: (*disk).to_owned() }),
+        ["port", port] => inject(Fault::Port { port: (*port).to_owned() }),
         ["service-processor", name] => inject(Fault::ServiceProcessor { system: system(name) }),
         ["link", console, name] => {
             inject(Fault::ConsoleLink { console: (*console).to_owned(), system: system(name) })
@@ -123,6 +127,8 @@ pub fn words(fault: &Fault) -> String {
         Fault::PartitionCrash { system, partition } => format!("crash {system} {}", of(partition)),
         Fault::PartitionHang { system, partition } => format!("hang {system} {}", of(partition)),
         Fault::Disk { system, partition } => format!("disk {system} {}", of(partition)),
+        Fault::Unit { disk } => format!("unit {disk}"),
+        Fault::Port { port } => format!("port {port}"),
         Fault::Processors { system, count } => format!("processors {system} {count}"),
         Fault::Memory { system, megabytes } => format!("memory {system} {megabytes}"),
     }
@@ -191,6 +197,8 @@ mod tests {
             "crash p814-1 lpar1",
             "crash p814-1 3",
             "hang p814-1 vios1",
+            "unit san1",
+            "port U78C9.001.WZS21AF-P1-C2-T1",
             "service-processor p814-1",
             "link myhmc p814-1",
             "processors p814-1 2",

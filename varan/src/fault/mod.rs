@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! varan fault ── command ──┐                                ┌── SystemRequest::Fault ──> frame ──> engine
-//! scenario ────────────────┼──> Faults (who breaks what) ───┤
+//! scenario ────────────────┼──> Faults (who breaks what) ───┼── StorageFaults ──> storage network
 //! anything else ── socket ─┘                                └── cut, restore ──> a console's link
 //! ```
 //!
@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use varan_contract::fault::{
-    ActiveFault, Fault, FaultControl, FaultId, FaultReply, FaultRequest, SystemFault,
+    ActiveFault, Fault, FaultControl, FaultId, FaultReply, FaultRequest, StorageFaults, SystemFault,
 };
 use varan_contract::system::{RequestId, SystemLink, SystemReply, SystemRequest};
 use varan_environment::Environment;
@@ -52,6 +52,7 @@ struct State {
 pub struct Faults {
     systems: Vec<System>,
     consoles: Vec<Arc<dyn ConsoleLinks>>,
+    storage: Option<Arc<dyn StorageFaults>>,
     environment: Arc<dyn Environment>,
     /// Held while a request is carried out: faults come one after another.
     state: Mutex<State>,
@@ -76,7 +77,13 @@ impl Faults {
                 }
             };
         let systems = site.managed_systems.iter().zip(links).map(system).collect();
-        Self { systems, consoles, environment, state: Mutex::default() }
+        Self { systems, consoles, storage: None, environment, state: Mutex::default() }
+    }
+
+    /// The same with the site's storage network.
+    #[must_use]
+    pub fn with_storage(self, storage: Arc<dyn StorageFaults>) -> Self {
+        Self { storage: Some(storage), ..self }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -126,10 +133,11 @@ impl Faults {
         if state.active.len() >= FAULTS_MAX {
             return Err(format!("{FAULTS_MAX} faults are active: clear some"));
         }
-        let (fault, system) = self.named(fault)?;
-        if state.active.values().any(|active| *active == fault) && !may_repeat(&fault) {
-            return Err(format!("that fault is active already: {}", command::words(&fault)));
+        if matches!(fault, Fault::Unit { .. } | Fault::Port { .. }) {
+            return self.inject_in_storage(state, fault);
         }
+        let (fault, system) = self.named(fault)?;
+        check_repetition(state, &fault)?;
         let dark = Fault::PowerFailure { system: system.name.clone() };
         let on_frame = !matches!(fault, Fault::ServiceProcessor { .. } | Fault::ConsoleLink { .. });
         if on_frame && state.active.values().any(|active| *active == dark) {
@@ -146,6 +154,26 @@ impl Faults {
         Ok(id)
     }
 
+    fn inject_in_storage(&self, state: &mut State, fault: Fault) -> Result<FaultId, String> {
+        check_repetition(state, &fault)?;
+        self.switch_storage(&fault, false)?;
+        let id = FaultId(state.last + 1);
+        state.last = id.0;
+        state.active.insert(id, fault);
+        Ok(id)
+    }
+
+    /// Breaks or mends a part of the storage network; true when the fault is one of it.
+    fn switch_storage(&self, fault: &Fault, works: bool) -> Result<bool, String> {
+        let storage = || self.storage.as_ref().ok_or("this site has no storage network");
+        match fault {
+            Fault::Unit { disk } => storage()?.set_unit(disk, works)?,
+            Fault::Port { port } => storage()?.set_port(port, works)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
     /// The fault with the site's own name of its system.
     fn named(&self, mut fault: Fault) -> Result<(Fault, &System), String> {
         let system = match &mut fault {
@@ -158,6 +186,9 @@ impl Faults {
             | Fault::Disk { system, .. }
             | Fault::Processors { system, .. }
             | Fault::Memory { system, .. } => system,
+            Fault::Unit { .. } | Fault::Port { .. } => {
+                return Err("no managed system has this fault".to_owned());
+            }
         };
         let found = self.system(system)?;
         system.clone_from(&found.name);
@@ -196,6 +227,10 @@ impl Faults {
 
     fn clear(&self, state: &mut State, id: FaultId) -> Result<(), String> {
         let fault = state.active.get(&id).cloned().ok_or_else(|| format!("there is no fault {id}"))?;
+        if self.switch_storage(&fault, true)? {
+            state.active.remove(&id);
+            return Ok(());
+        }
         let (fault, system) = self.named(fault)?;
         if let Some(part) = end(&fault, id) {
             self.tell(system, part)?;
@@ -245,6 +280,13 @@ fn switch_link(state: &State, system: &System, console: &dyn ConsoleLinks) -> Re
     console.switch(&system.identity, Some(up))
 }
 
+fn check_repetition(state: &State, fault: &Fault) -> Result<(), String> {
+    if state.active.values().any(|active| active == fault) && !may_repeat(fault) {
+        return Err(format!("that fault is active already: {}", command::words(fault)));
+    }
+    Ok(())
+}
+
 /// Whether an equal fault may follow: more of something fails, or what was restarted crashes again. The frame refuses what is
 /// not possible.
 fn may_repeat(fault: &Fault) -> bool {
@@ -262,7 +304,10 @@ fn begin(fault: &Fault, id: FaultId) -> Option<SystemFault> {
     Some(match fault {
         Fault::PowerFailure { .. } => SystemFault::PowerFails,
         Fault::SystemCrash { .. } => SystemFault::Crash,
-        Fault::ServiceProcessor { .. } | Fault::ConsoleLink { .. } => return None,
+        Fault::ServiceProcessor { .. }
+        | Fault::ConsoleLink { .. }
+        | Fault::Unit { .. }
+        | Fault::Port { .. } => return None,
         Fault::PartitionCrash { partition, .. } => SystemFault::CrashPartition(partition.clone()),
         Fault::PartitionHang { partition, .. } => SystemFault::HangPartition(partition.clone()),
         Fault::Disk { partition, .. } => SystemFault::LoseDisk(partition.clone()),
@@ -278,7 +323,10 @@ fn end(fault: &Fault, id: FaultId) -> Option<SystemFault> {
     Some(match fault {
         Fault::PowerFailure { .. } => SystemFault::PowerReturns,
         Fault::SystemCrash { .. } => SystemFault::Recover,
-        Fault::ServiceProcessor { .. } | Fault::ConsoleLink { .. } => return None,
+        Fault::ServiceProcessor { .. }
+        | Fault::ConsoleLink { .. }
+        | Fault::Unit { .. }
+        | Fault::Port { .. } => return None,
         Fault::PartitionCrash { partition, .. } => SystemFault::RecoverPartition(partition.clone()),
         Fault::PartitionHang { partition, .. } => SystemFault::ResumePartition(partition.clone()),
         Fault::Disk { partition, .. } => SystemFault::ReturnDisk(partition.clone()),

@@ -18,6 +18,7 @@ use varan_contract::block::{
     BlockDevice, BlockError, BlockRequest, Completion, Epoch, Geometry, LeaseStore, Nexus, OwnershipChange,
     OwnershipOutcome, PathGeneration, QueueFull, Udid,
 };
+use varan_contract::fault::StorageFaults;
 use varan_contract::storage::{FabricUnit, Reservation, StorageArray, StorageError};
 use varan_model::ids::{PartitionUuid, SystemUuid, WorldWidePortName};
 use varan_model::site::{LogicalUnitNumber, ManagedSystemDescription, SanDisk, Site};
@@ -28,6 +29,10 @@ use unit::UnitFile;
 pub struct StorageNetwork {
     san: San,
     units: BTreeMap<Udid, KnownUnit>,
+    /// Disks by the site file's names.
+    names: HashMap<String, Udid>,
+    /// Ports of adapters by location code.
+    ports: HashMap<String, WorldWidePortName>,
     state: Mutex<State>,
 }
 
@@ -62,11 +67,15 @@ fn block_error(error: SanError) -> StorageError {
     }
 }
 
-/// Port names of the Fibre Channel adapters of a managed system.
-fn physical_ports(system: &ManagedSystemDescription) -> Vec<WorldWidePortName> {
+/// Ports of the Fibre Channel adapters of a managed system: location code and port name.
+fn located_ports(system: &ManagedSystemDescription) -> Vec<(String, WorldWidePortName)> {
     let hardware = crate::frame::hardware(system);
     let ports = hardware.slots.iter().flat_map(|slot| &slot.ports);
-    ports.filter_map(|port| port.port_name).collect()
+    ports.filter_map(|port| Some((port.location.clone(), port.port_name?))).collect()
+}
+
+fn physical_ports(system: &ManagedSystemDescription) -> Vec<WorldWidePortName> {
+    located_ports(system).into_iter().map(|(_, name)| name).collect()
 }
 
 fn identifier(disk: &SanDisk) -> Result<Udid, String> {
@@ -98,7 +107,10 @@ impl StorageNetwork {
                 KnownUnit { bytes, target_port: disk.target_port, number: disk.logical_unit_number },
             );
         }
-        let network = Self { san, units, state: Mutex::default() };
+        let names = site.san_disks.iter().map(|disk| Ok((disk.name.clone(), identifier(disk)?)));
+        let names = names.collect::<Result<_, String>>()?;
+        let ports = site.managed_systems.iter().flat_map(located_ports).collect();
+        let network = Self { san, units, names, ports, state: Mutex::default() };
         network.zone(site)?;
         Ok(Arc::new(network))
     }
@@ -127,13 +139,8 @@ impl StorageNetwork {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a unit vanish or come back. False when there is none of that identifier.
-    pub fn set_present(&self, unit: &Udid, present: bool) -> bool {
-        self.san.set_present(unit, present).is_ok()
-    }
-
     /// Takes the link from a physical port or gives it back. What is open through it is gone.
-    pub fn set_link(&self, place: WorldWidePortName, up: bool) {
+    fn set_link(&self, place: WorldWidePortName, up: bool) {
         let mut state = self.lock();
         state.down.retain(|port| *port != place);
         if up {
@@ -232,6 +239,29 @@ impl BlockDevice for Linked {
 
     fn wait_for_room(&self) {
         self.device.wait_for_room();
+    }
+}
+
+impl StorageFaults for StorageNetwork {
+    fn set_unit(&self, disk: &str, present: bool) -> Result<(), String> {
+        let unknown = || format!("the site has no SAN disk {disk}");
+        let unit = match self.names.get(disk) {
+            Some(unit) => unit.clone(),
+            None => disk.parse().map_err(|_| unknown())?,
+        };
+        self.san.set_present(&unit, present).map_err(|_| unknown())
+    }
+
+    fn set_port(&self, port: &str, up: bool) -> Result<(), String> {
+        let place = match self.ports.get(port) {
+            Some(place) => *place,
+            None => port.parse().map_err(|_| format!("the site has no Fibre Channel port {port}"))?,
+        };
+        if !self.ports.values().any(|known| *known == place) {
+            return Err(format!("the site has no Fibre Channel port {port}"));
+        }
+        self.set_link(place, up);
+        Ok(())
     }
 }
 
