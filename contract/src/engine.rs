@@ -405,6 +405,13 @@ pub struct AdoptedGuest {
     pub state: GuestState,
 }
 
+/// The command line of Virtual I/O Servers, for their virtual terminals. May take as long as a command does.
+pub trait ServerConsole: Send + Sync {
+    /// Runs a line as padmin, or as root after `oem_setup_env`, and returns what it prints; `None` while the server does not
+    /// serve: the guest then answers itself, as far as it can.
+    fn run(&self, partition: PartitionUuid, root: bool, line: &str) -> Option<String>;
+}
+
 /// What a test does to a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GuestFault {

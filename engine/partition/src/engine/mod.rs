@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 use varan_contract::engine::{
     AdapterChange, EngineError, EngineEvents, Generation, GuestFault, GuestSpecification, GuestStatistics,
-    GuestTerminal, PartitionEngine, ProcessorAllocation, StopRequest,
+    GuestTerminal, PartitionEngine, ProcessorAllocation, ServerConsole, StopRequest,
 };
 use varan_contract::storage::StorageFabric;
 use varan_environment::{Environment, Monotonic};
@@ -128,6 +128,11 @@ impl EmbeddedEngine {
     /// Says how adapters of guests reach Virtual I/O Servers. Until then they find nobody.
     pub fn attach_storage(&self, fabric: Arc<dyn StorageFabric>) {
         self.shared.storage.attach(fabric);
+    }
+
+    /// Says who runs what users type on virtual terminals of Virtual I/O Servers.
+    pub fn attach_console(&self, console: Arc<dyn ServerConsole>) {
+        self.shared.storage.attach_console(console);
     }
 
     fn spawn(&self, name: String, life: fn(&Shared)) -> Result<(), EngineError> {

@@ -319,6 +319,7 @@ impl Shared {
                         self.storage.carry_out(&self.myself, slot, asker, command);
                     }
                 }
+                Effect::Console { root, line } => self.storage.run_line(slot, root, line),
                 Effect::PowerOff => self.discard(slot),
             }
         }

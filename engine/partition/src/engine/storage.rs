@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use varan_contract::block::{
     BlockAnswer, BlockDevice, BlockError, BlockRequest, Buffer, Nexus, PathName, QueueFull,
 };
-use varan_contract::engine::{DeviceAdapterKind, GuestDeviceAdapter};
+use varan_contract::engine::{DeviceAdapterKind, GuestDeviceAdapter, ServerConsole};
 use varan_contract::storage::{StorageClient, StorageError, StorageFabric, StorageServer};
 use varan_model::ids::{PartitionId, VirtualSlot, WorldWidePortName};
 
@@ -36,9 +36,18 @@ struct Job {
     command: Command,
 }
 
+/// A line of a Virtual I/O Server's user.
+struct Line {
+    slot: Arc<Slot>,
+    root: bool,
+    line: String,
+}
+
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
+    /// At most one for each guest.
+    lines: VecDeque<Line>,
     /// Servers that a thread is asking now.
     busy: HashSet<PartitionId>,
     shutting_down: bool,
@@ -48,6 +57,7 @@ struct Queue {
 #[derive(Default)]
 pub(super) struct StorageWork {
     fabric: OnceLock<Arc<dyn StorageFabric>>,
+    console: OnceLock<Arc<dyn ServerConsole>>,
     queue: Mutex<Queue>,
     work: Condvar,
 }
@@ -68,6 +78,23 @@ impl StorageWork {
         let _ = self.fabric.set(fabric);
     }
 
+    pub(super) fn attach_console(&self, console: Arc<dyn ServerConsole>) {
+        // As above.
+        let _ = self.console.set(console);
+    }
+
+    /// Takes a line of a Virtual I/O Server's user.
+    pub(super) fn run_line(&self, slot: &Arc<Slot>, root: bool, line: String) {
+        lock(&self.queue).lines.push_back(Line { slot: Arc::clone(slot), root, line });
+        self.work.notify_one();
+    }
+
+    fn finish_line(&self, shared: &Shared, line: &Line) {
+        let console = self.console.get();
+        let output = console.and_then(|console| console.run(line.slot.partition, line.root, &line.line));
+        shared.post(&line.slot, shared.now(), Input::ConsoleAnswered(output));
+    }
+
     pub(super) fn shut_down(&self) {
         lock(&self.queue).shutting_down = true;
         self.work.notify_all();
@@ -80,6 +107,10 @@ impl StorageWork {
             if let Some(job) = queue.next() {
                 drop(queue);
                 queue = self.finish(shared, job);
+            } else if let Some(line) = queue.lines.pop_front() {
+                drop(queue);
+                self.finish_line(shared, &line);
+                queue = lock(&self.queue);
             } else {
                 queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
@@ -88,6 +119,11 @@ impl StorageWork {
 
     /// Does one waiting job on the calling thread; false when there is none.
     pub(super) fn step(&self, shared: &Shared) -> bool {
+        let line = lock(&self.queue).lines.pop_front();
+        if let Some(line) = line {
+            self.finish_line(shared, &line);
+            return true;
+        }
         let job = lock(&self.queue).next();
         job.is_some_and(|job| {
             drop(self.finish(shared, job));

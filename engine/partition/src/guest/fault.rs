@@ -73,7 +73,9 @@ impl Guest {
             }
             // At most one disk operation is under way, and its answer must not be lost.
             // The same holds for requests to servers, which are bounded.
-            Input::DiskLoaded(_) | Input::DiskStored(_) | Input::Storage(_) => frozen.waiting.push(input),
+            Input::DiskLoaded(_) | Input::DiskStored(_) | Input::Storage(_) | Input::ConsoleAnswered(_) => {
+                frozen.waiting.push(input);
+            }
             Input::Stop { .. }
             | Input::SetMemory { .. }
             | Input::SetProcessors { .. }

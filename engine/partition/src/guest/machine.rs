@@ -69,6 +69,7 @@ impl Guest {
             }
             Input::Fault(fault) => self.broken(now, fault),
             Input::Storage(answer) => self.storage_answered(now, answer),
+            Input::ConsoleAnswered(answer) => self.console_answered(now, answer),
         }
     }
 
@@ -307,9 +308,9 @@ impl Guest {
         self.configure_storage(now);
     }
 
-    fn typed(&mut self, now: Moment, bytes: &[u8]) {
+    pub(super) fn typed(&mut self, now: Moment, bytes: &[u8]) {
         for (position, &byte) in bytes.iter().enumerate() {
-            if self.held.is_some() {
+            if self.held.is_some() || self.elsewhere.is_some() {
                 let room = TYPED_AHEAD - self.typed_ahead.len().min(TYPED_AHEAD);
                 self.typed_ahead.extend(bytes[position..].iter().take(room));
                 return;
@@ -361,6 +362,7 @@ impl Guest {
         self.fail_dynamic_requests("The operating system is shutting down.");
         self.workload = None;
         self.storage = None;
+        self.elsewhere = None;
         self.meter.set_load(now.monotonic, 0, &self.processors);
         self.stage = Stage::Stopping { restart, power_cut };
         self.event(EngineEventKind::State(GuestState::ShuttingDown));
@@ -396,6 +398,7 @@ impl Guest {
         self.stage_due = None;
         self.workload = None;
         self.storage = None;
+        self.elsewhere = None;
         self.held = None;
         self.frozen = None;
         self.event(EngineEventKind::State(state));

@@ -108,6 +108,8 @@ pub enum Input {
     },
     /// Somebody breaks the guest on purpose, or mends it.
     Fault(GuestFault),
+    /// Answer to [`Effect::Console`]: what the line prints, if somebody ran it.
+    ConsoleAnswered(Option<String>),
     /// Answer to [`Effect::Storage`].
     Storage(crate::storage::Answer),
 }
@@ -127,6 +129,13 @@ pub enum Effect {
         position: Option<StorePosition>,
         /// The state.
         state: Box<BootConfiguration>,
+    },
+    /// Run a line of a Virtual I/O Server's user and answer with [`Input::ConsoleAnswered`]. At most one is under way.
+    Console {
+        /// As root.
+        root: bool,
+        /// The line.
+        line: String,
     },
     /// Do this with the disks of Virtual I/O Servers and answer with [`Input::Storage`].
     Storage(crate::storage::Command),
@@ -165,6 +174,8 @@ pub struct Guest {
     store_in_flight: bool,
     unsaved: bool,
     held: Option<Held>,
+    /// A line that somebody else runs; what is typed meanwhile waits.
+    elsewhere: Option<String>,
     line: LineEditor,
     session: Session,
     terminal_size: (u16, u16),
@@ -209,6 +220,7 @@ impl Guest {
             store_in_flight: false,
             unsaved: false,
             held: None,
+            elsewhere: None,
             line: LineEditor::default(),
             session: Session::default(),
             terminal_size: (80, 24),

@@ -128,9 +128,33 @@ impl Guest {
             Session::Shell(user) => {
                 self.session = Session::Shell(user);
                 let reply = self.execute(now, user, line);
+                if reply == Reply::Elsewhere {
+                    self.elsewhere = Some(line.to_owned());
+                    let root = user != User::Padmin;
+                    self.effects.push(Effect::Console { root, line: line.to_owned() });
+                    return;
+                }
                 self.show_reply(now, reply);
             }
         }
+    }
+
+    /// What came of a line that somebody else ran.
+    pub(super) fn console_answered(&mut self, now: Moment, answer: Option<String>) {
+        let Some(line) = self.elsewhere.take() else { return };
+        let Session::Shell(user) = self.session else { return };
+        match answer {
+            Some(output) => {
+                self.output(&output);
+                self.prompt();
+            }
+            None => {
+                let reply = self.execute_here(now, user, &line);
+                self.show_reply(now, reply);
+            }
+        }
+        let typed: Vec<u8> = std::mem::take(&mut self.typed_ahead).into();
+        self.typed(now, &typed);
     }
 
     fn check_password(&mut self, name: &str, password: &str) {
@@ -170,6 +194,7 @@ impl Guest {
                 self.session = Session::Shell(user);
                 self.prompt();
             }
+            Reply::Elsewhere => self.prompt(),
             Reply::Leave => self.leave_shell(),
             Reply::ShutDown { fast, restart } => {
                 self.session = Session::LoginName;

@@ -19,6 +19,8 @@ pub(super) enum Reply {
     Durable { text: String, report: bool },
     /// Go on as this user.
     Become(User),
+    /// Somebody else runs the line.
+    Elsewhere,
     /// Leave the shell.
     Leave,
     /// The operating system goes down.
@@ -30,7 +32,17 @@ pub(super) fn text(text: impl Into<String>) -> Reply {
 }
 
 impl Guest {
+    /// Runs a line, or says that the server's own command line has to.
     pub(super) fn execute(&mut self, now: Moment, user: User, line: &str) -> Reply {
+        let word = line.split_whitespace().next().unwrap_or_default();
+        let own = matches!(word, "" | "exit" | "logout" | "oem_setup_env" | "dirty" | "load");
+        if self.personality() == Personality::VirtualIoServer && !own {
+            return Reply::Elsewhere;
+        }
+        self.execute_here(now, user, line)
+    }
+
+    pub(super) fn execute_here(&mut self, now: Moment, user: User, line: &str) -> Reply {
         let mut stages = line.split('|').map(str::trim);
         let command = stages.next().unwrap_or_default();
         let words: Vec<&str> = command.split_whitespace().collect();
