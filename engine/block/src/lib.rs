@@ -4,6 +4,7 @@
 //! Nothing here knows commands, users or partitions' definitions: who may do what is given as a
 //! [`Nexus`](varan_contract::block::Nexus) and as initiator port names.
 
+mod export;
 mod fence;
 mod file;
 mod lease;
@@ -12,6 +13,7 @@ mod order;
 mod san;
 mod volume;
 
+pub use export::{DeviceExport, DeviceTable, InvalidExportName, NbdDevice, NbdError, SanExports, UnitName};
 pub use fence::{Drain, Fence, Gate};
 pub use file::{Cache, DriverKind, FileDevice, FileOptions};
 pub use lease::{LeaseDatabase, LeaseHolder, LeaseObserver, lease_margin};

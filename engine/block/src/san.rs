@@ -315,6 +315,17 @@ impl San {
         Ok(SanDevice { gate, shared: Arc::clone(&self.shared), unit: path.unit.clone() })
     }
 
+    /// What a unit is like, for an initiator that sees it.
+    ///
+    /// # Errors
+    /// [`SanError::UnknownUnit`], [`SanError::NotVisible`].
+    pub fn geometry(&self, path: &SanPath) -> Result<Geometry, SanError> {
+        let state = self.shared.lock();
+        let unit = state.units.get(&path.unit).ok_or(SanError::UnknownUnit)?;
+        let seen = state.sees(path.initiator, path.target, &path.unit);
+        if seen { Ok(unit.device.geometry()) } else { Err(SanError::NotVisible) }
+    }
+
     /// Who has a unit reserved.
     ///
     /// # Errors
