@@ -154,9 +154,10 @@ impl Channel {
 
     /// The channel is gone: nothing can be read or written any more.
     pub(crate) fn close(&self, cause: CancellationCause) {
+        // The cause first: whoever finds input or output ended asks why.
+        self.cancellation.cancel(cause);
         self.closed.send_replace(true);
         self.input.close();
-        self.cancellation.cancel(cause);
     }
 
     /// Starts the program on a thread of its own; false when one runs or has run, or the system
