@@ -453,6 +453,10 @@ messages! {
     RemoteConsoleRefused: "", "The management console {0} refused: {1}", Unverified, "See what it says.";
     /// A host that is not the one it was.
     RemoteConsoleChanged: "", "The management console {0} has another host key than when the keys were set up.", Unverified, "If the console was installed anew, run mkauthkeys --ip again.";
+    /// A command on a Virtual I/O Server that failed, or could not be run there.
+    VirtualIoServerCommandFailed: "HSCL2970", "The IOServer command has failed because of the following reason:\n{0}", Captured, "The lines below it are the server's own; a server without RMC runs no command from here.";
+    /// A command for a Virtual I/O Server on another partition.
+    NotVirtualIoServer: "", "The partition {0} is not a Virtual I/O Server partition. Please check your entry and retry the command.", Unverified, "lssyscfg -r lpar -F name,lpar_env shows which partitions are.";
     /// The account is locked.
     RestLogonLocked: "", "{0}", Own, "Wait until the account is open again.";
     /// A method that this object does not have.

@@ -15,6 +15,7 @@ use crate::files;
 use crate::firmware_repository::FirmwareRepository;
 use crate::home::Home;
 use crate::remote_consoles::UserRemoteConsoles;
+use crate::vios_shell::ViosServers;
 
 /// Largest file that `-f` of a command reads, in bytes: far above any list of profiles.
 const COMMAND_FILE_BYTES_MAX: u64 = 16 << 20;
@@ -35,6 +36,8 @@ pub struct ConsoleHost {
     pub home: Arc<Home>,
     /// Where the home directories of all users are.
     pub homes: PathBuf,
+    /// Virtual I/O Servers.
+    pub servers: Arc<ViosServers>,
     /// The session is listed as long as its shell lives.
     pub session: SessionGuard,
 }
@@ -206,6 +209,7 @@ impl CommandHost for ConsoleHost {
                 repository: FirmwareRepository::beside(&self.homes),
             },
             remote: &UserRemoteConsoles::beside(&self.homes, &self.console.description().name, &self.user),
+            servers: &*self.servers,
             cancelled: &|| cancellation.is_cancelled(),
             peer: &self.peer,
         };

@@ -16,6 +16,7 @@ use varan_ssh::{ServerOptions, SshServer};
 use crate::machine::Power;
 use crate::rest::ConsoleApi;
 use crate::ssh_host::ConsoleSsh;
+use crate::vios_shell::ViosServers;
 
 /// Times that a start tries to get its addresses: connections that were ended take moments to go.
 const ATTEMPTS: u32 = 50;
@@ -28,6 +29,8 @@ pub struct Reach {
     pub console: Arc<Console>,
     /// Its own directory.
     pub directory: PathBuf,
+    /// Virtual I/O Servers.
+    pub servers: Arc<ViosServers>,
     /// Addresses for SSH; after the first start those that it got.
     pub ssh: Vec<SocketAddr>,
     /// Its REST API.
@@ -44,8 +47,12 @@ impl Reach {
     fn open(&mut self, runtime: &Handle) -> Result<Open, String> {
         let name = &self.console.description().name;
         let rest = self.api.open(&self.console, runtime)?;
-        let host =
-            Arc::new(ConsoleSsh { console: self.console.clone(), homes: self.directory.join("homes") });
+        let host = Arc::new(ConsoleSsh {
+            console: self.console.clone(),
+            homes: self.directory.join("homes"),
+            servers: self.servers.clone(),
+            server: None,
+        });
         let options = ServerOptions::new(&self.directory);
         let bound = runtime.block_on(SshServer::bind(&self.ssh, options, host));
         let ssh = bound.map_err(|error| format!("console {name}: {error}"))?;

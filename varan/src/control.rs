@@ -18,6 +18,7 @@ use varan_shell::{ByteSink, Cancellation, Channels, Input, Output, Shell, Termin
 
 use crate::commands::record_line;
 use crate::site::host_for;
+use crate::vios_shell::ViosServers;
 
 const TAG_EXIT: u8 = 0;
 const TAG_OUTPUT: u8 = 1;
@@ -66,18 +67,23 @@ impl ByteSink for RecordSink {
 ///
 /// # Errors
 /// When the socket cannot be made.
-pub fn serve(console: &Arc<Console>, homes: &Path, directory: &Path) -> io::Result<()> {
+pub fn serve(
+    console: &Arc<Console>,
+    homes: &Path,
+    servers: &Arc<ViosServers>,
+    directory: &Path,
+) -> io::Result<()> {
     std::fs::create_dir_all(directory)?;
     let path = socket(directory, &console.description().name);
     let _ = std::fs::remove_file(&path);
     let listener = UnixListener::bind(&path)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    let (console, homes) = (console.clone(), homes.to_owned());
+    let (console, homes, servers) = (console.clone(), homes.to_owned(), servers.clone());
     std::thread::Builder::new().name("local commands".to_owned()).spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            let (console, homes) = (console.clone(), homes.clone());
+            let (console, homes, servers) = (console.clone(), homes.clone(), servers.clone());
             let answer = move || {
-                let _ = answer(&console, &homes, stream);
+                let _ = answer(&console, &homes, &servers, stream);
             };
             let _ = std::thread::Builder::new().name("local command".to_owned()).spawn(answer);
         }
@@ -85,7 +91,12 @@ pub fn serve(console: &Arc<Console>, homes: &Path, directory: &Path) -> io::Resu
     Ok(())
 }
 
-fn answer(console: &Arc<Console>, homes: &Path, stream: UnixStream) -> io::Result<()> {
+fn answer(
+    console: &Arc<Console>,
+    homes: &Path,
+    servers: &Arc<ViosServers>,
+    stream: UnixStream,
+) -> io::Result<()> {
     let mut line = String::new();
     let mut reader = BufReader::new(stream.try_clone()?);
     reader.by_ref().take(REQUEST_MAX).read_line(&mut line)?;
@@ -104,7 +115,7 @@ fn answer(console: &Arc<Console>, homes: &Path, stream: UnixStream) -> io::Resul
         write_record(&mut *stream, TAG_ERROR, text.as_bytes())?;
         return write_record(&mut *stream, TAG_EXIT, &[1]);
     }
-    let status = match host_for(console, &request.user, "localhost", homes) {
+    let status = match host_for(console, &request.user, "localhost", homes, servers) {
         Ok(host) => {
             let home = host.home.clone();
             let cancellation = Cancellation::new();

@@ -24,4 +24,5 @@ pub mod sites;
 pub mod ssh_host;
 pub mod tour;
 pub mod up;
+pub mod vios_shell;
 pub mod world;

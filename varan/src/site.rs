@@ -17,6 +17,7 @@ use crate::commands::ConsoleHost;
 use crate::frame::{self, Layout};
 use crate::home::Home;
 use crate::machine::{HostMachine, Power};
+use crate::vios_shell::{NoLinks, ViosServers};
 
 /// Release assumed where a site file's text is none that the platform knows; the default of the site file.
 const RELEASE_DEFAULT: Release = Release(8, 8, 6, 0);
@@ -88,6 +89,12 @@ pub fn open_console(
     Ok(opened)
 }
 
+/// The Virtual I/O Servers of a site, as this process reaches them.
+#[must_use]
+pub fn servers(site: &Site, _layout: &Layout, environment: &Arc<dyn Environment>) -> Arc<ViosServers> {
+    ViosServers::new(Arc::new(NoLinks), site.virtual_io_server_password.clone(), environment.clone())
+}
+
 /// Says that a console, whose own directory is `directory`, runs on this computer. Returns its power switch; a console that
 /// nobody listens to for has no services to end.
 #[must_use]
@@ -147,7 +154,13 @@ fn describe(console: &SiteConsole) -> ConsoleDescription {
 ///
 /// # Errors
 /// No such user, or its home directory cannot be made.
-pub fn host_for(console: &Arc<Console>, user: &str, peer: &str, homes: &Path) -> Result<ConsoleHost, String> {
+pub fn host_for(
+    console: &Arc<Console>,
+    user: &str,
+    peer: &str,
+    homes: &Path,
+    servers: &Arc<ViosServers>,
+) -> Result<ConsoleHost, String> {
     console.user(user).ok_or_else(|| format!("there is no user {user}"))?;
     let home = Home::open(homes, user).map_err(|error| format!("home of {user}: {error}"))?;
     Ok(ConsoleHost {
@@ -156,6 +169,7 @@ pub fn host_for(console: &Arc<Console>, user: &str, peer: &str, homes: &Path) ->
         peer: peer.to_owned(),
         home: Arc::new(home),
         homes: homes.to_owned(),
+        servers: servers.clone(),
         session: console.begin_session(SessionKind::Shell, user, peer),
     })
 }

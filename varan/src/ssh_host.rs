@@ -10,13 +10,15 @@ use varan_model::codes::MessageKey;
 use varan_model::refusal::Refusal;
 use varan_shell::{ByteSink, Cancellation, Channels, Input, Output, Shell, Terminal};
 use varan_ssh::{
-    AuthenticationOutcome, ChannelReader, ChannelWriter, HomeDirectory, HomeQuota, OfferedKey, ServerEvent,
-    Session, SessionKind, SshHost,
+    AuthenticationOutcome, AuthorizedKey, ChannelReader, ChannelWriter, HomeDirectory, HomeQuota, OfferedKey,
+    ServerEvent, Session, SessionKind, SshHost,
 };
 
 use crate::commands::record_line;
 use crate::home::{HOME_BYTES_MAX, HOME_FILES_MAX};
 use crate::site::host_for;
+use crate::vios_shell::files::{FILES_BYTES_MAX, FILES_MAX, HOME};
+use crate::vios_shell::{Route, Server, ViosHost, ViosServers};
 
 /// Status of a session that could not begin.
 const CANNOT_BEGIN: u8 = 1;
@@ -27,6 +29,10 @@ pub struct ConsoleSsh {
     pub console: Arc<Console>,
     /// Where home directories are.
     pub homes: PathBuf,
+    /// Virtual I/O Servers, entered as `padmin%vios1%p814-1`.
+    pub servers: Arc<ViosServers>,
+    /// The one server that this address is for: users log in to it by their names alone.
+    pub server: Option<Route>,
 }
 
 fn outcome(outcome: &LoginOutcome) -> AuthenticationOutcome {
@@ -66,109 +72,144 @@ fn feed(mut input: ChannelReader, terminal: &Arc<Terminal>, cancellation: &Arc<C
 }
 
 impl ConsoleSsh {
+    /// The server that a login name means, if it means one.
+    fn route(&self, user: &str) -> Option<Route> {
+        match &self.server {
+            Some(server) => Some(Route { user: user.to_owned(), ..server.clone() }),
+            None => Route::parse(user),
+        }
+    }
+
+    fn check_server(&self, route: &Route, fits: impl FnOnce(&Server) -> bool) -> AuthenticationOutcome {
+        match self.servers.find(&self.console, route) {
+            Ok(opened) if fits(&opened.server) => AuthenticationOutcome::Accepted,
+            Ok(_) => AuthenticationOutcome::Rejected,
+            Err(reason) => AuthenticationOutcome::Locked { message: reason.replace('\n', " ") },
+        }
+    }
+
     fn run_session(&self, session: Session) -> Result<u8, String> {
-        let request = session.request;
-        if let SessionKind::Unusable(problem) = request.kind {
+        let (user, peer) = (session.request.user.clone(), session.request.peer.ip().to_string());
+        if let SessionKind::Unusable(problem) = session.request.kind {
             let refusal = Refusal::new(MessageKey::CommandLineUnusable).with(problem);
             let mut output = session.output;
             let _ = writeln!(output, "{refusal}");
-            let peer = request.peer.ip().to_string();
-            self.console.record(&request.user, &peer, "(command line that cannot be run)", CANNOT_BEGIN);
+            if self.route(&user).is_none() {
+                self.console.record(&user, &peer, "(command line that cannot be run)", CANNOT_BEGIN);
+            }
             return Ok(CANNOT_BEGIN);
         }
-        let peer = request.peer.ip().to_string();
-        let host = host_for(&self.console, &request.user, &peer, &self.homes)?;
-        let home = host.home.clone();
         let cancellation = Cancellation::new();
-        let (cancelled, ended) = (cancellation.clone(), cancellation.clone());
+        let cancelled = cancellation.clone();
         session.cancellation.on_cancel(move |_| cancelled.cancel());
+        if let Some(route) = self.route(&user) {
+            let opened = self.servers.find(&self.console, &route)?;
+            let host = ViosHost::open(&opened.server, false)?;
+            let run =
+                |_: &mut Shell, line: &str, channels| crate::vios_shell::run_script(&host, line, channels);
+            return run_in(&mut host.shell(), session, &cancellation, None, run);
+        }
+        let host = host_for(&self.console, &user, &peer, &self.homes, &self.servers)?;
+        let home = host.home.clone();
+        let ended = cancellation.clone();
         host.session.on_end(move || ended.cancel());
         let mut shell = Shell::new(Arc::new(host), home);
-        let output = Arc::new(ChannelSink(Mutex::new(session.output)));
-        let Some(client) = request.terminal else {
-            let SessionKind::Exec(line) = request.kind else {
-                // A shell without a terminal reads its script from standard input.
-                return Ok(run_script_from_input(
-                    &mut shell,
-                    session.input,
-                    output,
-                    session.error,
-                    &cancellation,
-                ));
-            };
-            let channels = Channels {
-                input: Input::from_reader(Box::new(session.input), &cancellation),
-                output: Output::new(output, &cancellation),
-                error: Output::new(Arc::new(ChannelSink(Mutex::new(session.error))), &cancellation),
-                terminal: None,
-                cancellation: cancellation.clone(),
-            };
-            let status = shell.run_script(&line, channels);
-            record_line(&self.console, &request.user, &peer, &line, status);
-            return Ok(status);
+        let warning = self.console.password_warning(&user);
+        let is_exec = matches!(session.request.kind, SessionKind::Exec(_));
+        let run = |shell: &mut Shell, line: &str, channels| {
+            let status = shell.run_script(line, channels);
+            if is_exec {
+                record_line(&self.console, &user, &peer, line, status);
+            }
+            status
         };
-        // Newlines and Ctrl-C are the shell's terminal's own business.
-        client.set_newline_translation(false);
-        client.set_interrupt_character(false);
-        let narrow = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
-        let size = client.size();
-        let greeting = output.clone();
-        let terminal = Terminal::new(output, narrow(size.columns), narrow(size.rows));
-        let resized = terminal.clone();
-        client.on_resize(move |size| resized.resize(narrow(size.columns), narrow(size.rows)));
-        let (input, fed, feeding) = (session.input, terminal.clone(), cancellation.clone());
-        let feeder = std::thread::Builder::new()
-            .name("ssh input".to_owned())
-            .spawn(move || feed(input, &fed, &feeding));
-        feeder.map_err(|error| error.to_string())?;
-        match request.kind {
-            SessionKind::Exec(line) => {
-                let channels = terminal.channels(&cancellation);
-                terminal.set_foreground(Some(cancellation.clone()));
-                let status = shell.run_script(&line, channels);
-                terminal.set_foreground(None);
-                record_line(&self.console, &request.user, &peer, &line, status);
-                Ok(status)
-            }
-            SessionKind::Shell => {
-                if let Some(warning) = self.console.password_warning(&request.user) {
-                    let _ = greeting.write_all(format!("{warning}\r\n").as_bytes(), &cancellation);
-                }
-                Ok(shell.interactive(&terminal, &cancellation))
-            }
-            SessionKind::Unusable(_) => Ok(CANNOT_BEGIN),
-        }
+        run_in(&mut shell, session, &cancellation, warning, run)
     }
 }
 
-fn run_script_from_input(
+/// Runs a session in a shell: `run` runs a script to its end. `greeting` is shown to a person first.
+fn run_in(
     shell: &mut Shell,
-    mut input: ChannelReader,
-    output: Arc<ChannelSink>,
-    error: ChannelWriter,
+    session: Session,
     cancellation: &Arc<Cancellation>,
-) -> u8 {
+    greeting: Option<String>,
+    run: impl Fn(&mut Shell, &str, Channels) -> u8,
+) -> Result<u8, String> {
+    let request = session.request;
+    let output = Arc::new(ChannelSink(Mutex::new(session.output)));
+    let Some(client) = request.terminal else {
+        let (line, input) = match request.kind {
+            SessionKind::Exec(line) => (line, Input::from_reader(Box::new(session.input), cancellation)),
+            // A shell without a terminal reads its script from standard input.
+            _ => match script_from_input(session.input) {
+                Some(script) => (script, Input::empty()),
+                None => return Ok(CANNOT_BEGIN),
+            },
+        };
+        let channels = Channels {
+            input,
+            output: Output::new(output, cancellation),
+            error: Output::new(Arc::new(ChannelSink(Mutex::new(session.error))), cancellation),
+            terminal: None,
+            cancellation: cancellation.clone(),
+        };
+        return Ok(run(shell, &line, channels));
+    };
+    // Newlines and Ctrl-C are the shell's terminal's own business.
+    client.set_newline_translation(false);
+    client.set_interrupt_character(false);
+    let narrow = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
+    let size = client.size();
+    let shown = output.clone();
+    let terminal = Terminal::new(output, narrow(size.columns), narrow(size.rows));
+    let resized = terminal.clone();
+    client.on_resize(move |size| resized.resize(narrow(size.columns), narrow(size.rows)));
+    let (input, fed, feeding) = (session.input, terminal.clone(), cancellation.clone());
+    let feeder =
+        std::thread::Builder::new().name("ssh input".to_owned()).spawn(move || feed(input, &fed, &feeding));
+    feeder.map_err(|error| error.to_string())?;
+    match request.kind {
+        SessionKind::Exec(line) => {
+            let channels = terminal.channels(cancellation);
+            terminal.set_foreground(Some(cancellation.clone()));
+            let status = run(shell, &line, channels);
+            terminal.set_foreground(None);
+            Ok(status)
+        }
+        SessionKind::Shell => {
+            if let Some(greeting) = greeting {
+                let _ = shown.write_all(format!("{greeting}\r\n").as_bytes(), cancellation);
+            }
+            Ok(shell.interactive(&terminal, cancellation))
+        }
+        SessionKind::Unusable(_) => Ok(CANNOT_BEGIN),
+    }
+}
+
+/// The script that comes instead of a person; `None` when the client is gone.
+fn script_from_input(mut input: ChannelReader) -> Option<String> {
     let mut script = Vec::new();
     let limit = varan_shell::SCRIPT_BYTES as u64;
-    if Read::by_ref(&mut input).take(limit).read_to_end(&mut script).is_err() {
-        return CANNOT_BEGIN;
-    }
-    let channels = Channels {
-        input: Input::empty(),
-        output: Output::new(output, cancellation),
-        error: Output::new(Arc::new(ChannelSink(Mutex::new(error))), cancellation),
-        terminal: None,
-        cancellation: cancellation.clone(),
-    };
-    shell.run_script(&String::from_utf8_lossy(&script), channels)
+    Read::by_ref(&mut input).take(limit).read_to_end(&mut script).ok()?;
+    Some(String::from_utf8_lossy(&script).into_owned())
 }
 
 impl SshHost for ConsoleSsh {
     fn check_password(&self, user: &str, password: &str, peer: SocketAddr) -> AuthenticationOutcome {
+        if let Some(route) = self.route(user) {
+            return self.check_server(&route, |_| self.servers.password_fits(password));
+        }
         outcome(&self.console.check_password(user, password, &peer.ip().to_string()))
     }
 
     fn check_public_key(&self, user: &str, key: &OfferedKey, peer: SocketAddr) -> AuthenticationOutcome {
+        if let Some(route) = self.route(user) {
+            return match self.check_server(&route, |server| has_key(server, key)) {
+                // The text has its place where the password is asked for.
+                AuthenticationOutcome::Locked { .. } => AuthenticationOutcome::Rejected,
+                outcome => outcome,
+            };
+        }
         let line = format!("{} {}", key.algorithm, base64(&key.blob));
         let offered = ConsoleKey { line: &line, proven: key.proven };
         outcome(&self.console.check_key(user, offered, &peer.ip().to_string()))
@@ -186,6 +227,14 @@ impl SshHost for ConsoleSsh {
     }
 
     fn home_directory(&self, user: &str) -> Option<HomeDirectory> {
+        if let Some(route) = self.route(user) {
+            let opened = self.servers.find(&self.console, &route).ok()?;
+            return Some(HomeDirectory {
+                path: opened.server.files.home(),
+                shown_as: HOME.to_owned(),
+                quota: HomeQuota { bytes: FILES_BYTES_MAX, files: FILES_MAX },
+            });
+        }
         let home = crate::home::Home::open(&self.homes, user).ok()?;
         self.console.user(user)?;
         Some(HomeDirectory {
@@ -206,6 +255,14 @@ impl SshHost for ConsoleSsh {
             _ => {}
         }
     }
+}
+
+/// Whether padmin put the key into its home.
+fn has_key(server: &Server, key: &OfferedKey) -> bool {
+    ViosServers::authorized_keys(server)
+        .iter()
+        .filter_map(|line| AuthorizedKey::parse(line).ok())
+        .any(|known| known.algorithm == key.algorithm && known.blob == key.blob)
 }
 
 /// Base64 with padding, as in an `authorized_keys` line.

@@ -42,7 +42,7 @@ pub use console_settings::{ConsoleSettings, WebLogins};
 pub use description::{ConsoleDescription, Secret, UserDescription, release_number};
 pub use link::SwitchedLink;
 pub use machine::{ConsoleMachine, MemoryFigures, ProcessFigures, ProcessorTimes, VolumeFigures, unreadable};
-pub use password::PasswordError;
+pub use password::{PasswordError, verify as verify_password};
 pub use password_policy::{
     MEDIUM_POLICY, PASSWORD_HISTORY_MAX, PASSWORD_POLICIES_MAX, PasswordPolicy, PolicyRule,
 };

@@ -178,6 +178,8 @@ tasks! {
     OpenTerminal = lpar "OpenVTerm": "SO-PR-";
     /// Close a virtual terminal.
     CloseTerminal = lpar "CloseVTerm": "SO-PR-";
+    /// Run commands on a Virtual I/O Server.
+    RunServerCommand = lpar "ViosAdminOp": "SO-P--";
     /// Create, change and remove users, and their keys.
     ManageUsers = HMCConsole "ManageUserProfiles": "S-----";
     /// Change the own password and the own keys.
@@ -408,6 +410,7 @@ mod tests {
                 ChangePortLogin,
                 OpenTerminal,
                 CloseTerminal,
+                RunServerCommand,
                 ManageUsers,
                 ListRoles,
                 ManageRoles,

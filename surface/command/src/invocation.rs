@@ -8,6 +8,7 @@ use varan_contract::engine::GuestTerminal;
 use varan_contract::system::{PartitionFilter, RequestSubject, Selector, SystemReply, SystemRequest};
 use varan_model::codes::MessageKey;
 use varan_model::ids::PartitionId;
+use varan_model::partition::PartitionEntry;
 use varan_model::refusal::Refusal;
 
 use crate::failure::CommandError;
@@ -152,6 +153,37 @@ impl RemoteConsoles for NoConsoles {
     }
 }
 
+/// Virtual I/O Servers, on which a console runs commands.
+pub trait VirtualIoServers {
+    /// Runs a command line on the server in a partition, as root or as padmin. Returns its exit status and what it printed.
+    ///
+    /// # Errors
+    /// The server does not run, or cannot be reached.
+    fn run(
+        &self,
+        system: &SystemConnection,
+        entry: &PartitionEntry,
+        command: &str,
+        root: bool,
+    ) -> Result<(u8, Vec<u8>), Refusal>;
+}
+
+/// For users who reach no Virtual I/O Server.
+pub struct NoServers;
+
+impl VirtualIoServers for NoServers {
+    fn run(
+        &self,
+        _: &SystemConnection,
+        entry: &PartitionEntry,
+        _: &str,
+        _: bool,
+    ) -> Result<(u8, Vec<u8>), Refusal> {
+        let reason = format!("the Virtual I/O Server {} cannot be reached", entry.partition.name);
+        Err(Refusal::new(MessageKey::VirtualIoServerCommandFailed).with(reason))
+    }
+}
+
 /// One run of a command.
 pub struct Invocation<'a> {
     /// Console.
@@ -174,6 +206,8 @@ pub struct Invocation<'a> {
     pub files: &'a dyn HomeFiles,
     /// Other consoles.
     pub remote: &'a dyn RemoteConsoles,
+    /// Virtual I/O Servers.
+    pub servers: &'a dyn VirtualIoServers,
     /// Becomes true when the user cancels.
     pub cancelled: &'a dyn Fn() -> bool,
     /// Other end of the connection; empty for a local command.

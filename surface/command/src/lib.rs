@@ -16,10 +16,13 @@ mod options;
 mod records;
 mod select;
 mod time;
+pub mod vios;
 
 pub use catalog::{CommandDefinition, CommandKind, command_names, commands, lookup, run};
 pub use failure::CommandError;
 pub use form::{Form, PartOfForm};
-pub use invocation::{HomeFiles, Invocation, NoConsoles, NoFiles, RawTerminal, RemoteConsoles};
+pub use invocation::{
+    HomeFiles, Invocation, NoConsoles, NoFiles, NoServers, RawTerminal, RemoteConsoles, VirtualIoServers,
+};
 pub use manual::{AttributeHelp, Coverage, CoveredCommand, coverage, manual, usage};
 pub use options::{OptionDefinition, OptionValue, ParsedOptions};

@@ -26,6 +26,7 @@ fn run_as(world: &World, user: &str, line: &str) -> (u8, String) {
         terminal: None,
         files: &NoFiles,
         remote: &varan_command::NoConsoles,
+        servers: &varan_command::NoServers,
         cancelled: &|| false,
         peer: "10.0.0.7",
     };

@@ -28,6 +28,7 @@ fn run_for(world: &World, user: &str, tasks: TaskSet, line: &str, input: &str) -
         terminal: None,
         files: &NoFiles,
         remote: &varan_command::NoConsoles,
+        servers: &varan_command::NoServers,
         cancelled: &|| false,
         peer: "10.0.0.7",
     };
@@ -183,6 +184,7 @@ const OPERATIONS: &[(&str, Task)] = &[
     ("chhwres -r mem -m no -o a -p x -q 256", Task::DynamicChange),
     ("mkvterm -m no -p x", Task::OpenTerminal),
     ("rmvterm -m no -p x", Task::CloseTerminal),
+    ("viosvrcmd -m no -p x -c ioslevel", Task::RunServerCommand),
     ("mkhmcusr -u x -a norole --passwd abcd1234", Task::ManageUsers),
     ("mkhmcusr -i name=x,taskrole=norole", Task::ManageUsers),
     ("chhmcusr -u nobody -t desc -v x", Task::ManageUsers),

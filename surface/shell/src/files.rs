@@ -96,9 +96,51 @@ pub enum FileError {
     /// The user's space is used up.
     #[error("Disk quota exceeded")]
     QuotaExceeded,
+    /// There is something of that name already.
+    #[error("File exists")]
+    Exists,
+    /// A directory that has entries.
+    #[error("Directory not empty")]
+    NotEmpty,
+    /// The file system is full.
+    #[error("No space left on device")]
+    NoSpace,
+    /// A device that does not do what it should.
+    #[error("Input/output error")]
+    InputOutput,
+    /// Something works with it.
+    #[error("Device or resource busy")]
+    Busy,
+    /// The two paths are on different file systems.
+    #[error("Invalid cross-device link")]
+    CrossDevice,
     /// Anything else, in words.
     #[error("{0}")]
     Other(String),
+}
+
+impl FileError {
+    /// The text of AIX for it.
+    #[must_use]
+    pub fn in_words_of_aix(&self) -> String {
+        match self {
+            Self::NotFound => "A file or directory in the path name does not exist.",
+            Self::PermissionDenied => "The file access permissions do not allow the specified action.",
+            Self::IsDirectory => "The specified file is a directory.",
+            Self::NotDirectory => "A parameter must be a directory.",
+            Self::NameTooLong => "A path name is too long.",
+            Self::ReadOnly => "The file system has read permission only.",
+            Self::QuotaExceeded => "The user has reached a limit of disk space or number of files.",
+            Self::Exists => "Do not specify an existing file.",
+            Self::NotEmpty => "Directory is not empty.",
+            Self::NoSpace => "There is not enough space in the file system.",
+            Self::InputOutput => "There is an input or output error.",
+            Self::Busy => "The requested resource is busy.",
+            Self::CrossDevice => "A file cannot be linked to another file system.",
+            Self::Other(text) => text,
+        }
+        .to_owned()
+    }
 }
 
 /// What an entry is.
@@ -112,6 +154,25 @@ pub enum FileKind {
     Link,
     /// A character device.
     Device,
+    /// A block device.
+    BlockDevice,
+}
+
+/// A mounted file system, as `df` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSystem {
+    /// What is mounted.
+    pub device: String,
+    /// Where.
+    pub directory: TreePath,
+    /// Size in bytes.
+    pub size: u64,
+    /// Bytes that are free.
+    pub free: u64,
+    /// Files and directories on it.
+    pub files: u64,
+    /// Files and directories that it may have.
+    pub files_max: u64,
 }
 
 /// What `ls -l` shows.
@@ -167,6 +228,60 @@ pub trait FileTree: Send + Sync {
     /// `ReadOnly` unless the tree can be written.
     fn create(&self, _path: &TreePath, _append: bool) -> Result<Box<dyn Write + Send>, FileError> {
         Err(FileError::ReadOnly)
+    }
+
+    /// Opens a file for reading from an offset in bytes. What lies beyond its end is empty.
+    ///
+    /// # Errors
+    /// As [`FileTree::open`].
+    fn open_at(&self, path: &TreePath, offset: u64) -> Result<Box<dyn Read + Send>, FileError> {
+        let mut reader = self.open(path)?;
+        io::copy(&mut Read::by_ref(&mut reader).take(offset), &mut io::sink())
+            .map_err(|_| FileError::InputOutput)?;
+        Ok(reader)
+    }
+
+    /// Opens a file for writing from an offset in bytes; makes it if there is none. What lies behind the offset is cut off
+    /// first, unless it is `kept`.
+    ///
+    /// # Errors
+    /// As [`FileTree::create`].
+    fn write_at(
+        &self,
+        _path: &TreePath,
+        _offset: u64,
+        _kept: bool,
+    ) -> Result<Box<dyn Write + Send>, FileError> {
+        Err(FileError::ReadOnly)
+    }
+
+    /// Makes a directory.
+    ///
+    /// # Errors
+    /// `Exists`, `NotFound` for its parent, `PermissionDenied`, `ReadOnly`.
+    fn make_directory(&self, _path: &TreePath) -> Result<(), FileError> {
+        Err(FileError::ReadOnly)
+    }
+
+    /// Removes a file, or an empty directory where `directory` is set.
+    ///
+    /// # Errors
+    /// `NotFound`, `IsDirectory`, `NotDirectory`, `NotEmpty`, `Busy`, `PermissionDenied`, `ReadOnly`.
+    fn remove(&self, _path: &TreePath, _directory: bool) -> Result<(), FileError> {
+        Err(FileError::ReadOnly)
+    }
+
+    /// Gives a file or directory another path. A file that is there is replaced.
+    ///
+    /// # Errors
+    /// `CrossDevice` where it would have to be copied, else as [`FileTree::remove`].
+    fn rename(&self, _from: &TreePath, _to: &TreePath) -> Result<(), FileError> {
+        Err(FileError::ReadOnly)
+    }
+
+    /// Mounted file systems, in the order of their mounts.
+    fn file_systems(&self) -> Vec<FileSystem> {
+        Vec::new()
     }
 }
 
@@ -257,6 +372,20 @@ impl FileTree for MemoryTree {
             group: self.owner.clone(),
             modified_seconds: 0,
         })
+    }
+
+    fn rename(&self, from: &TreePath, to: &TreePath) -> Result<(), FileError> {
+        let mut files = self.write();
+        let content = files.remove(from).ok_or(FileError::NotFound)?;
+        files.insert(to.clone(), content);
+        Ok(())
+    }
+
+    fn remove(&self, path: &TreePath, directory: bool) -> Result<(), FileError> {
+        if directory {
+            return Err(FileError::NotDirectory);
+        }
+        self.write().remove(path).map(|_| ()).ok_or(FileError::NotFound)
     }
 
     fn create(&self, path: &TreePath, append: bool) -> Result<Box<dyn Write + Send>, FileError> {

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::cancellation::Cancellation;
+use crate::dialect::Dialect;
+use crate::files::TreePath;
 use crate::streams::Streams;
 
 /// Abilities that a restricted console does not have, and another kind of shell may have.
@@ -15,6 +17,8 @@ pub enum Feature {
     OutputRedirection,
     /// `cd`.
     ChangeDirectory,
+    /// The small programs that make, copy, move and remove files: `cp`, `mv`, `rm`, `mkdir`, `rmdir`, `dd`.
+    FileCommands,
 }
 
 /// The wall clock as a user sees it.
@@ -63,6 +67,16 @@ pub trait CommandHost: Send + Sync {
     /// Whether this shell has an ability that a restricted console lacks.
     fn allows(&self, _feature: Feature) -> bool {
         false
+    }
+
+    /// Which shell this is.
+    fn dialect(&self) -> Dialect {
+        Dialect::Console
+    }
+
+    /// Whether `cd` may go there, where it is allowed at all.
+    fn may_enter(&self, _directory: &TreePath) -> bool {
+        true
     }
 
     /// The time now.

@@ -21,9 +21,6 @@ use crate::filter;
 use crate::shell::{End, Shell};
 use crate::terminal::Terminal;
 
-/// The prompt when the user has not set `PS1`.
-const PROMPT: &str = "\\u@\\h:\\w> ";
-
 /// The prompt for the next line of a command when the user has not set `PS2`.
 const CONTINUATION: &str = "> ";
 
@@ -77,6 +74,9 @@ impl Shell {
     }
 
     fn leave(&self, status: u8, terminal: &Terminal, cancellation: &Arc<Cancellation>) -> u8 {
+        if self.host.dialect().is_korn() {
+            return status;
+        }
         // The user may be gone already.
         let _ = terminal.write_raw(b"logout\r\n", cancellation);
         status
@@ -86,7 +86,7 @@ impl Shell {
     fn read_commands(&self, terminal: &Arc<Terminal>, cancellation: &Arc<Cancellation>) -> Typed {
         let mut text = String::new();
         let mut entries: Vec<String> = Vec::new();
-        let mut prompt = self.prompt("PS1", PROMPT);
+        let mut prompt = self.prompt("PS1", self.host.dialect().prompt());
         loop {
             let complete = |before: &str| self.complete(before);
             match terminal.read_line_with(&prompt, Echo::On, cancellation, Some(&complete)) {
@@ -122,6 +122,9 @@ impl Shell {
     /// A prompt variable with its backslash sequences replaced.
     fn prompt(&self, variable: &str, default: &str) -> String {
         let format = self.state.variables.get(variable).unwrap_or(default);
+        if self.host.dialect().is_korn() {
+            return self.korn_prompt(format);
+        }
         let mut prompt = String::new();
         let mut characters = format.chars();
         while let Some(character) = characters.next() {
@@ -151,6 +154,30 @@ impl Shell {
             }
         }
         prompt
+    }
+
+    /// A prompt in which the Korn shell replaces variables: `$PWD`, `${PWD}`.
+    fn korn_prompt(&self, format: &str) -> String {
+        let mut prompt = String::new();
+        let mut rest = format;
+        while let Some((before, after)) = rest.split_once('$') {
+            prompt.push_str(before);
+            let braced = after.strip_prefix('{').and_then(|text| text.split_once('}'));
+            let (name, next) = match braced {
+                Some(parts) => parts,
+                None => {
+                    let end = after.find(|one: char| !(one.is_ascii_alphanumeric() || one == '_'));
+                    after.split_at(end.unwrap_or(after.len()))
+                }
+            };
+            match self.state.variables.get(name) {
+                Some(value) => prompt.push_str(value),
+                None if name.is_empty() => prompt.push('$'),
+                None => {}
+            }
+            rest = next;
+        }
+        prompt + rest
     }
 
     /// The working directory with `~` for the home.

@@ -24,6 +24,7 @@
 
 mod builtin;
 mod cancellation;
+mod dialect;
 mod escapes;
 mod evaluate;
 mod files;
@@ -40,7 +41,9 @@ mod terminal;
 mod variables;
 
 pub use cancellation::{Cancellation, Registration};
-pub use files::{FileError, FileKind, FileTree, MemoryTree, Metadata, PATH_BYTES, TreePath};
+pub use dialect::Dialect;
+pub use files::{FileError, FileKind, FileSystem, FileTree, MemoryTree, Metadata, PATH_BYTES, TreePath};
+pub use filter::date::formatted as formatted_time;
 pub use fuzz::fuzz_one;
 pub use host::{CommandHost, Feature, Identity, StillHost, WallClock};
 pub use limits::{

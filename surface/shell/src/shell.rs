@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cancellation::Cancellation;
+use crate::dialect::Dialect;
 use crate::evaluate::{Eval, Evaluator, Halt, INTERRUPTED, Run, State, Switches};
 use crate::files::FileTree;
 use crate::host::CommandHost;
@@ -11,15 +12,6 @@ use crate::limits::{LimitReached, Limits, Meter};
 use crate::streams::{Channels, Output};
 use crate::syntax::{Parser, SyntaxError};
 use crate::variables::{VariableError, Variables};
-
-/// How messages begin when a script is run as by `bash -c`.
-const SCRIPT_NAME: &str = "/bin/bash";
-
-/// How messages begin at a login shell.
-const LOGIN_NAME: &str = "-bash";
-
-/// Where commands are, as `$PATH` tells it.
-const COMMAND_PATH: &str = "/opt/hsc/bin:/usr/hmcrbin";
 
 /// The status of a syntax error, as bash has it.
 const SYNTAX_ERROR: u8 = 2;
@@ -52,15 +44,16 @@ impl Shell {
     /// As [`Shell::new`], with limits of the caller's choice.
     pub fn with_limits(host: Arc<dyn CommandHost>, files: Arc<dyn FileTree>, limits: Limits) -> Self {
         let user = host.user_name();
+        let dialect = host.dialect();
         let home = files.home();
-        let mut variables = Variables::new(limits.variable_bytes);
+        let mut variables = Variables::new(limits.variable_bytes, dialect == Dialect::Korn);
         for (name, value) in [
             ("HOME", home.as_str()),
             ("HOSTNAME", &host.host_name()),
             ("LOGNAME", &user),
-            ("PATH", COMMAND_PATH),
+            ("PATH", dialect.path()),
             ("PWD", home.as_str()),
-            ("SHELL", "/bin/bash"),
+            ("SHELL", dialect.program()),
             ("USER", &user),
         ] {
             variables.initialize(name, value, true);
@@ -109,13 +102,15 @@ impl Shell {
 
     pub(crate) fn evaluate(&mut self, text: &str, channels: &Channels, interactive: bool) -> End {
         let meter = Arc::new(Meter::new(self.limits, Cancellation::child(&channels.cancellation)));
-        let shell_name = if interactive { LOGIN_NAME } else { SCRIPT_NAME };
+        let dialect = self.host.dialect();
+        let shell_name = dialect.name(interactive);
         let run = Arc::new(Run {
             host: self.host.clone(),
             files: self.files.clone(),
             terminal: channels.terminal.clone(),
             meter: meter.clone(),
             shell_name,
+            dialect,
             interactive,
         });
         if let Some(terminal) = &channels.terminal {
@@ -210,6 +205,10 @@ impl Evaluator {
         let place =
             |line: usize| if self.run.interactive { String::new() } else { format!("-c: line {line}: ") };
         let here = place(error.line().saturating_sub(1));
+        if let Some(message) = self.run.dialect.syntax_error(error) {
+            self.complain(&message)?;
+            return Ok(SYNTAX_ERROR);
+        }
         match error {
             SyntaxError::Refused { .. } | SyntaxError::TooDeep { .. } | SyntaxError::TooManyWords { .. } => {
                 self.complain(&error.to_string())?;

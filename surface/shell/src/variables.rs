@@ -33,11 +33,13 @@ pub struct Variables {
     content: Arc<BTreeMap<String, Variable>>,
     bytes: usize,
     limit: usize,
+    /// Whether the user may change what a restricted shell protects.
+    free: bool,
 }
 
 impl Variables {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { content: Arc::default(), bytes: 0, limit }
+    pub(crate) fn new(limit: usize, free: bool) -> Self {
+        Self { content: Arc::default(), bytes: 0, limit, free }
     }
 
     /// The value, if the variable is set.
@@ -99,7 +101,7 @@ impl Variables {
 
     pub(crate) fn check(&self, name: &str) -> Result<(), VariableError> {
         let protected = self.content.get(name).is_some_and(|variable| variable.read_only);
-        if protected || READ_ONLY.contains(&name) {
+        if protected || !self.free && READ_ONLY.contains(&name) {
             return Err(VariableError::ReadOnly(name.to_string()));
         }
         Ok(())

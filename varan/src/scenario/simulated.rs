@@ -24,6 +24,7 @@ use crate::frame::Layout;
 use crate::simulation::{Machine, SimulatedEnvironment, World};
 use crate::site::{host_for, make_home_directories, open_console};
 use crate::sites;
+use crate::vios_shell::ViosServers;
 
 /// Virtual time from the site's first start to the start of the scenario: its partitions are up by then.
 const BEFORE: Duration = Duration::from_secs(1_800);
@@ -159,7 +160,7 @@ impl Stage for Simulated {
     }
 
     fn console(&mut self, line: &str) -> Result<(String, u8), String> {
-        let host = host_for(&self.console, &self.user, "localhost", &self.homes)?;
+        let host = host_for(&self.console, &self.user, "localhost", &self.homes, &ViosServers::none())?;
         let home = host.home.clone();
         let cancellation = Cancellation::new();
         let capture = Capture::new(OUTPUT_MAX);

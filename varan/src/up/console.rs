@@ -11,7 +11,9 @@ use varan_contract::system::SystemLink;
 use varan_environment::{Environment, RealEnvironment};
 use varan_model::site::{ConsoleDescription, Password, Site};
 use varan_rest::RestServer;
+use varan_ssh::SshServer;
 
+use super::servers::ServerListeners;
 use super::supervisor::{CHILD_CONSOLE, CHILD_READY, die_with_parent};
 use super::{runtime, wait_for_end};
 use crate::arguments::Up;
@@ -23,6 +25,7 @@ use crate::remote::RemoteSystem;
 use crate::rest::{self, ConsoleApi};
 use crate::site::{attach_machine, make_home_directories, open_console};
 use crate::sites;
+use crate::vios_shell::ViosServers;
 
 /// How one console is started.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +81,8 @@ pub(super) struct Introduction {
     pub rest: Vec<String>,
     /// Port of the REST API.
     pub rest_port: u16,
+    /// Virtual I/O Servers that have addresses of their own: partition, managed system, address.
+    pub servers: Vec<(String, String, SocketAddr)>,
 }
 
 /// One console that answers.
@@ -89,6 +94,8 @@ pub(super) struct Served {
     _services: ConsoleServices,
     /// The API of a management partition, which is no service of the console.
     _novalink: Option<RestServer>,
+    /// Addresses of Virtual I/O Servers, which do not go by the console's power.
+    _servers: Vec<SshServer>,
 }
 
 /// What consoles are started with.
@@ -99,6 +106,8 @@ pub(super) struct Surroundings<'a> {
     pub environment: &'a Arc<dyn Environment>,
     /// The site's managed systems, in its order.
     pub links: &'a [Arc<dyn SystemLink>],
+    /// Virtual I/O Servers of the site.
+    pub servers: &'a Arc<ViosServers>,
     /// Where servers run.
     pub runtime: &'a tokio::runtime::Runtime,
 }
@@ -110,7 +119,7 @@ pub(super) fn start(
     described: &ConsoleDescription,
     surroundings: &Surroundings<'_>,
 ) -> Result<Served, String> {
-    let Surroundings { layout, environment, links, runtime } = surroundings;
+    let Surroundings { layout, environment, links, servers, runtime } = surroundings;
     // The address by which clients reach the console is one of its settings, whoever chose it.
     let mut reached = described.clone();
     if let IpAddr::V4(address) = start.listen {
@@ -120,7 +129,7 @@ pub(super) fn start(
     make_home_directories(described, layout).map_err(|error| error.to_string())?;
     let directory = layout.console(&described.name);
     let homes = directory.join("homes");
-    control::serve(&console, &homes, &layout.sockets()).map_err(|error| error.to_string())?;
+    control::serve(&console, &homes, servers, &layout.sockets()).map_err(|error| error.to_string())?;
     let mut addresses = vec![SocketAddr::new(start.listen, start.ssh_port)];
     addresses.extend(described.listen_address.map(SocketAddr::from));
     let own = described.listen_address.map(|address| (*address.ip()).into());
@@ -132,7 +141,11 @@ pub(super) fn start(
         .as_ref()
         .map(|(system, port)| rest::serve_novalink(system, *port, &console, &directory, runtime));
     let novalink = novalink.transpose()?;
-    let reach = Reach { console: console.clone(), directory, ssh: addresses, api };
+    let listeners =
+        ServerListeners { console: &console, directory: &directory, servers, listen: start.listen };
+    let (vios, server_addresses) = listeners.open(site, described, runtime.handle())?;
+    let servers = (*servers).clone();
+    let reach = Reach { console: console.clone(), directory, servers, ssh: addresses, api };
     let (services, mut first) = ConsoleServices::start(reach, power, runtime.handle())?;
     first.rest.extend(novalink.iter().flat_map(rest::addresses));
     let user = described.users.first();
@@ -147,8 +160,9 @@ pub(super) fn start(
         host_key: first.host_key,
         rest_port: first.rest_port,
         rest: first.rest,
+        servers: server_addresses,
     };
-    Ok(Served { introduction, console, _services: services, _novalink: novalink })
+    Ok(Served { introduction, console, _services: services, _novalink: novalink, _servers: vios })
 }
 
 /// The process of one console: its name is an argument, its ports are exactly those of the options.
@@ -168,8 +182,14 @@ pub fn console_process(options: &Up, name: &str) -> Result<(), String> {
         .map(|system| Arc::new(RemoteSystem::new(&layout.sockets(), &system.name)) as Arc<dyn SystemLink>)
         .collect();
     let runtime = runtime()?;
-    let surroundings =
-        Surroundings { layout: &layout, environment: &environment, links: &links, runtime: &runtime };
+    let servers = crate::site::servers(&site, &layout, &environment);
+    let surroundings = Surroundings {
+        layout: &layout,
+        environment: &environment,
+        links: &links,
+        servers: &servers,
+        runtime: &runtime,
+    };
     let served = start(&ConsoleStart::of(options, 0)?, &site, described, &surroundings)?;
     links::serve(&served.console, &layout.sockets()).map_err(|error| error.to_string())?;
     let introduction = serde_json::to_string(&served.introduction).map_err(|error| error.to_string())?;

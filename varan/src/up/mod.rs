@@ -10,6 +10,7 @@
 //! started again as well, on the same ports; no partition notices.
 
 mod console;
+mod servers;
 mod supervisor;
 
 use std::fs::File;
@@ -85,7 +86,14 @@ fn run_here(options: &Up, site: &Site, layout: &Layout) -> Result<(), String> {
     let links: Vec<Arc<dyn SystemLink>> =
         frames.iter().map(|handle| handle.clone() as Arc<dyn SystemLink>).collect();
     let runtime = runtime()?;
-    let surroundings = Surroundings { layout, environment: &environment, links: &links, runtime: &runtime };
+    let servers = crate::site::servers(site, layout, &environment);
+    let surroundings = Surroundings {
+        layout,
+        environment: &environment,
+        links: &links,
+        servers: &servers,
+        runtime: &runtime,
+    };
     let servers = (0..site.consoles.len())
         .map(|index| {
             let start = ConsoleStart::of(options, index)?;
@@ -141,6 +149,7 @@ fn introduce<'a>(
         ));
         hosts.push_str(&format!("{} {}\n", console.name, console.host_key));
     }
+    config.push_str(&servers::configuration(consoles.clone(), &known_hosts));
     std::fs::write(&known_hosts, hosts).map_err(fail)?;
     let ssh_config = layout.root().join("ssh_config");
     std::fs::write(&ssh_config, config).map_err(fail)?;

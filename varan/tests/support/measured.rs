@@ -143,7 +143,8 @@ pub struct UserShell(Shell);
 impl UserShell {
     pub fn open(console: &Arc<Console>, layout: &Layout) -> Self {
         let homes = layout.console(&console.description().name).join("homes");
-        let host = host_for(console, USER, "127.0.0.1", &homes).expect("user");
+        let host = host_for(console, USER, "127.0.0.1", &homes, &varan::vios_shell::ViosServers::none())
+            .expect("user");
         let home = host.home.clone();
         Self(Shell::new(Arc::new(host), home))
     }

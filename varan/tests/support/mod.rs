@@ -254,7 +254,8 @@ impl TestSite {
 
     pub fn session_on(&self, console: &Arc<Console>, user: &str) -> Session {
         let homes = self.layout.console(&console.description().name).join("homes");
-        let host = host_for(console, user, "127.0.0.1", &homes).expect("user");
+        let servers = varan::site::servers(&self.site, &self.layout, &self.environment);
+        let host = host_for(console, user, "127.0.0.1", &homes, &servers).expect("user");
         let home = host.home.clone();
         let home_path = home.path().to_owned();
         Session { shell: Some(Shell::new(Arc::new(host), home)), user: user.to_owned(), home: home_path }

@@ -109,5 +109,4 @@ pub(crate) static NAMES: &[&str] = &[
     "saveupgdata",
     "startdump",
     "updhmc",
-    "viosvrcmd",
 ];

@@ -35,6 +35,7 @@ mod updlic;
 mod user_list;
 mod users;
 mod utilization;
+mod virtual_io_server;
 
 use crate::catalog::CommandDefinition;
 use crate::options::{OptionDefinition, OptionValue};
@@ -97,6 +98,7 @@ pub(crate) static ALL: &[&CommandDefinition] = &[
     &profile_data::RESTORE,
     &events::END_TASK,
     &updlic::COMMAND,
+    &virtual_io_server::COMMAND,
 ];
 
 const MANAGED_SYSTEM: OptionDefinition = OptionDefinition::new(

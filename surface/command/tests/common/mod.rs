@@ -418,6 +418,7 @@ impl World {
             terminal,
             files: &self.files,
             remote: &varan_command::NoConsoles,
+            servers: &varan_command::NoServers,
             cancelled: &|| self.cancelled.load(Ordering::SeqCst),
             peer: "127.0.0.1:4711",
         };

@@ -104,10 +104,12 @@ pub(crate) fn shift(shell: &mut Evaluator, arguments: &[String]) -> Eval<u8> {
 /// `cd`: refused unless the host allows it.
 pub(crate) fn change_directory(shell: &mut Evaluator, arguments: &[String]) -> Eval<u8> {
     if !shell.run.host.allows(Feature::ChangeDirectory) {
-        return fail(shell, "cd", "restricted", 1);
+        shell.complain(&shell.run.dialect.builtin_refused("cd"))?;
+        return Ok(1);
     }
     let target = match arguments {
         [] => shell.run.files.home().as_str().to_string(),
+        [target] if target == "-" => shell.state.variables.get("OLDPWD").unwrap_or(".").to_string(),
         [target] => target.clone(),
         _ => return fail(shell, "cd", "too many arguments", 1),
     };
@@ -116,7 +118,14 @@ pub(crate) fn change_directory(shell: &mut Evaluator, arguments: &[String]) -> E
         if kind == FileKind::Directory { Ok(path) } else { Err(crate::files::FileError::NotDirectory) }
     });
     match entered {
-        Err(error) => fail(shell, "cd", &format!("{target}: {error}"), 1),
+        Err(error) => {
+            shell.complain(&shell.run.dialect.not_entered(&target, &error))?;
+            Ok(1)
+        }
+        Ok(path) if !shell.run.host.may_enter(&path) => {
+            shell.complain(&shell.run.dialect.entry_refused(&path))?;
+            Ok(1)
+        }
         Ok(path) => {
             shell.assign("OLDPWD", shell.state.directory.to_string())?;
             shell.assign("PWD", path.to_string())?;

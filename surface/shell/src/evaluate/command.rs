@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use super::{Eval, Evaluator, Halt, NOT_FOUND, Remembered};
 use crate::builtin;
+use crate::dialect::Dialect;
 use crate::filter::{self, Filter, FilterContext};
 use crate::streams::{Input, Streams};
 use crate::syntax::as_assignment;
 use crate::syntax::tree::{Assignment, Command, Part, Simple, Word};
-
-/// Directories whose commands may be named with their path.
-const COMMAND_DIRECTORIES: &[&str] = &["/opt/hsc/bin/", "/usr/hmcrbin/"];
 
 /// Builtins whose arguments are assignments.
 const DECLARING: &[&str] = &["declare", "export", "local", "readonly", "typeset"];
@@ -173,12 +171,13 @@ impl Evaluator {
     pub(crate) fn dispatch(&mut self, name: &str, arguments: &[String]) -> Eval<u8> {
         let mut name = name;
         if name.contains('/') {
-            let stripped = COMMAND_DIRECTORIES.iter().find_map(|directory| name.strip_prefix(directory));
+            let directories = self.run.dialect.command_directories(self.run.interactive);
+            let stripped = directories.iter().find_map(|directory| name.strip_prefix(directory));
             match stripped.filter(|rest| !rest.contains('/') && self.is_command(rest)) {
                 Some(rest) => name = rest,
                 None => {
-                    self.complain(&format!("{name}: restricted: cannot specify `/' in command names"))?;
-                    return Ok(1);
+                    self.complain(&self.run.dialect.path_refused(name))?;
+                    return Ok(if self.run.dialect == Dialect::Korn { NOT_FOUND } else { 1 });
                 }
             }
             return self.run_found(name, arguments);
@@ -203,7 +202,7 @@ impl Evaluator {
     /// Whether the name is a command of the console or of the small programs beside it.
     pub(crate) fn is_command(&self, name: &str) -> bool {
         let host = self.run.host.as_ref();
-        host.lookup(name) || builtin::utility(name, host).is_some() || filter::lookup(name).is_some()
+        host.lookup(name) || builtin::utility(name, host).is_some() || filter::allowed(name, host).is_some()
     }
 
     /// Runs a command of the console, a utility or a filter, never a function or a builtin.
@@ -226,15 +225,15 @@ impl Evaluator {
         if let Some(run) = builtin::utility(name, self.run.host.as_ref()) {
             return run(self, arguments);
         }
-        if let Some(filter) = filter::lookup(name) {
+        if let Some(filter) = filter::allowed(name, self.run.host.as_ref()) {
             let input = self.input.clone();
             return self.run_filter(filter, &input, arguments);
         }
         if builtin::is_refused(name) {
-            self.complain(&format!("{name}: restricted"))?;
+            self.complain(&self.run.dialect.builtin_refused(name))?;
             return Ok(1);
         }
-        self.complain(&format!("{name}: command not found"))?;
+        self.complain(&self.run.dialect.not_found(name))?;
         Ok(NOT_FOUND)
     }
 

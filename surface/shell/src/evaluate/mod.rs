@@ -15,6 +15,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::cancellation::Cancellation;
+use crate::dialect::Dialect;
 use crate::files::{FileTree, TreePath};
 use crate::host::CommandHost;
 use crate::limits::{LimitReached, Meter};
@@ -57,6 +58,7 @@ pub(crate) struct Run {
     pub(crate) meter: Arc<Meter>,
     /// How messages begin: `-bash` or `/bin/bash`.
     pub(crate) shell_name: &'static str,
+    pub(crate) dialect: Dialect,
     pub(crate) interactive: bool,
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Eval, Evaluator};
 use crate::cancellation::Cancellation;
+use crate::dialect::Dialect;
 use crate::files::TreePath;
 use crate::host::Feature;
 use crate::streams::{ByteSink, Input, Output};
@@ -91,7 +92,7 @@ impl Evaluator {
                     (_, "2") => Ok(self.error.clone()),
                     (_, "-") => Ok(Output::discard().metered(&self.run.meter)),
                     (1, _) if !text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                        Err(format!("{text}: restricted: cannot redirect output"))
+                        Err(self.run.dialect.redirection_refused(&text))
                     }
                     _ => Err(format!("{text}: Bad file descriptor")),
                 }
@@ -117,20 +118,21 @@ impl Evaluator {
         TreePath::resolve(&self.state.directory, path)
             .and_then(|resolved| self.run.files.open(&resolved))
             .map(|reader| Input::from_reader(reader, self.run.cancellation()))
-            .map_err(|error| format!("{path}: {error}"))
+            .map_err(|error| self.run.dialect.unreadable(path, &error))
     }
 
     fn create(&mut self, path: &Word, append: bool) -> Eval<Result<Output, String>> {
         let path = self.expand_text(path)?;
-        if path == "/dev/null" {
+        let dialect = self.run.dialect;
+        if path == "/dev/null" && dialect != Dialect::RestrictedKorn {
             return Ok(Ok(Output::discard().metered(&self.run.meter)));
         }
         if !self.run.host.allows(Feature::OutputRedirection) {
-            return Ok(Err(format!("{path}: restricted: cannot redirect output")));
+            return Ok(Err(dialect.redirection_refused(&path)));
         }
         let created = TreePath::resolve(&self.state.directory, &path)
             .and_then(|resolved| self.run.files.create(&resolved, append))
-            .map_err(|error| format!("{path}: {error}"));
+            .map_err(|error| dialect.not_created(&path, &error));
         Ok(created.map(|writer| {
             Output::new(Arc::new(FileSink(Mutex::new(writer))), self.run.cancellation())
                 .metered(&self.run.meter)

@@ -95,7 +95,7 @@ struct Style {
 }
 
 /// Formats a time as `date +FORMAT` does in the C locale.
-pub(crate) fn formatted(clock: &WallClock, format: &str) -> String {
+pub fn formatted(clock: &WallClock, format: &str) -> String {
     let time = civil(clock.unix_seconds, clock.offset_seconds);
     let mut text = String::new();
     let mut rest = format;

@@ -66,7 +66,14 @@ fn list(process: &mut Process<'_>, parsed: Parsed) -> Result<u8, Stop> {
         let found = path.and_then(|path| Ok((process.context.files.metadata(&path)?, path)));
         match found {
             Err(error) => {
-                process.complain(&format!("cannot access '{name}': {error}"))?;
+                let message = match error {
+                    FileError::NotFound if process.is_korn() => {
+                        format!("0653-341 The file {name} does not exist.")
+                    }
+                    error if process.is_korn() => format!("{name}: {}", error.in_words_of_aix()),
+                    error => format!("cannot access '{name}': {error}"),
+                };
+                process.complain(&message)?;
                 status = 2;
             }
             Ok((metadata, path)) => {
@@ -147,7 +154,13 @@ fn read_directory(process: &Process<'_>, path: &TreePath, parsed: &Parsed) -> Re
 fn show_directory(process: &mut Process<'_>, rules: &Rules, mut entries: Vec<Entry>) -> Result<(), Stop> {
     if rules.long {
         let bytes = entries.iter().map(|entry| entry.metadata.size.div_ceil(BLOCK_BYTES) * BLOCK_BYTES).sum();
-        let total = if rules.human { human(bytes) } else { (bytes / 1024).to_string() };
+        let total = if process.is_korn() {
+            aix_blocks(&entries).to_string()
+        } else if rules.human {
+            human(bytes)
+        } else {
+            (bytes / 1024).to_string()
+        };
         process.write(format!("total {total}\n").as_bytes())?;
     }
     rules.sort(&mut entries);
@@ -196,6 +209,9 @@ impl Rules {
         let owners = widest(&|entry| entry.metadata.owner.clone());
         let groups = widest(&|entry| entry.metadata.group.clone());
         let sizes = widest(&size);
+        if process.is_korn() {
+            return self.show_long_as_aix(process, entries, &clock);
+        }
         for entry in entries {
             let Entry { name, metadata } = entry;
             let row = format!(
@@ -213,6 +229,41 @@ impl Rules {
     }
 }
 
+impl Rules {
+    /// The columns of AIX, which do not go by their content.
+    fn show_long_as_aix(
+        &self,
+        process: &mut Process<'_>,
+        entries: &[Entry],
+        clock: &WallClock,
+    ) -> Result<(), Stop> {
+        for Entry { name, metadata } in entries {
+            let size = match metadata.kind {
+                // Major and minor number, of which only the place is of interest.
+                FileKind::Device | FileKind::BlockDevice => "0,  0".to_owned(),
+                _ if self.human => human(metadata.size),
+                _ => metadata.size.to_string(),
+            };
+            let row = format!(
+                "{} {:>4} {:<8} {:<8} {size:>10} {} {name}\n",
+                mode(metadata),
+                metadata.links,
+                metadata.owner,
+                metadata.group,
+                time(clock, metadata.modified_seconds),
+            );
+            process.write(row.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// Blocks of 512 bytes that files take; a small directory takes none.
+fn aix_blocks(entries: &[Entry]) -> u64 {
+    let files = entries.iter().filter(|entry| entry.metadata.kind == FileKind::File);
+    files.map(|entry| entry.metadata.size.div_ceil(BLOCK_BYTES) * (BLOCK_BYTES / 512)).sum()
+}
+
 /// `drwxr-xr-x`
 fn mode(metadata: &Metadata) -> String {
     let kind = match metadata.kind {
@@ -220,6 +271,7 @@ fn mode(metadata: &Metadata) -> String {
         FileKind::Directory => 'd',
         FileKind::Link => 'l',
         FileKind::Device => 'c',
+        FileKind::BlockDevice => 'b',
     };
     let mut text = String::from(kind);
     for (shift, special, letter) in [(6, 0o4000, 's'), (3, 0o2000, 's'), (0, 0o1000, 't')] {

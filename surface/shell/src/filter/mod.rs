@@ -7,12 +7,17 @@
 //! classes and `.` follow UTF-8, and sorting is by bytes.
 
 mod cat;
+mod copy;
 mod cut;
-mod date;
+pub(crate) mod date;
+mod dd;
+mod df;
 pub(crate) mod expression;
+mod find;
 mod grep;
 mod head;
 mod list;
+mod manage;
 mod nl;
 mod numbers;
 mod options;
@@ -34,7 +39,7 @@ use std::sync::Arc;
 
 use crate::cancellation::Cancellation;
 use crate::files::{FileTree, TreePath};
-use crate::host::CommandHost;
+use crate::host::{CommandHost, Feature};
 use crate::limits::Limits;
 use crate::streams::{Input, Output};
 use crate::terminal::Terminal;
@@ -93,6 +98,20 @@ const FILTERS: &[(&str, Filter)] = &[
     ("wc", wc::run),
 ];
 
+/// What a shell has besides whose users work with files, in order of names.
+const FILE_COMMANDS: &[(&str, Filter)] = &[
+    ("cp", copy::run),
+    ("dd", dd::run),
+    ("df", df::run),
+    ("find", find::run),
+    ("mkdir", manage::make_directories),
+    ("mv", copy::run_move),
+    ("pg", page::run_more),
+    ("rm", manage::remove),
+    ("rmdir", manage::remove_directories),
+    ("touch", manage::touch),
+];
+
 const NAMES: [&str; FILTERS.len()] = {
     let mut names = [""; FILTERS.len()];
     let mut index = 0;
@@ -106,6 +125,14 @@ const NAMES: [&str; FILTERS.len()] = {
 /// The filter of that name.
 pub fn lookup(name: &str) -> Option<Filter> {
     FILTERS.iter().find(|(known, _)| *known == name).map(|(_, filter)| *filter)
+}
+
+/// The filter of that name, when the host allows it.
+pub(crate) fn allowed(name: &str, host: &dyn CommandHost) -> Option<Filter> {
+    if let Some(found) = FILE_COMMANDS.iter().find(|(known, _)| *known == name) {
+        return host.allows(Feature::FileCommands).then_some(found.1);
+    }
+    lookup(name)
 }
 
 /// The names of all filters, in order.

@@ -53,7 +53,9 @@ fn page_all(process: &mut Process<'_>, parsed: Parsed, less: bool) -> Result<u8,
         let input = match process.open(name) {
             Ok(input) => input,
             Err(error) => {
-                let message = if less {
+                let message = if process.is_korn() {
+                    format!("{name}: {}\n", error.in_words_of_aix())
+                } else if less {
                     format!("{name}: {error}\n")
                 } else {
                     format!("more: cannot open {name}: {error}\n")

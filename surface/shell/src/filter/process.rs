@@ -138,6 +138,11 @@ impl Process<'_> {
         self.fail(&limit.to_string())
     }
 
+    /// Whether messages are those of AIX.
+    pub(crate) fn is_korn(&self) -> bool {
+        self.context.host.dialect().is_korn()
+    }
+
     /// The path that an operand names.
     pub(crate) fn path(&self, name: &str) -> Result<TreePath, FileError> {
         TreePath::resolve(self.context.directory, name)
@@ -158,6 +163,12 @@ impl Process<'_> {
     pub(crate) fn open_or_complain(&mut self, name: &str) -> Result<Option<Input>, Stop> {
         match self.open(name) {
             Ok(input) => Ok(Some(input)),
+            Err(_) if self.is_korn() && self.grammar.program == "cat" => {
+                self.complain(&format!("0652-050 Cannot open {name}.")).map(|()| None)
+            }
+            Err(error) if self.is_korn() => {
+                self.complain(&format!("{name}: {}", error.in_words_of_aix())).map(|()| None)
+            }
             Err(error) => self.complain(&format!("{name}: {error}")).map(|()| None),
         }
     }
