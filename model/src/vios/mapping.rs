@@ -149,7 +149,7 @@ pub struct ScsiMapping {
     pub location: String,
     /// Number of the client; `None` (printed as 0) when no client ever connected.
     pub client: Option<PartitionId>,
-    /// Virtual target devices in the order in which they were made.
+    /// Virtual target devices in the order of their logical unit numbers.
     pub targets: Vec<TargetMapping>,
 }
 
