@@ -24,7 +24,7 @@ use crate::protocol::{
 };
 use crate::reply::Message;
 use crate::request::RequestHeader;
-use crate::transport::Transport;
+use crate::transport::{Patience, Transport};
 
 /// Requests under way on one connection.
 const REQUESTS: usize = 256;
@@ -227,7 +227,7 @@ fn encode<B: AsRef<[u8]>>(cookie: u64, operation: Operation<B>) -> (Message<B>, 
 fn receive_exactly<T: Transport>(transport: &T, into: &mut [u8]) -> Result<()> {
     let mut done = 0;
     while done < into.len() {
-        match transport.receive(&mut into[done..], true)? {
+        match transport.receive(&mut into[done..], Patience::All)? {
             0 => return Err(ErrorKind::UnexpectedEof.into()),
             count => done += count,
         }

@@ -12,7 +12,7 @@ use crate::export::{
 };
 use crate::protocol::{STATE_HOLE, STATE_ZERO};
 use crate::server::{Limits, serve};
-use crate::transport::Transport;
+use crate::transport::{Patience, Transport};
 
 const SIZE: usize = 8_192;
 
@@ -24,7 +24,7 @@ struct Recorded {
 }
 
 impl Transport for Recorded {
-    fn receive(&self, into: &mut [u8], _: bool) -> Result<usize> {
+    fn receive(&self, into: &mut [u8], _: Patience) -> Result<usize> {
         let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
         let (bytes, start) = &mut *input;
         let count = into.len().min(bytes.len() - *start).min(self.piece);

@@ -28,4 +28,4 @@ pub use export::{
 pub use fuzz::fuzz_one;
 pub use protocol::{ErrorNumber, MAXIMUM_PAYLOAD, STATE_HOLE, STATE_ZERO};
 pub use server::{Limits, Server, listen, serve};
-pub use transport::Transport;
+pub use transport::{Patience, Transport};

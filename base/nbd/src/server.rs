@@ -24,7 +24,7 @@ use crate::handshake::{Handshake, Outcome, Session};
 use crate::outbox::Outbox;
 use crate::reply::{encode, nothing};
 use crate::request::{Command, REQUEST_LENGTH, RequestHeader};
-use crate::transport::Transport;
+use crate::transport::{Patience, Transport};
 
 /// What a server gives to its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +95,21 @@ impl Budget {
     }
 }
 
+/// How often it is looked for the rest of what is on its way before its thread sleeps. A client sends a request's payload
+/// right behind its header, and a thread that has gone to sleep is woken too late to be of use.
+const LOOKS: usize = 16;
+
+/// Receives some bytes, looking a few times before it sleeps.
+fn receive_soon<T: Transport>(transport: &T, into: &mut [u8], then: Patience) -> Result<usize> {
+    for _ in 0..LOOKS {
+        match transport.receive(into, Patience::None) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => std::hint::spin_loop(),
+            result => return result,
+        }
+    }
+    transport.receive(into, then)
+}
+
 /// Bytes received and not yet used.
 struct Input {
     bytes: Vec<u8>,
@@ -124,7 +139,7 @@ impl Input {
                 (self.start, self.end) = (0, self.end - self.start);
             }
             let limit = if exactly { self.start + count } else { self.bytes.len() };
-            let received = transport.receive(&mut self.bytes[self.end..limit], false)?;
+            let received = transport.receive(&mut self.bytes[self.end..limit], Patience::Some)?;
             if received == 0 {
                 return Ok(false);
             }
@@ -140,7 +155,7 @@ impl Input {
         self.start += count;
         let mut done = count;
         while done < into.len() {
-            let received = transport.receive(&mut into[done..], true)?;
+            let received = receive_soon(transport, &mut into[done..], Patience::All)?;
             if received == 0 {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
@@ -168,7 +183,7 @@ pub fn serve<T: Transport, X: Exports>(transport: &Arc<T>, exports: &X, limits: 
             Outcome::Closed => return Ok(()),
             Outcome::Transmission(export, information, session) => break (export, information, session),
         }
-        let count = transport.receive(&mut piece, false)?;
+        let count = transport.receive(&mut piece, Patience::Some)?;
         if count == 0 {
             return Ok(());
         }

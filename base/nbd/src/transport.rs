@@ -11,13 +11,24 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
 /// How long a send waits before its thread has better things to do.
 const PATIENCE: Duration = Duration::from_millis(20);
 
+/// What receiving waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Nothing: what is there.
+    None,
+    /// Some bytes.
+    Some,
+    /// As many as fit.
+    All,
+}
+
 /// A stream in both directions that several threads use: one receives, any sends.
 pub trait Transport: Send + Sync + 'static {
-    /// Receives some bytes, or as many as fit where `all`; zero at the end.
+    /// Receives; zero at the end.
     ///
     /// # Errors
-    /// The host's; `WouldBlock` when a time limit was set and is over.
-    fn receive(&self, into: &mut [u8], all: bool) -> Result<usize>;
+    /// The host's; `WouldBlock` where there is nothing and it may not wait, or a time limit is over.
+    fn receive(&self, into: &mut [u8], patience: Patience) -> Result<usize>;
 
     /// Sends some bytes; where it may `wait`, until they are on their way or the other side has not taken any for a while.
     ///
@@ -36,8 +47,12 @@ pub trait Transport: Send + Sync + 'static {
 }
 
 impl Transport for UnixStream {
-    fn receive(&self, into: &mut [u8], all: bool) -> Result<usize> {
-        let flags = if all { RecvFlags::WAITALL } else { RecvFlags::empty() };
+    fn receive(&self, into: &mut [u8], patience: Patience) -> Result<usize> {
+        let flags = match patience {
+            Patience::None => RecvFlags::DONTWAIT,
+            Patience::Some => RecvFlags::empty(),
+            Patience::All => RecvFlags::WAITALL,
+        };
         loop {
             match recv(self, &mut *into, flags) {
                 Err(rustix::io::Errno::INTR) => {}

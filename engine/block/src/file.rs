@@ -106,7 +106,7 @@ impl FileDevice {
             alignment,
             read_only: options.read_only,
         };
-        Ok(Self { driver: Driver::start(Arc::new(Backing::new(file, regular, geometry)), options.driver)? })
+        Ok(Self { driver: Driver::new(Arc::new(Backing::new(file, regular, geometry)), options.driver) })
     }
 
     /// Makes a file of `size` bytes that takes no room until it is written, or all of its room at once where `thick`; its
@@ -124,7 +124,7 @@ impl FileDevice {
         made
     }
 
-    /// Whether the requests are done by an io_uring.
+    /// Whether queued requests are done by an io_uring.
     #[must_use]
     pub fn uses_io_uring(&self) -> bool {
         self.driver.uses_io_uring()

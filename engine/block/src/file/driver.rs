@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{IoSlice, Result};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use rustix::io::{ReadWriteFlags, pwritev2};
@@ -30,8 +30,8 @@ struct Shared {
     work: Condvar,
     /// Raised when there is room again.
     room: Condvar,
-    /// Raised for a ring that waits.
-    event: Option<OwnedFd>,
+    /// Raised for a ring that waits; nothing where threads do the requests.
+    event: OnceLock<Option<OwnedFd>>,
 }
 
 struct Table {
@@ -46,23 +46,16 @@ struct Table {
     closing: bool,
 }
 
+/// Starts its threads when something is first queued: a device that is only performed on, or not used, costs none.
 pub(super) struct Driver {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+    kind: DriverKind,
+    /// Why there are none, where the host gives none.
+    threads: OnceLock<std::result::Result<Vec<JoinHandle<()>>, String>>,
 }
 
 impl Driver {
-    pub(super) fn start(backing: Arc<Backing>, kind: DriverKind) -> Result<Self> {
-        let mut ring = None;
-        let mut event = None;
-        if kind == DriverKind::Automatic {
-            let wake = Ring::event()?;
-            // A kernel without io_uring, or one that denies it, is what the threads are for.
-            if let Ok(made) = Ring::new(DEPTH, wake.try_clone()?) {
-                ring = Some(made);
-                event = Some(wake);
-            }
-        }
+    pub(super) fn new(backing: Arc<Backing>, kind: DriverKind) -> Self {
         let table = Table {
             queue: VecDeque::new(),
             order: WriteOrder::new(),
@@ -72,23 +65,44 @@ impl Driver {
             closing: false,
         };
         let (work, room) = (Condvar::new(), Condvar::new());
-        let shared = Arc::new(Shared { backing, table: Mutex::new(table), work, room, event });
-        let mut driver = Self { shared, threads: Vec::new() };
-        let mut spawn = |body: Box<dyn FnOnce(&Shared) + Send>| {
-            let shared = Arc::clone(&driver.shared);
-            let thread = std::thread::Builder::new().name("block".to_owned()).spawn(move || body(&shared))?;
-            driver.threads.push(thread);
-            Result::Ok(())
+        let shared = Shared { backing, table: Mutex::new(table), work, room, event: OnceLock::new() };
+        Self { shared: Arc::new(shared), kind, threads: OnceLock::new() }
+    }
+
+    fn start(&self) -> std::result::Result<(), BlockError> {
+        let started = self.threads.get_or_init(|| self.spawn_all().map_err(|error| error.to_string()));
+        started.as_ref().map(drop).map_err(|text| BlockError::Medium(text.clone()))
+    }
+
+    fn spawn_all(&self) -> Result<Vec<JoinHandle<()>>> {
+        let mut ring = None;
+        let mut event = None;
+        if self.kind == DriverKind::Automatic {
+            let wake = Ring::event()?;
+            // A kernel without io_uring, or one that denies it, is what the threads are for.
+            if let Ok(made) = Ring::new(DEPTH, wake.try_clone()?) {
+                ring = Some(made);
+                event = Some(wake);
+            }
+        }
+        let _ = self.shared.event.set(event);
+        let spawn = |body: Box<dyn FnOnce(&Shared) + Send>| {
+            let shared = Arc::clone(&self.shared);
+            std::thread::Builder::new().name("block".to_owned()).spawn(move || body(&shared))
         };
         match ring {
-            Some(ring) => spawn(Box::new(|shared| shared.run_ring(ring)))?,
-            None => (0..THREADS).try_for_each(|_| spawn(Box::new(Shared::run_thread)))?,
+            Some(ring) => Ok(vec![spawn(Box::new(|shared| shared.run_ring(ring)))?]),
+            None => {
+                // One is enough to go on; the others make it faster.
+                let first = spawn(Box::new(Shared::run_thread))?;
+                let more = (1..THREADS).map_while(|_| spawn(Box::new(Shared::run_thread)).ok());
+                Ok(std::iter::once(first).chain(more).collect())
+            }
         }
-        Ok(driver)
     }
 
     pub(super) fn uses_io_uring(&self) -> bool {
-        self.shared.event.is_some()
+        self.start().is_ok() && self.shared.ring_event().is_some()
     }
 
     pub(super) fn backing(&self) -> &Backing {
@@ -100,6 +114,10 @@ impl Driver {
         request: BlockRequest,
         completion: Completion,
     ) -> std::result::Result<(), QueueFull> {
+        if let Err(error) = self.start() {
+            completion(Err(error));
+            return Ok(());
+        }
         let mut table = self.shared.lock();
         if table.accepted >= QUEUE_LIMIT {
             return Err(QueueFull { request, completion });
@@ -167,7 +185,7 @@ impl Drop for Driver {
         self.shared.work.notify_all();
         self.shared.wake(table, THREADS);
         let own = std::thread::current().id();
-        for thread in self.threads.drain(..) {
+        for thread in self.threads.take().and_then(std::result::Result::ok).unwrap_or_default() {
             // The last user may be a completion, on the driver's own thread: it then ends after this.
             if thread.thread().id() != own {
                 let _ = thread.join();
@@ -181,9 +199,13 @@ impl Shared {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn ring_event(&self) -> Option<&OwnedFd> {
+        self.event.get().and_then(Option::as_ref)
+    }
+
     /// Tells the driver that there is work.
     fn wake(&self, mut table: MutexGuard<'_, Table>, operations: usize) {
-        match &self.event {
+        match self.ring_event() {
             Some(event) => {
                 let asleep = std::mem::take(&mut table.asleep);
                 drop(table);

@@ -193,7 +193,7 @@ fn a_full_file_system_is_told_apart() {
     let geometry = Geometry { size: 1 << 20, logical_block_size: 512, alignment: 1, read_only: false };
     for kind in [DriverKind::Automatic, DriverKind::Threads] {
         let backing = Arc::new(Backing::new(file.try_clone().expect("cloned"), false, geometry));
-        let device = FileDevice { driver: Driver::start(backing, kind).expect("started") };
+        let device = FileDevice { driver: Driver::new(backing, kind) };
         let result = queued(&device, write(0, 4_096, 1)).recv().expect("completed");
         assert_eq!(result.err(), Some(BlockError::NoSpace));
         assert_eq!(device.write_at(0, &[1; 512], false), Err(BlockError::NoSpace));
