@@ -3,6 +3,7 @@
 use varan_command::AttributeHelp;
 use varan_model::attributes::Release;
 use varan_model::codes::{Evidence, MessageKey};
+use varan_model::vios::ViosMessage;
 
 /// Later than every release: all attributes.
 const NEWEST: Release = Release(u8::MAX, 0, 0, 0);
@@ -52,6 +53,13 @@ fn each_attribute(mut visit: impl FnMut(&str, &str, &AttributeHelp)) {
 fn unverified() {
     println!("Messages whose wording no source shows:");
     codes(|evidence| evidence == Evidence::Unverified);
+    println!("Messages of Virtual I/O Servers whose wording no source shows:");
+    for key in ViosMessage::ALL {
+        let entry = key.entry();
+        if entry.evidence == Evidence::Unverified {
+            println!("{}\t{}", entry.exit_status, entry.text.replace('\n', " "));
+        }
+    }
     println!("Attributes whose name or place no source shows:");
     each_attribute(|command, form, attribute| {
         if attribute.evidence == Evidence::Unverified {

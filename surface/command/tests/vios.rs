@@ -589,6 +589,15 @@ fn every_command_has_a_usage() {
     assert!(vios::commands().all(|command| all.contains(command.name)));
 }
 
+/// The corpus of the fuzz target.
+#[test]
+fn the_fuzz_corpus_is_read() {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/ioscli-corpus");
+    let entries = std::fs::read_dir(directory).expect("corpus");
+    let inputs = entries.map(|entry| std::fs::read(entry.expect("entry").path()).expect("input"));
+    assert!(inputs.inspect(|input| vios::fuzz_one(input)).count() > 5);
+}
+
 /// Random words are refused or carried out; nothing panics.
 #[test]
 fn random_command_lines_end() {
