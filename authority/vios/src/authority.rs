@@ -546,16 +546,30 @@ impl Authority {
         self.write(&[], &[]);
         let events = self.host.check_paths(&self.world);
         self.path_events(&events);
-        let slots: Vec<u16> = self
-            .world
-            .connected
-            .iter()
-            .filter(|(_, connected)| connected.logged_in.len() < connected.names.len())
-            .map(|(slot, _)| *slot)
-            .collect();
-        // Clients whose port was away are logged in again.
-        slots.into_iter().for_each(|slot| self.log_in(slot));
+        self.check_clients();
         self.next_check = Some(self.host.environment.monotonic().after(self.check_every));
+    }
+
+    /// Clients whose port was lost are logged out here, and logged in again when it is back.
+    fn check_clients(&mut self) {
+        let mut draft = Draft::new(&self.world);
+        let clients: Vec<(u16, Arc<Connected>)> =
+            self.world.connected.iter().map(|(slot, connected)| (*slot, connected.clone())).collect();
+        for (slot, connected) in &clients {
+            let Some(first) = connected.logged_in.first() else { continue };
+            if self.host.array.report_units(*first).is_err() {
+                decide::names_lost(&mut draft, *slot, self.now());
+            }
+        }
+        if !draft.changes.is_empty() {
+            self.record(draft);
+        }
+        for (slot, connected) in clients {
+            let now = self.world.connected.get(&slot).map_or(0, |now| now.logged_in.len());
+            if now < connected.names.len() {
+                self.log_in(slot);
+            }
+        }
     }
 }
 

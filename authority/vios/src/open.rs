@@ -1,7 +1,7 @@
 //! What the server has open: disks for itself, and targets for its clients.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -161,19 +161,29 @@ impl Host {
 
     // Files.
 
+    fn shared_file(&self, path: &Path, read_only: bool) -> Option<Arc<FileDevice>> {
+        let file = lock(&self.open_files).get(path).and_then(Weak::upgrade)?;
+        (file.geometry().read_only == read_only).then_some(file)
+    }
+
     pub(crate) fn open_file(&self, path: PathBuf, read_only: bool) -> Result<Arc<FileDevice>, BlockError> {
-        let mut open = lock(&self.open_files);
-        if let Some(file) = open.get(&path).and_then(Weak::upgrade)
-            && file.geometry().read_only == read_only
-        {
+        if let Some(file) = self.shared_file(&path, read_only) {
             return Ok(file);
         }
         let options = FileOptions { read_only, ..FileOptions::default() };
-        let file = FileDevice::open(&path, options).map_err(|error| BlockError::Medium(error.to_string()))?;
-        let file = Arc::new(file);
-        open.retain(|_, file| file.strong_count() > 0);
-        open.insert(path, Arc::downgrade(&file));
-        Ok(file)
+        match FileDevice::open(&path, options) {
+            Ok(file) => {
+                let file = Arc::new(file);
+                let mut open = lock(&self.open_files);
+                open.retain(|_, file| file.strong_count() > 0);
+                open.insert(path, Arc::downgrade(&file));
+                Ok(file)
+            }
+            // Somebody else of this server opened it a moment ago; its lock tells.
+            Err(error) => self
+                .shared_file(&path, read_only)
+                .ok_or_else(|| BlockError::Medium(format!("{}: {error}", path.display()))),
+        }
     }
 
     fn local_device(&self, location: &str) -> Result<Arc<dyn BlockDevice>, BlockError> {

@@ -154,6 +154,10 @@ impl Reader<'_> {
             (DeviceDetail::Disk(disk), "ww_name" | "node_name") => {
                 disk.fabric.map(|(port, _)| format!("{:#x}", port.0))
             }
+            // The storage port's address on the fabric: the part of its name that differs from its neighbours'.
+            (DeviceDetail::Disk(disk), "scsi_id") => {
+                disk.fabric.map(|(port, _)| format!("{:#x}", 0x01_0000 | port.0 >> 8 & 0xFF00))
+            }
             (DeviceDetail::VirtualTarget(target), "LogicalUnitAddr") => Some(format!("{:#018x}", target.lun)),
             (DeviceDetail::VirtualTarget(target), "aix_tdev") => Some(target.backing.to_string()),
             _ => match (device.kind, name) {

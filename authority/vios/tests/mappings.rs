@@ -188,6 +188,14 @@ fn a_port_serves_clients_by_their_own_names() {
     assert_eq!(now.client_location, "U8286.41A.21AFF8V-V11-C2");
     assert_eq!(server.get().fabric_units(slot, names[1]).expect("sees").len(), 2);
     assert_eq!(server.refused(map(Some("fcs0"))), ViosMessage::PortBusy);
+    // The port is lost and comes back.
+    array.set_link(port(1, 3), false);
+    server.get().check_paths();
+    assert_eq!(shown(&server).status, PortStatus::NotLoggedIn);
+    assert_eq!(server.get().fabric_units(slot, names[0]).err(), Some(StorageError::LinkDown));
+    array.set_link(port(1, 3), true);
+    server.get().check_paths();
+    assert_eq!(shown(&server).names_logged_in, names);
     let other = server.get().connect_fibre_channel(slot, &client(12, 2), &names[..1]);
     assert_eq!(other, Err(StorageError::OtherClient));
     server.get().disconnect(slot, client(11, 2).partition);

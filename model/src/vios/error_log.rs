@@ -286,7 +286,7 @@ static TABLE: [ErrorDescription; 17] = [
         Seed,
     ),
     row(
-        (0xF7FA_22C9, "J2_FS_FULL"),
+        (0x369D_049B, "J2_FS_FULL"),
         (Operator, Informational),
         "UNABLE TO ALLOCATE SPACE IN FILE SYSTEM",
         (&["FILE SYSTEM FULL"], &["FILE SYSTEM FULL"]),

@@ -65,6 +65,7 @@ pub(crate) fn boot(draft: &mut Draft, specification: &ViosSpecification, facts: 
         draft.log(facts.now, ErrorTemplate::Dump, "SYSDUMP", Vec::new());
     }
     draft.log(facts.now, ErrorTemplate::LoggingOn, "errdemon", Vec::new());
+    draft.log(facts.now, ErrorTemplate::RmcStarted, "RMCdaemon", Vec::new());
     let seen = look(draft, None, facts);
     forget_what_is_gone(draft, &seen);
     root::install(draft, facts);
@@ -447,7 +448,12 @@ impl Search<'_> {
                 let name = free.unwrap_or_else(|| self.draft.world.free_name(prefix, &self.kept));
                 let location = self.disk_location(&parent, &detail);
                 let kind = DeviceKind::FibreChannelDisk;
+                let description = description_of(&name, udid);
                 self.make(name.clone(), kind, location, Some(parent), DeviceDetail::Disk(detail));
+                if let Some(device) = self.draft.world.devices.get(&name) {
+                    let device = Device { description: description.map(str::to_owned), ..(**device).clone() };
+                    self.draft.put_device(device);
+                }
                 name
             }
         };
@@ -486,6 +492,15 @@ impl Search<'_> {
             self.draft.change(Change::PutPaths(disk.clone(), paths));
         }
     }
+}
+
+/// What a disk of a known maker is called: PowerPath's pseudo devices as in the seeds' listing of a pool, disks of an SVC as
+/// captured.
+fn description_of(name: &DeviceName, udid: &str) -> Option<&'static str> {
+    if name.parts().0 == "hdiskpower" {
+        return Some("PowerPath Device");
+    }
+    udid.ends_with("214503IBMfcp").then_some("MPIO IBM 2145 FC Disk")
 }
 
 fn same_path(one: &Path, other: &Path) -> bool {

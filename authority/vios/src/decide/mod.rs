@@ -32,7 +32,7 @@ pub(crate) use discovery::{boot, configure};
 pub(crate) use fibre_channel::mapped_port;
 pub(crate) use media::{LIBRARY_VOLUME, UPLOADS, file_of_medium};
 pub(crate) use pool::{file_path, usable_of};
-pub(crate) use server::{PathEvent, path_events, stopped};
+pub(crate) use server::{PathEvent, names_lost, path_events, stopped};
 pub(crate) use target::target_of;
 pub(crate) use volume::disk_selected;
 
@@ -364,6 +364,6 @@ fn carry_out(draft: &mut Draft, change: &ViosChange, facts: &Facts<'_>) -> Refus
         C::SetHostname(name) => server::set_hostname(draft, name),
         C::Update { level } => server::update(draft, level),
         C::LogCommand { user, command } => server::log_command(draft, user, command, facts),
-        C::Shutdown { force, restart } => server::shut_down(draft, *force, *restart, facts),
+        C::Shutdown { force, restart } => server::shut_down(draft, *force, *restart),
     }
 }

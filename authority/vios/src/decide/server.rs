@@ -6,7 +6,7 @@ use varan_contract::vios::{CommandLogEntry, DeviceSelector};
 use varan_model::vios::{DeviceKind, DeviceName, DeviceState, ErrorTemplate, PathState, ViosMessage};
 
 use super::{COMMANDS_KEPT, Draft, Effect, Facts, Prepare, Refused, find, refuse};
-use crate::world::{Change, Running};
+use crate::world::{Change, Connected, Running};
 
 /// Longest host name.
 const HOSTNAME_MAX: usize = 255;
@@ -112,11 +112,10 @@ pub(super) fn log_command(draft: &mut Draft, user: &str, command: &str, facts: &
     Ok(())
 }
 
-pub(super) fn shut_down(draft: &mut Draft, force: bool, restart: bool, facts: &Facts<'_>) -> Refused {
+pub(super) fn shut_down(draft: &mut Draft, force: bool, restart: bool) -> Refused {
     let Some(running) = &draft.world.running else { return Err(refuse(ViosMessage::ShuttingDown)) };
     let running = Running { stopping: true, ..(**running).clone() };
     draft.change(Change::Running(Some(Box::new(running))));
-    draft.log(facts.now, ErrorTemplate::ShutdownByUser, "SYSPROC", Vec::new());
     draft.effects.push(Effect::Shutdown { force, restart });
     Ok(())
 }
@@ -128,6 +127,7 @@ pub(crate) fn stopped(draft: &mut Draft, orderly: bool, now: i64) {
     }
     if orderly {
         draft.log(now, ErrorTemplate::LoggingOff, "errdemon", Vec::new());
+        draft.log(now, ErrorTemplate::ShutdownByUser, "SYSPROC", Vec::new());
         let mut own = (*draft.world.own).clone();
         own.stopped = true;
         draft.change(Change::Own(Box::new(own)));
@@ -137,6 +137,16 @@ pub(crate) fn stopped(draft: &mut Draft, orderly: bool, now: i64) {
         draft.change(Change::Connected(slot, None));
     }
     draft.change(Change::Running(None));
+}
+
+/// A client's names are not logged in any more: its port was lost.
+pub(crate) fn names_lost(draft: &mut Draft, slot: u16, now: i64) {
+    let Some(connected) = draft.world.connected.get(&slot) else { return };
+    let connected = Connected { logged_in: Vec::new(), ports: 0, ..(**connected).clone() };
+    draft.change(Change::Connected(slot, Some(Box::new(connected))));
+    if let Some(adapter) = draft.world.slots.get(&slot).cloned() {
+        draft.log(now, ErrorTemplate::VirtualFibreChannelHost, adapter.as_str(), Vec::new());
+    }
 }
 
 /// What became of a path.

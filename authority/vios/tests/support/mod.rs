@@ -251,7 +251,7 @@ impl ShutdownRequests for Shutdowns {
 }
 
 /// A directory that goes with the test.
-pub struct Directory(pub PathBuf);
+pub struct Directory(pub PathBuf, bool);
 
 impl Directory {
     pub fn new() -> Self {
@@ -259,13 +259,22 @@ impl Directory {
         let name = format!("varan-vios-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&path).expect("temporary directory");
-        Self(path)
+        Self(path, true)
+    }
+}
+
+impl Directory {
+    /// One of somebody else.
+    pub fn kept(path: &std::path::Path) -> Self {
+        Self(path.to_owned(), false)
     }
 }
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        if self.1 {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
     }
 }
 
@@ -331,6 +340,11 @@ impl Server {
     /// Number 1 or 2 on one array, with two ports, ten server adapters of virtual SCSI in slots 40 to 49 and two of Fibre
     /// Channel in slots 60 and 61; not running.
     pub fn new(number: u16, array: &Arc<TestArray>) -> Self {
+        Self::at(number, array, Arc::new(Directory::new()))
+    }
+
+    /// The same in a directory.
+    pub fn at(number: u16, array: &Arc<TestArray>, directory: Arc<Directory>) -> Self {
         let mut adapters: Vec<ServerAdapter> = (40..50)
             .map(|slot| ServerAdapter {
                 slot: VirtualSlot(slot),
@@ -351,12 +365,12 @@ impl Server {
             vios: None,
             array: array.clone(),
             shutdowns: Arc::default(),
-            directory: Arc::new(Directory::new()),
+            directory,
             number,
             adapters,
             fence: Fence::new(),
             generation: 0,
-            request: u128::from(number) << 64,
+            request: u128::from(number) << 64 | u128::from(std::process::id()) << 32,
         };
         server.open();
         server

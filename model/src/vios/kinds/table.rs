@@ -113,8 +113,9 @@ static FIBRE_CHANNEL_PROTOCOL: [AttributeDefinition; 5] = [
     closed("sw_fc_class", "3", "FC Class for Fabric", Values::OneOf(&["2", "3"])),
 ];
 
-static FIBRE_CHANNEL_DISK: [AttributeDefinition; 20] = [
+static FIBRE_CHANNEL_DISK: [AttributeDefinition; 28] = [
     fixed("PCM", "PCM/friend/fcpother", "Path Control Module"),
+    closed("PR_key_value", "none", "Persistant Reserve Key Value", Values::Text),
     closed(
         "algorithm",
         "fail_over",
@@ -130,6 +131,13 @@ static FIBRE_CHANNEL_DISK: [AttributeDefinition; 20] = [
     fixed("location", "", "Location Label"),
     fixed("lun_id", "", "Logical Unit Number ID"),
     closed("lun_reset_spt", "yes", "LUN Reset Supported", YES_NO),
+    closed(
+        "max_coalesce",
+        "0x40000",
+        "Maximum Coalesce Size",
+        Values::OneOf(&["0x10000", "0x20000", "0x40000", "0x80000", "0x100000"]),
+    ),
+    closed("max_retry_delay", "60", "Maximum Quiesce Time", Values::Number(1, 300, 1)),
     closed(
         "max_transfer",
         "0x80000",
@@ -147,8 +155,10 @@ static FIBRE_CHANNEL_DISK: [AttributeDefinition; 20] = [
     ),
     fixed("node_name", "", "FC Node Name"),
     fixed("pvid", "none", "Physical volume identifier"),
+    closed("q_err", "yes", "Use QERR bit", YES_NO),
     closed("q_type", "simple", "Queuing TYPE", Values::OneOf(&["none", "simple"])),
     closed("queue_depth", "20", "Queue DEPTH", Values::Number(1, 256, 1)),
+    closed("reassign_to", "120", "REASSIGN time out value", Values::Number(60, 300, 1)),
     closed(
         "reserve_policy",
         "single_path",
@@ -156,6 +166,14 @@ static FIBRE_CHANNEL_DISK: [AttributeDefinition; 20] = [
         Values::OneOf(&["no_reserve", "PR_exclusive", "PR_shared", "single_path"]),
     ),
     closed("rw_timeout", "30", "READ/WRITE time out value", Values::Number(30, 180, 1)),
+    fixed("scsi_id", "", "SCSI ID"),
+    closed("start_timeout", "60", "START unit time out value", Values::Number(60, 300, 1)),
+    closed(
+        "timeout_policy",
+        "fail_path",
+        "Timeout Policy",
+        Values::OneOf(&["retry_path", "fail_path", "disable_path"]),
+    ),
     fixed("unique_id", "", "Unique device identifier"),
     fixed("ww_name", "", "FC World Wide Name"),
 ];
@@ -527,7 +545,7 @@ pub(super) fn row(wanted: DeviceKind) -> &'static Kind {
                     "vtscsi",
                     "Virtual Target Device - Logical Volume",
                     &TARGET,
-                    Captured,
+                    Unverified,
                 )
             }
         }
@@ -551,7 +569,7 @@ pub(super) fn row(wanted: DeviceKind) -> &'static Kind {
                     "vtopt",
                     "Virtual Target Device - File-backed Optical",
                     &TARGET_MEDIA,
-                    Captured,
+                    Unverified,
                 )
             }
         }
@@ -563,7 +581,7 @@ pub(super) fn row(wanted: DeviceKind) -> &'static Kind {
                     "vtopt",
                     "Virtual Target Device - Optical Media",
                     &TARGET_MEDIA,
-                    Captured,
+                    Unverified,
                 )
             }
         }
