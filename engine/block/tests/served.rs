@@ -308,3 +308,110 @@ fn a_process_that_was_stopped_and_continues_writes_nothing_stale() {
         assert!(bytes.iter().all(|byte| *byte == 0x11), "generation {generation}");
     }
 }
+
+/// A device that keeps what is not durable in a cache, and loses any part of it with its power.
+struct Losing {
+    medium: MemoryDevice,
+    cache: std::sync::Mutex<Vec<(u64, Vec<u8>)>>,
+}
+
+impl Losing {
+    fn lose_power(&self, seed: u64) {
+        let mut state = seed;
+        let mut cache = std::mem::take(&mut *self.cache.lock().expect("unpoisoned"));
+        while !cache.is_empty() {
+            let (offset, data) =
+                cache.swap_remove((varan_environment::split_mix(&mut state) % cache.len() as u64) as usize);
+            if varan_environment::split_mix(&mut state).is_multiple_of(2) {
+                self.medium.write_at(offset, &data, false).expect("written");
+            }
+        }
+    }
+}
+
+impl BlockDevice for Losing {
+    fn geometry(&self) -> varan_contract::block::Geometry {
+        self.medium.geometry()
+    }
+
+    fn submit(
+        &self,
+        request: BlockRequest,
+        completion: varan_contract::block::Completion,
+    ) -> Result<(), varan_contract::block::QueueFull> {
+        completion(self.perform(request));
+        Ok(())
+    }
+
+    fn wait_for_room(&self) {}
+
+    fn perform(&self, request: BlockRequest) -> Result<BlockAnswer, BlockError> {
+        let mut cache = self.cache.lock().expect("unpoisoned");
+        match request {
+            BlockRequest::Write { offset, data, force_unit_access: false } => {
+                cache.push((offset, data.to_vec()));
+            }
+            BlockRequest::WriteZeroes { offset, length, force_unit_access: false, .. } => {
+                cache.push((offset, vec![0; length as usize]));
+            }
+            BlockRequest::Flush => {
+                for (offset, data) in cache.drain(..) {
+                    self.medium.write_at(offset, &data, true)?;
+                }
+            }
+            request => return self.medium.perform(request),
+        }
+        Ok(BlockAnswer::Done)
+    }
+}
+
+/// Two connections write, durably or not, zero and flush; then the power goes. Whatever was answered durably, and whatever was
+/// answered on either connection before a flush on either was sent, is there. Blocks are written once.
+#[test]
+fn what_is_durable_survives_a_loss_of_power_whichever_connection_flushed() {
+    for seed in 0..40_u64 {
+        let scratch = Scratch::new();
+        let losing = Arc::new(Losing { medium: MemoryDevice::new(SIZE), cache: std::sync::Mutex::default() });
+        losing.medium.write_at(0, &vec![0x77; SIZE as usize], true).expect("written");
+        let table = DeviceTable::new();
+        table.insert("disk", losing.clone());
+        let socket = scratch.path("socket");
+        let server =
+            Server::start(listen(&socket).expect("bound"), table, Limits::default()).expect("started");
+        let devices = [connect(&socket), connect(&socket)];
+        let mut state = seed;
+        let mut random = |below: u64| varan_environment::split_mix(&mut state) % below;
+        // Blocks with the byte that they hold, once it is durable.
+        let (mut answered, mut durable) = (Vec::new(), Vec::new());
+        for block in 0..100_u64 {
+            let device = &devices[random(2) as usize];
+            let now = random(3) == 0;
+            let byte = if random(4) == 0 { 0 } else { block as u8 + 1 };
+            let offset = block * 4_096;
+            if byte == 0 {
+                let zeroes = BlockRequest::WriteZeroes {
+                    offset,
+                    length: 4_096,
+                    may_trim: true,
+                    force_unit_access: now,
+                    only_fast: false,
+                };
+                device.perform(zeroes).expect("zeroed");
+            } else {
+                device.write_at(offset, &[byte; 4_096], now).expect("written");
+            }
+            if now { &mut durable } else { &mut answered }.push((offset, byte));
+            if random(10) == 0 {
+                devices[random(2) as usize].flush().expect("flushed");
+                durable.append(&mut answered);
+            }
+        }
+        drop(devices);
+        drop(server);
+        losing.lose_power(seed);
+        for (offset, byte) in durable {
+            let bytes = losing.medium.read_at(offset, 4_096).expect("read");
+            assert!(bytes.iter().all(|other| *other == byte), "seed {seed}: {byte} at {offset}");
+        }
+    }
+}

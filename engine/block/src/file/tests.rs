@@ -197,6 +197,12 @@ fn a_full_file_system_is_told_apart() {
         let result = queued(&device, write(0, 4_096, 1)).recv().expect("completed");
         assert_eq!(result.err(), Some(BlockError::NoSpace));
         assert_eq!(device.write_at(0, &[1; 512], false), Err(BlockError::NoSpace));
+        // It cannot be flushed either, and from then on no flush is believed, on whichever way.
+        assert!(matches!(
+            queued(&device, BlockRequest::Flush).recv().expect("completed"),
+            Err(BlockError::Medium(_))
+        ));
+        assert!(matches!(device.flush(), Err(BlockError::Medium(_))));
     }
 }
 
