@@ -68,6 +68,8 @@ struct State<B> {
     waiting: HashMap<u64, Waiting<B>>,
     next: u64,
     lost: bool,
+    /// Threads that wait for room.
+    hopeful: usize,
 }
 
 struct Shared<T, B> {
@@ -102,7 +104,7 @@ impl<T: Transport, B: AsRef<[u8]> + AsMut<[u8]> + Send + 'static> Client<T, B> {
         transport.limit_receiving(None);
         let transport = Arc::new(transport);
         let outbox = Outbox::new(Arc::clone(&transport), Box::new(|_| ()));
-        let state = State { waiting: HashMap::new(), next: 0, lost: false };
+        let state = State { waiting: HashMap::new(), next: 0, lost: false, hopeful: 0 };
         let shared = Arc::new(Shared { transport, outbox, state: Mutex::new(state), room: Condvar::new() });
         let reading = Arc::clone(&shared);
         let reader =
@@ -153,9 +155,11 @@ impl<T: Transport, B: AsRef<[u8]> + AsMut<[u8]> + Send + 'static> Client<T, B> {
     /// Waits until a request may be accepted.
     pub fn wait_for_room(&self) {
         let mut state = self.shared.lock();
+        state.hopeful += 1;
         while !state.lost && state.waiting.len() >= REQUESTS {
             state = self.shared.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.hopeful -= 1;
     }
 
     /// Breaks the connection off.
@@ -423,7 +427,9 @@ fn finish<T: Transport, B: AsRef<[u8]>>(shared: &Shared<T, B>, waiting: Waiting<
         (None, None, Some(extents)) => Ok(Answer::Status(extents)),
         (None, None, None) => Ok(Answer::Done),
     };
-    shared.room.notify_all();
+    if shared.lock().hopeful > 0 {
+        shared.room.notify_all();
+    }
     reply(result);
 }
 

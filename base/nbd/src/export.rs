@@ -1,6 +1,7 @@
 //! What a server serves.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -217,6 +218,12 @@ pub trait Export: Send + Sync + 'static {
     /// Begins an operation. May wait on the caller's thread, which is the connection's, until there is room for it; but must
     /// call `reply` from where it cannot block the export.
     fn submit(&self, operation: Operation<Self::Buffer>, reply: Reply<Self::Buffer>);
+
+    /// Called by a reply that has left something to send: calls `send` now, or once when the operations that end together
+    /// with this one have all ended, so that their answers go together.
+    fn after_others(&self, send: &Arc<dyn Fn() + Send + Sync>) {
+        send();
+    }
 
     /// Whether operations never wait for anything, so that they are better done on the connection's thread.
     fn prefers_caller(&self) -> bool {

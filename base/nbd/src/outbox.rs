@@ -73,6 +73,26 @@ impl<T: Transport, B: AsRef<[u8]> + Send + 'static> Outbox<T, B> {
         }
     }
 
+    /// Adds a message and leaves it to the next who sends; [`flush`](Self::flush) must follow.
+    pub(crate) fn leave(&self, message: Message<B>) {
+        let mut state = self.lock();
+        if state.mode == Mode::Broken {
+            drop(state);
+            return self.let_go(&message);
+        }
+        state.queue.push_back(message);
+    }
+
+    /// Sends what was left, if nobody else is sending, as far as the other side takes it.
+    pub(crate) fn flush(self: &Arc<Self>) {
+        let mut state = self.lock();
+        if state.mode == Mode::Idle && !state.queue.is_empty() {
+            state.mode = Mode::Sending;
+            drop(state);
+            self.pump(false);
+        }
+    }
+
     /// Lets messages wait, if nobody is sending.
     pub(crate) fn hold(&self) {
         let mut state = self.lock();
@@ -104,8 +124,12 @@ impl<T: Transport, B: AsRef<[u8]> + Send + 'static> Outbox<T, B> {
             let mut state = self.lock();
             if batch.is_empty() && state.queue.is_empty() {
                 state.mode = Mode::Idle;
+                let closing = state.closing;
                 drop(state);
-                self.changed.notify_all();
+                // Waking nobody is a system call as well.
+                if closing {
+                    self.changed.notify_all();
+                }
                 return;
             }
             if batch.is_empty() {

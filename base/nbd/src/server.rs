@@ -53,45 +53,62 @@ const LARGE: u32 = 64 << 10;
 const SHORT: u32 = 2 << 20;
 
 /// What is under way on a connection.
+#[derive(Default)]
+struct UnderWay {
+    requests: usize,
+    bytes: usize,
+    /// The connection's thread waits for less.
+    waited_for: bool,
+}
+
+#[derive(Default)]
 struct Budget {
-    state: Mutex<(usize, usize)>,
+    state: Mutex<UnderWay>,
     less: Condvar,
 }
 
 impl Budget {
-    fn lock(&self) -> MutexGuard<'_, (usize, usize)> {
+    fn lock(&self) -> MutexGuard<'_, UnderWay> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until `enough`.
+    fn wait(&self, enough: impl Fn(&UnderWay) -> bool) -> MutexGuard<'_, UnderWay> {
+        let mut state = self.lock();
+        while !enough(&state) {
+            state.waited_for = true;
+            state = self.less.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state
     }
 
     /// Takes what a request needs; where it is not there, calls `before` and waits for it.
     fn take(&self, bytes: usize, limits: &Limits, before: impl FnOnce()) {
-        let none = |state: &(usize, usize)| {
-            state.0 >= limits.requests || (state.0 > 0 && state.1 + bytes > limits.bytes)
+        let enough = |state: &UnderWay| {
+            state.requests < limits.requests && (state.requests == 0 || state.bytes + bytes <= limits.bytes)
         };
-        let mut state = self.lock();
-        if none(&state) {
-            drop(state);
+        if !enough(&self.lock()) {
             before();
-            state = self.lock();
         }
-        while none(&state) {
-            state = self.less.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        *state = (state.0 + 1, state.1 + bytes);
+        let mut state = self.wait(enough);
+        state.requests += 1;
+        state.bytes += bytes;
     }
 
     fn give(&self, bytes: usize) {
         let mut state = self.lock();
-        *state = (state.0 - 1, state.1 - bytes);
+        state.requests -= 1;
+        state.bytes -= bytes;
+        let waited_for = std::mem::take(&mut state.waited_for);
         drop(state);
-        self.less.notify_all();
+        // Waking nobody is a system call as well.
+        if waited_for {
+            self.less.notify_all();
+        }
     }
 
     fn wait_until_empty(&self) {
-        let mut state = self.lock();
-        while state.0 > 0 {
-            state = self.less.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+        drop(self.wait(|state| state.requests == 0));
     }
 }
 
@@ -190,12 +207,14 @@ pub fn serve<T: Transport, X: Exports>(transport: &Arc<T>, exports: &X, limits: 
         received.extend(&piece[..count]);
     };
     transport.limit_receiving(None);
-    let budget = Arc::new(Budget { state: Mutex::new((0, 0)), less: Condvar::new() });
+    let budget = Arc::new(Budget::default());
     let given = Arc::clone(&budget);
     let outbox = Outbox::new(Arc::clone(transport), Box::new(move |charge| given.give(charge)));
+    let flushed = Arc::clone(&outbox);
     let mut connection = Connection {
         transport,
         export: Arc::new(export),
+        flush: Arc::new(move || flushed.flush()),
         information,
         session,
         limits,
@@ -229,6 +248,8 @@ pub(crate) fn send_all<T: Transport>(transport: &T, mut bytes: &[u8]) -> Result<
 struct Connection<'a, T, E: Export> {
     transport: &'a Arc<T>,
     export: Arc<E>,
+    /// Sends what was left in the outbox.
+    flush: Arc<dyn Fn() + Send + Sync>,
     information: ExportInformation,
     session: Session,
     limits: &'a Limits,
@@ -337,17 +358,19 @@ impl<T: Transport, E: Export> Connection<'_, T, E> {
             Command::Status { .. } => true,
             _ => false,
         };
-        let alone = self.budget.lock().0 == 1 && self.input.available().len() < REQUEST_LENGTH;
+        let alone = self.budget.lock().requests == 1 && self.input.available().len() < REQUEST_LENGTH;
         if self.export.prefers_caller() || quick && alone {
             let result = self.export.perform(operation);
             self.outbox.push(encode(session, cookie, offset, whole, result).charged(carried), true);
             return;
         }
-        let outbox = Arc::clone(&self.outbox);
+        let (outbox, export, flush) =
+            (Arc::clone(&self.outbox), Arc::clone(&self.export), Arc::clone(&self.flush));
         self.export.submit(
             operation,
             Box::new(move |result| {
-                outbox.push(encode(session, cookie, offset, whole, result).charged(carried), false);
+                outbox.leave(encode(session, cookie, offset, whole, result).charged(carried));
+                export.after_others(&flush);
             }),
         );
     }
@@ -414,7 +437,8 @@ impl Accepting {
     }
 }
 
-/// A server on a Unix socket. Dropping it stops it: connections end after what they have begun.
+/// A server on a Unix socket. Dropping it stops it: connections end after what they have begun, for which it waits; what its
+/// exports stand on must not be stuck then.
 pub struct Server {
     accepting: Arc<Accepting>,
     address: Option<std::os::unix::net::SocketAddr>,

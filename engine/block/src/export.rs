@@ -54,7 +54,7 @@ fn error(failure: &Failure) -> BlockError {
     }
 }
 
-/// Unused memory that an export keeps for its next requests.
+/// Unused memory that a server keeps for its next requests.
 const POOL: usize = 48 << 20;
 
 /// A device as an export. Connections share the device, so that a flush on one covers what was answered on any.
@@ -149,6 +149,10 @@ impl<D: BlockDevice + 'static> Export for DeviceExport<D> {
         }
     }
 
+    fn after_others(&self, send: &Arc<dyn Fn() + Send + Sync>) {
+        crate::batch::after(send);
+    }
+
     fn prefers_caller(&self) -> bool {
         self.prefers_caller
     }
@@ -163,22 +167,21 @@ type Shared = Arc<dyn BlockDevice>;
 
 struct Entry {
     device: Shared,
-    pool: Arc<BufferPool>,
     in_memory: bool,
 }
 
 /// Devices by export name, which may change while they are served: a connection keeps the device that it opened. To take it
 /// away from its clients as well, serve it through a [`Gate`](crate::Gate) and revoke that.
-#[derive(Default)]
 pub struct DeviceTable {
     entries: Mutex<BTreeMap<String, Entry>>,
+    pool: Arc<BufferPool>,
 }
 
 impl DeviceTable {
     /// Serves nothing yet.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        Arc::new(Self::default())
+        Arc::new(Self { entries: Mutex::default(), pool: DeviceExport::<Shared>::pool() })
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
@@ -196,8 +199,7 @@ impl DeviceTable {
     }
 
     fn put(&self, name: &str, device: Shared, in_memory: bool) {
-        let entry = Entry { device, pool: DeviceExport::<Shared>::pool(), in_memory };
-        self.lock().insert(name.to_owned(), entry);
+        self.lock().insert(name.to_owned(), Entry { device, in_memory });
     }
 
     /// Serves this name no more; whether it was served.
@@ -226,7 +228,7 @@ impl Exports for DeviceTable {
         let entry = entries.get(name).ok_or_else(unknown)?;
         Ok(DeviceExport {
             device: Arc::clone(&entry.device),
-            pool: Arc::clone(&entry.pool),
+            pool: Arc::clone(&self.pool),
             prefers_caller: entry.in_memory,
         })
     }

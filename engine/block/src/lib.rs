@@ -4,6 +4,7 @@
 //! Nothing here knows commands, users or partitions' definitions: who may do what is given as a
 //! [`Nexus`](varan_contract::block::Nexus) and as initiator port names.
 
+mod batch;
 mod export;
 mod fence;
 mod file;

@@ -96,6 +96,21 @@ mod tests {
     }
 
     #[test]
+    fn none_overtakes_one_that_waits_itself() {
+        let mut order = WriteOrder::new();
+        order.begin(range(0, 10));
+        order.begin(range(30, 40));
+        for (write, bytes) in [(1, range(5, 15)), (2, range(12, 20)), (3, range(19, 31))] {
+            assert!(order.must_wait(bytes));
+            order.hold(bytes, write);
+        }
+        assert_eq!(order.end(range(30, 40)), [0; 0], "each waits for the one before");
+        assert_eq!(order.end(range(0, 10)), [1]);
+        assert_eq!(order.end(range(5, 15)), [2]);
+        assert_eq!(order.end(range(12, 20)), [3]);
+    }
+
+    #[test]
     fn an_empty_range_waits_for_nothing() {
         let mut order = WriteOrder::<u8>::new();
         order.begin(range(0, 10));

@@ -297,12 +297,14 @@ impl Shared {
                 }
             }
             ring.wait(&mut done);
-            for (mut operation, result) in done.drain(..) {
-                match operation.advance(&self.backing, result) {
-                    Some(result) => self.finish(*operation, result),
-                    None => ring.begin(&self.backing.file, operation),
+            crate::batch::run(|| {
+                for (mut operation, result) in done.drain(..) {
+                    match operation.advance(&self.backing, result) {
+                        Some(result) => self.finish(*operation, result),
+                        None => ring.begin(&self.backing.file, operation),
+                    }
                 }
-            }
+            });
         }
     }
 
