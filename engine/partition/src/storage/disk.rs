@@ -66,6 +66,8 @@ pub(crate) struct Path {
     pub(super) wanted: bool,
     /// When a revocation that failed is tried again.
     pub(super) revoke_due: Option<Monotonic>,
+    /// Attempts to revoke it since it failed.
+    pub(super) revocations: usize,
 }
 
 /// Who a request belongs to.

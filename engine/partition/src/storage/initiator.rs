@@ -273,6 +273,7 @@ impl Initiator {
                     generation: PathGeneration(0),
                     wanted: true,
                     revoke_due: None,
+                    revocations: 0,
                 });
                 disk.paths.sort_by_key(|path| path.adapter);
             }
@@ -402,6 +403,7 @@ impl Initiator {
         }
         path.stage = Stage::Revoking;
         path.revoke_due = None;
+        path.revocations = 0;
         if path.state == PathState::Enabled {
             path.state = PathState::Failed;
             self.notices.push(Notice::PathFailed(name));
@@ -426,12 +428,15 @@ impl Initiator {
         let disk = &self.disks[index];
         let Some(path) = disk.paths.iter().find(|path| path.adapter == slot) else { return };
         let minimum = PathGeneration(path.generation.0 + 1);
-        // Each attempt asks through the next adapter, so that two dead servers do not hide a third that answers.
-        let others: Vec<VirtualSlot> =
+        // The others first; each attempt asks through the next one, so that dead servers do not hide one that answers. The
+        // path's own server comes last: it may have been started anew while all others are dead.
+        let mut adapters: Vec<VirtualSlot> =
             disk.paths.iter().map(|path| path.adapter).filter(|other| *other != slot).collect();
-        let turn = usize::try_from(self.next_tag).unwrap_or(0);
-        let via = if others.is_empty() { slot } else { others[turn % others.len()] };
-        self.next_tag += 1;
+        adapters.push(slot);
+        let via = adapters[path.revocations % adapters.len()];
+        let Some(path) = self.disks[index].path_mut(slot) else { return };
+        path.revocations += 1;
+        let disk = &self.disks[index];
         self.commands.push(Command::Revoke { via, udid: disk.udid.clone(), of: slot, minimum });
     }
 
