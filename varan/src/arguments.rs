@@ -46,6 +46,10 @@ pub enum Action {
     Up(Up),
     /// Be the process of one managed system.
     FrameProcess(Up, String),
+    /// Be the process of what is outside the frames.
+    WorldProcess(Up),
+    /// Be the process of a Virtual I/O Server, named `SYSTEM.PARTITION`.
+    ServerProcess(Up, String),
     /// Be the process of a console.
     ConsoleProcess(Up, String),
     /// Run a command line on a running console.
@@ -166,6 +170,13 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Action, Stri
             let (up, system, _) = parse_up(rest)?;
             system
                 .map(|system| Action::FrameProcess(up, system))
+                .ok_or_else(|| "--system is missing".to_owned())
+        }
+        Some("world-process") => parse_up(rest).map(|(up, _, _)| Action::WorldProcess(up)),
+        Some("server-process") => {
+            let (up, server, _) = parse_up(rest)?;
+            server
+                .map(|server| Action::ServerProcess(up, server))
                 .ok_or_else(|| "--system is missing".to_owned())
         }
         Some("console-process") => {

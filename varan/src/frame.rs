@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use varan_contract::engine::{BootDisk, PartitionEngine};
 use varan_environment::Environment;
+use varan_model::configuration::PartitionEnvironment;
 use varan_model::hardware::Hardware;
 use varan_model::ids::{MachineIdentity, PartitionUuid, SystemUuid};
 use varan_model::partition::{GuestEngine, GuestInstallation};
@@ -18,7 +19,13 @@ use varan_system::guest::{BootDisks, GuestSettings, ManagementNetwork};
 use varan_system::{InitialPartition, Opened, Opening, SystemHandle};
 
 use crate::boot_disks::LosableBootDisks;
+use crate::distance::{self, RemoteServer};
 use crate::engines::RoutedEngine;
+use crate::servers::{
+    self, FrameServers, OpenServer, ServedEvents, ServerAuthority, ServingEngine, TerminalConsole,
+    VirtualServers,
+};
+use crate::world::Network;
 
 /// Real memory that the guests of one site may use together, in bytes, where the command line says nothing.
 pub const GUEST_MEMORY_DEFAULT: u64 = 4 << 30;
@@ -42,6 +49,12 @@ impl Layout {
         self.root.join("frames").join(name)
     }
 
+    /// Directory of the Virtual I/O Servers of a managed system.
+    #[must_use]
+    pub fn servers(&self, system: &str) -> PathBuf {
+        self.frame(system).join("vios")
+    }
+
     /// A console's own directory.
     #[must_use]
     pub fn console(&self, name: &str) -> PathBuf {
@@ -52,6 +65,12 @@ impl Layout {
     #[must_use]
     pub fn sockets(&self) -> PathBuf {
         self.root.join("run")
+    }
+
+    /// What is outside the frames.
+    #[must_use]
+    pub fn world(&self) -> PathBuf {
+        self.root.join("world")
     }
 
     /// The data directory.
@@ -210,19 +229,85 @@ pub(crate) fn management_network(system: &ManagedSystemDescription, index: usize
     }
 }
 
-/// Opens one system and starts its authority and engine, whose guests take their memory from `guest_memory`.
+/// Where the authorities of Virtual I/O Servers live.
+pub enum ServerPlace {
+    /// In the frame's process.
+    Here,
+    /// In processes of their own, whose sockets are in this directory; servers that the site file does not know have none
+    /// and live in the frame's process.
+    Apart(PathBuf),
+}
+
+impl ServerPlace {
+    fn opener(
+        &self,
+        network: &Arc<dyn Network>,
+        environment: &Arc<dyn Environment>,
+        system: &ManagedSystemDescription,
+    ) -> Box<OpenServer> {
+        let (network, environment) = (network.clone(), environment.clone());
+        let apart: Vec<String> = match self {
+            Self::Here => Vec::new(),
+            Self::Apart(_) => server_partitions(system).map(str::to_owned).collect(),
+        };
+        let sockets = match self {
+            Self::Here => PathBuf::new(),
+            Self::Apart(sockets) => sockets.clone(),
+        };
+        let system = system.name.clone();
+        Box::new(move |name, settings, gone| {
+            if apart.iter().any(|known| known == name) {
+                let process = distance::server_name(&system, name);
+                let remote = RemoteServer::open(&sockets, &process, environment.clone(), settings, gone)?;
+                return Ok(Arc::new(remote) as Arc<dyn ServerAuthority>);
+            }
+            servers::open_here(settings, &environment, &network)
+        })
+    }
+}
+
+/// Names of the Virtual I/O Servers that a system begins with.
+pub fn server_partitions(system: &ManagedSystemDescription) -> impl Iterator<Item = &str> {
+    let servers = system.partitions.iter();
+    let servers = servers.filter(|one| one.environment == PartitionEnvironment::VirtualIoServer);
+    servers.map(|one| one.name.as_str())
+}
+
+/// A managed system that runs, with its Virtual I/O Servers.
+pub struct Frame {
+    /// The system.
+    pub handle: Arc<SystemHandle>,
+    /// Its servers.
+    pub servers: Arc<VirtualServers>,
+}
+
+/// What a managed system is started with.
+#[derive(Clone, Copy)]
+pub struct FrameStart<'a> {
+    /// Where its state is.
+    pub layout: &'a Layout,
+    /// Clock and randomness.
+    pub environment: &'a Arc<dyn Environment>,
+    /// Memory of its guests.
+    pub guest_memory: &'a FrameArena,
+    /// The storage network.
+    pub network: &'a Arc<dyn Network>,
+}
+
+/// Opens one system and starts its authority and engine, with its Virtual I/O Servers.
 ///
 /// # Errors
 /// A text for the person.
 pub fn start(
     site: &Site,
     index: usize,
-    layout: &Layout,
-    environment: &Arc<dyn Environment>,
-    guest_memory: &FrameArena,
-) -> Result<Arc<SystemHandle>, String> {
+    start: &FrameStart<'_>,
+    servers_of: &ServerPlace,
+) -> Result<Frame, String> {
+    let FrameStart { layout, environment, guest_memory, network } = *start;
     let system = &site.managed_systems[index];
     let hardware = Arc::new(hardware(system));
+    let hardware_uuid = hardware.uuid;
     let directory = layout.frame(&system.name);
     let partitions = initial_partitions(system);
     let opening = Opening {
@@ -244,12 +329,27 @@ pub fn start(
         // The frames of one process share its cores; one worker each keeps the number of threads small.
         workers: Workers::Threads(std::num::NonZeroUsize::MIN),
     };
+    let uuid = hardware_uuid;
+    let frame_servers = FrameServers {
+        system: uuid,
+        directory: layout.servers(&system.name),
+        network: network.clone(),
+        open: servers_of.opener(network, environment, system),
+        time_scale: site.time_scale,
+    };
+    let servers = VirtualServers::new(site, system, frame_servers);
+    let serving = servers.clone();
     let make_engine = |inbox: Arc<varan_system::inbox::Inbox>| -> std::io::Result<Arc<dyn PartitionEngine>> {
-        let embedded = EmbeddedEngine::new(options, guest_memory.clone(), environment.clone(), inbox.clone())
+        let events = Arc::new(ServedEvents::new(serving.clone(), inbox.clone()));
+        let embedded = EmbeddedEngine::new(options, guest_memory.clone(), environment.clone(), events)
             .map_err(std::io::Error::other)?;
+        embedded.attach_storage(serving.clone());
+        embedded.attach_console(Arc::new(TerminalConsole::new(&serving, environment)));
+        let embedded = ServingEngine::new(Arc::new(embedded), serving);
         let qemu = QemuEngine::new(qemu, environment.clone(), inbox);
         Ok(Arc::new(RoutedEngine::new(Arc::new(embedded), Arc::new(qemu), on_qemu)))
     };
     let handle = varan_system::start(opened, make_engine, guests, environment.clone(), site.time_scale);
-    handle.map(Arc::new).map_err(|error| format!("managed system {}: {error}", system.name))
+    let handle = handle.map(Arc::new).map_err(|error| format!("managed system {}: {error}", system.name))?;
+    Ok(Frame { handle, servers })
 }

@@ -11,6 +11,8 @@ fn main() -> ExitCode {
     let result = match parse(std::env::args().skip(1)) {
         Ok(Action::Up(options)) => up::up(&options),
         Ok(Action::FrameProcess(options, system)) => up::frame_process(&options, &system),
+        Ok(Action::WorldProcess(options)) => up::world_process(&options),
+        Ok(Action::ServerProcess(options, server)) => up::server_process(&options, &server),
         Ok(Action::ConsoleProcess(options, console)) => up::console_process(&options, &console),
         Ok(Action::Hmc { data, console, user, command }) => {
             match control::call(&Layout::new(&data).sockets(), console.as_deref(), &user, &command) {

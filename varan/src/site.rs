@@ -14,36 +14,64 @@ use varan_model::site::{ConsoleDescription as SiteConsole, Password, Site};
 use varan_system::SystemHandle;
 
 use crate::commands::ConsoleHost;
-use crate::frame::{self, Layout};
+use crate::frame::{self, Frame, FrameStart, Layout, ServerPlace};
 use crate::home::Home;
 use crate::machine::{HostMachine, Power};
-use crate::vios_shell::{NoLinks, ViosServers};
+use crate::servers::ServerDirectory;
+use crate::vios_shell::{SiteServers, ViosServers};
+use crate::world::{Network, StorageNetwork};
 
 /// Release assumed where a site file's text is none that the platform knows; the default of the site file.
 const RELEASE_DEFAULT: Release = Release(8, 8, 6, 0);
 
-/// Starts every managed system of a site in this process, all at the same time. Their guests have `guest_memory` bytes of
-/// real memory together.
+/// The managed systems of a site and what they share.
+pub struct Frames {
+    /// Systems, in the order of the site file, each with its Virtual I/O Servers.
+    pub frames: Vec<Frame>,
+    /// The storage network.
+    pub network: Arc<StorageNetwork>,
+}
+
+/// Starts every managed system of a site in this process, see [`start_site`].
 ///
 /// # Errors
-/// What is wrong with the first system that cannot be started, in the order of the site file.
+/// As [`start_site`].
 pub fn start_frames(
     site: &Site,
     layout: &Layout,
     environment: &Arc<dyn Environment>,
     guest_memory: u64,
 ) -> Result<Vec<Arc<SystemHandle>>, String> {
+    let started = start_site(site, layout, environment, guest_memory)?;
+    Ok(started.frames.into_iter().map(|frame| frame.handle).collect())
+}
+
+/// Starts the storage network and every managed system of a site in this process, the systems all at the same time. Their
+/// guests have `guest_memory` bytes of real memory together.
+///
+/// # Errors
+/// What is wrong with the first system that cannot be started, in the order of the site file.
+pub fn start_site(
+    site: &Site,
+    layout: &Layout,
+    environment: &Arc<dyn Environment>,
+    guest_memory: u64,
+) -> Result<Frames, String> {
     frame::check_site(site)?;
     let arena = &frame::guest_memory(guest_memory)?;
-    std::thread::scope(|scope| {
-        let start = |index| scope.spawn(move || frame::start(site, index, layout, environment, arena));
+    let network = StorageNetwork::open(site, &layout.world())?;
+    let shared: Arc<dyn Network> = network.clone();
+    let start = FrameStart { layout, environment, guest_memory: arena, network: &shared };
+    let frames = std::thread::scope(|scope| {
+        let start = |index| scope.spawn(move || frame::start(site, index, &start, &ServerPlace::Here));
         let threads: Vec<_> = (0..site.managed_systems.len()).map(start).collect();
         let results = threads.into_iter().map(|thread| match thread.join() {
             Ok(result) => result,
             Err(_) => Err("a managed system's start panicked".to_owned()),
         });
-        results.collect()
-    })
+        results.collect::<Result<Vec<Frame>, String>>()
+    })?;
+    Ok(Frames { frames, network })
 }
 
 /// The address of a managed system's service processor: the site file's, else one that follows from the system's place in
@@ -89,10 +117,16 @@ pub fn open_console(
     Ok(opened)
 }
 
-/// The Virtual I/O Servers of a site, as this process reaches them.
+/// The Virtual I/O Servers of a site, behind the directories of its managed systems in the order of the site file.
 #[must_use]
-pub fn servers(site: &Site, _layout: &Layout, environment: &Arc<dyn Environment>) -> Arc<ViosServers> {
-    ViosServers::new(Arc::new(NoLinks), site.virtual_io_server_password.clone(), environment.clone())
+pub fn servers(
+    site: &Site,
+    directories: impl IntoIterator<Item = Arc<dyn ServerDirectory>>,
+    environment: &Arc<dyn Environment>,
+) -> Arc<ViosServers> {
+    let names = site.managed_systems.iter().map(|system| system.name.clone());
+    let links = SiteServers::new(names.zip(directories));
+    ViosServers::new(Arc::new(links), site.virtual_io_server_password.clone(), environment.clone())
 }
 
 /// Says that a console, whose own directory is `directory`, runs on this computer. Returns its power switch; a console that

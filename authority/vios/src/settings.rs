@@ -8,7 +8,7 @@ use varan_model::ids::{MacAddress, MachineIdentity, PartitionId, PartitionUuid, 
 use varan_model::site::PhysicalVolumeIdentifier;
 
 /// What a server is opened with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ViosSettings {
     /// The partition that it runs in: its database belongs to it.
     pub partition: PartitionUuid,
@@ -23,7 +23,7 @@ pub struct ViosSettings {
 }
 
 /// What a server is told when its operating system comes up.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ViosSpecification {
     /// Rises with every start of the partition.
     pub generation: u64,
@@ -100,7 +100,7 @@ pub enum AdapterKind {
 }
 
 /// A change of the server's adapters while it runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AdapterChange {
     /// A virtual adapter was added, or replaces the one in its slot.
     Add(ServerAdapter),

@@ -19,10 +19,12 @@ use super::{runtime, wait_for_end};
 use crate::arguments::Up;
 use crate::console_services::{ConsoleServices, Reach};
 use crate::control;
+use crate::distance::RemoteDirectory;
 use crate::fault::links;
 use crate::frame::Layout;
 use crate::remote::RemoteSystem;
 use crate::rest::{self, ConsoleApi};
+use crate::servers::ServerDirectory;
 use crate::site::{attach_machine, make_home_directories, open_console};
 use crate::sites;
 use crate::vios_shell::ViosServers;
@@ -182,7 +184,12 @@ pub fn console_process(options: &Up, name: &str) -> Result<(), String> {
         .map(|system| Arc::new(RemoteSystem::new(&layout.sockets(), &system.name)) as Arc<dyn SystemLink>)
         .collect();
     let runtime = runtime()?;
-    let servers = crate::site::servers(&site, &layout, &environment);
+    let directories = site.managed_systems.iter().map(|system| {
+        let trees = layout.servers(&system.name);
+        let remote = RemoteDirectory::new(&layout.sockets(), &system.name, trees, environment.clone());
+        Arc::new(remote) as Arc<dyn ServerDirectory>
+    });
+    let servers = crate::site::servers(&site, directories, &environment);
     let surroundings = Surroundings {
         layout: &layout,
         environment: &environment,

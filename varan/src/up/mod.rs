@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! up:          this process holds all frames and consoles
-//! up --split:  this process supervises: one `frame-process` for each managed system, one `console-process` for each
+//! up --split:  this process supervises: one `world-process` for the storage network, one `server-process` for each Virtual
+//!              I/O Server of the site file, one `frame-process` for each managed system, one `console-process` for each
 //!              console; it keeps the list of faults
 //! ```
 //!
-//! A frame process that dies has lost its power; it is started again, as power returns. A console process that dies is
-//! started again as well, on the same ports; no partition notices.
+//! A frame process that dies has lost its power; it is started again, as power returns. A server's process that dies is a
+//! crash of its partition. A console process that dies is started again as well, on the same ports; no partition notices.
 
 mod console;
 mod servers;
@@ -26,13 +27,15 @@ use varan_model::site::Site;
 
 pub use self::console::console_process;
 use self::console::{ConsoleStart, Introduction, Served, Surroundings};
-pub use self::supervisor::frame_process;
+pub use self::supervisor::{frame_process, server_process, world_process};
 use crate::arguments::Up;
 use crate::fault::links::ConsoleLinks;
 use crate::fault::{self, Faults};
 use crate::frame::Layout;
-use crate::site::start_frames;
+use crate::servers::ServerDirectory;
+use crate::site::start_site;
 use crate::sites;
+use crate::world::Network;
 
 /// Times that a start looks for the processes of a killed site to be gone: they end within moments, unless one waits for a
 /// slow disk.
@@ -82,11 +85,12 @@ pub fn up(options: &Up) -> Result<(), String> {
 
 fn run_here(options: &Up, site: &Site, layout: &Layout) -> Result<(), String> {
     let environment: Arc<dyn Environment> = Arc::new(RealEnvironment::new());
-    let frames = start_frames(site, layout, &environment, options.guest_memory)?;
+    let started = start_site(site, layout, &environment, options.guest_memory)?;
     let links: Vec<Arc<dyn SystemLink>> =
-        frames.iter().map(|handle| handle.clone() as Arc<dyn SystemLink>).collect();
+        started.frames.iter().map(|frame| frame.handle.clone() as Arc<dyn SystemLink>).collect();
     let runtime = runtime()?;
-    let servers = crate::site::servers(site, layout, &environment);
+    let directories = started.frames.iter().map(|frame| frame.servers.clone() as Arc<dyn ServerDirectory>);
+    let servers = crate::site::servers(site, directories, &environment);
     let surroundings = Surroundings {
         layout,
         environment: &environment,
@@ -101,13 +105,13 @@ fn run_here(options: &Up, site: &Site, layout: &Layout) -> Result<(), String> {
         })
         .collect::<Result<Vec<Served>, String>>()?;
     let consoles = servers.iter().map(|served| Arc::new(served.console.clone()) as Arc<dyn ConsoleLinks>);
-    serve_faults(site, layout, &environment, &links, consoles.collect())?;
+    serve_faults(site, layout, &environment, &links, consoles.collect(), started.network.clone())?;
     introduce(options, site, layout, servers.iter().map(|served| &served.introduction))?;
     wait_for_end(&runtime)?;
     println!("varan: stopping");
     drop(servers);
-    for frame in frames {
-        frame.stop();
+    for frame in started.frames {
+        frame.handle.stop();
     }
     runtime.shutdown_timeout(Duration::from_secs(2));
     Ok(())
@@ -120,8 +124,10 @@ fn serve_faults(
     environment: &Arc<dyn Environment>,
     links: &[Arc<dyn SystemLink>],
     consoles: Vec<Arc<dyn ConsoleLinks>>,
+    network: Arc<dyn Network>,
 ) -> Result<Arc<Faults>, String> {
-    let faults = Arc::new(Faults::new(site, links, consoles, environment.clone()));
+    let faults = Faults::new(site, links, consoles, environment.clone()).with_storage(network);
+    let faults = Arc::new(faults);
     let control: Arc<dyn FaultControl> = faults.clone();
     fault::socket::serve(&control, &layout.sockets()).map_err(|error| error.to_string())?;
     Ok(faults)

@@ -18,11 +18,14 @@ use varan_model::site::Site;
 use super::console::{ConsoleStart, Introduction};
 use super::{introduce, runtime, serve_faults, wait_for_end};
 use crate::arguments::Up;
+use crate::distance::{self, RemoteNetwork};
 use crate::fault::Faults;
 use crate::fault::links::{ConsoleLinks, RemoteLinks};
-use crate::frame::Layout;
+use crate::frame::{FrameStart, Layout, ServerPlace};
 use crate::remote::{self, RemoteSystem};
+use crate::servers::ServerDirectory;
 use crate::sites;
+use crate::world::{Network, StorageNetwork};
 
 /// Pause before a process that died is started again, so that a defect does not spin.
 const RESTART_PAUSE: Duration = Duration::from_millis(500);
@@ -36,6 +39,8 @@ pub(super) const CHILD_CONSOLE: &str = "console ";
 const STOP_ATTEMPTS: u32 = 500;
 /// Pause between two such looks.
 const STOP_PAUSE: Duration = Duration::from_millis(20);
+/// Name of the world's process.
+const WORLD: &str = "world";
 /// Variable by which a child knows its supervisor.
 const SUPERVISOR_VARIABLE: &str = "VARAN_SUPERVISOR";
 
@@ -53,10 +58,46 @@ pub fn frame_process(options: &Up, system: &str) -> Result<(), String> {
     // Processes share no memory: each frame has its part of the site's.
     let share = options.guest_memory / site.managed_systems.len().max(1) as u64;
     let arena = crate::frame::guest_memory(share)?;
-    let handle = crate::frame::start(&site, index, &layout, &environment, &arena)?;
-    remote::serve(&handle, &layout.sockets(), system, &environment, None)
-        .map_err(|error| error.to_string())?;
-    serve_until_told(|| handle.stop())
+    let sockets = layout.sockets();
+    let network: Arc<dyn Network> = Arc::new(RemoteNetwork::new(&sockets, environment.clone()));
+    let place = ServerPlace::Apart(sockets.clone());
+    let start =
+        FrameStart { layout: &layout, environment: &environment, guest_memory: &arena, network: &network };
+    let frame = crate::frame::start(&site, index, &start, &place)?;
+    remote::serve(&frame.handle, &sockets, system, &environment, None).map_err(|error| error.to_string())?;
+    let servers: Arc<dyn ServerDirectory> = frame.servers.clone();
+    distance::serve_directory(&servers, &sockets, system, &environment).map_err(|error| error.to_string())?;
+    serve_until_told(|| frame.handle.stop())
+}
+
+/// The process of what is outside the frames.
+///
+/// # Errors
+/// A text for the person.
+pub fn world_process(options: &Up) -> Result<(), String> {
+    die_with_parent()?;
+    let site = sites::load(&options.site)?;
+    let layout = Layout::new(&options.data);
+    let environment: Arc<dyn Environment> = Arc::new(RealEnvironment::new());
+    let network: Arc<dyn Network> = StorageNetwork::open(&site, &layout.world())?;
+    distance::serve_network(&network, &layout.sockets(), &environment).map_err(|error| error.to_string())?;
+    serve_until_told(|| {})
+}
+
+/// The process of one Virtual I/O Server, named as [`distance::server_name`] does.
+///
+/// # Errors
+/// A text for the person.
+pub fn server_process(options: &Up, name: &str) -> Result<(), String> {
+    die_with_parent()?;
+    let layout = Layout::new(&options.data);
+    let environment: Arc<dyn Environment> = Arc::new(RealEnvironment::new());
+    let sockets = layout.sockets();
+    let network: Arc<dyn Network> = Arc::new(RemoteNetwork::new(&sockets, environment.clone()));
+    let making = environment.clone();
+    let make = move |settings| crate::servers::open_here(settings, &making, &network);
+    distance::serve_server(make, &sockets, name, &environment).map_err(|error| error.to_string())?;
+    serve_until_told(|| {})
 }
 
 /// A child must not outlive its supervisor: the frame's power comes from there.
@@ -88,7 +129,36 @@ struct Supervised {
     pid_file: std::path::PathBuf,
     /// The lock of the data directory.
     lock: File,
-    is_console: bool,
+    role: Role,
+}
+
+/// What a process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Frame,
+    Console,
+    Server,
+    World,
+}
+
+impl Role {
+    fn of(arguments: &[String]) -> Self {
+        match arguments.first().map(String::as_str) {
+            Some("console-process") => Self::Console,
+            Some("server-process") => Self::Server,
+            Some("world-process") => Self::World,
+            _ => Self::Frame,
+        }
+    }
+
+    /// What its end means.
+    fn returns(self) -> &'static str {
+        match self {
+            Self::Frame => "its power returns",
+            Self::Console | Self::World => "it is started again",
+            Self::Server => "its partition has crashed",
+        }
+    }
 }
 
 /// Starts a child. Its standard input, which it does not read, is the lock of the data directory: a lock belongs to all who
@@ -112,8 +182,8 @@ impl Supervised {
         let lock = lock.try_clone().map_err(|error| error.to_string())?;
         let child = spawn_child(&arguments, &lock).map_err(|error| format!("{name}: {error}"))?;
         std::fs::write(&pid_file, format!("{}\n", child.id())).map_err(|error| error.to_string())?;
-        let is_console = arguments.first().is_some_and(|role| role == "console-process");
-        Ok(Self { name: name.to_owned(), arguments, child, pid_file, lock, is_console })
+        let role = Role::of(&arguments);
+        Ok(Self { name: name.to_owned(), arguments, child, pid_file, lock, role })
     }
 
     /// Passes the child's lines on until it serves, and on a thread afterwards. A console says how it is reached.
@@ -196,12 +266,26 @@ pub(super) fn supervise(options: &Up, site: &Site, layout: &Layout, lock: &File)
     std::fs::create_dir_all(&sockets).map_err(|error| error.to_string())?;
     let pid_file = |name: &str| sockets.join(format!("{name}.pid"));
     let mut processes = Vec::new();
+    let world = child_arguments("world-process", options);
+    processes.push(Supervised::start(WORLD, world, pid_file(WORLD), lock)?);
+    for system in &site.managed_systems {
+        for partition in crate::frame::server_partitions(system) {
+            let name = distance::server_name(&system.name, partition);
+            let mut arguments = child_arguments("server-process", options);
+            arguments.extend(["--system".to_owned(), name.clone()]);
+            processes.push(Supervised::start(&name, arguments, pid_file(&name), lock)?);
+        }
+    }
+    for process in &mut processes {
+        process.wait_until_serving()?;
+    }
+    let below = processes.len();
     for system in &site.managed_systems {
         let mut arguments = child_arguments("frame-process", options);
         arguments.extend(["--system".to_owned(), system.name.clone()]);
         processes.push(Supervised::start(&system.name, arguments, pid_file(&system.name), lock)?);
     }
-    for process in &mut processes {
+    for process in &mut processes[below..] {
         process.wait_until_serving()?;
     }
     let mut introductions = Vec::new();
@@ -223,7 +307,8 @@ pub(super) fn supervise(options: &Up, site: &Site, layout: &Layout, lock: &File)
     let links: Vec<Arc<dyn SystemLink>> = site.managed_systems.iter().map(|one| link(&one.name)).collect();
     let console = |name: &String| Arc::new(RemoteLinks::new(&sockets, name)) as Arc<dyn ConsoleLinks>;
     let consoles = site.consoles.iter().map(|one| console(&one.name)).collect();
-    let faults = serve_faults(site, layout, &environment, &links, consoles)?;
+    let network: Arc<dyn Network> = Arc::new(RemoteNetwork::new(&sockets, environment.clone()));
+    let faults = serve_faults(site, layout, &environment, &links, consoles, network)?;
     introduce(options, site, layout, introductions.iter())?;
     watch(&runtime()?, &mut processes, &faults)?;
     println!("varan: stopping");
@@ -267,11 +352,10 @@ fn watch(
         }
         for process in processes.iter_mut() {
             if let Ok(Some(status)) = process.child.try_wait() {
-                let returns = if process.is_console { "it is started again" } else { "its power returns" };
-                println!("varan: {} ended ({status}); {returns}", process.name);
+                println!("varan: {} ended ({status}); {}", process.name, process.role.returns());
                 std::thread::sleep(RESTART_PAUSE);
                 match process.restart() {
-                    Ok(()) if process.is_console => cut_links(faults, &process.name),
+                    Ok(()) if process.role == Role::Console => cut_links(faults, &process.name),
                     Ok(()) => {}
                     Err(error) => eprintln!("varan: {error}"),
                 }

@@ -18,4 +18,4 @@ mod image;
 mod servers;
 
 pub use host::{ViosHost, run_script};
-pub use servers::{LOGIN, NoLinks, Opened, Route, Server, ViosLinks, ViosServers};
+pub use servers::{LOGIN, NoLinks, Opened, Route, Server, SiteServers, ViosLinks, ViosServers};

@@ -1,7 +1,7 @@
 //! Which servers there are, who may log in to them, and what sessions on one server share.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use varan_command::VirtualIoServers;
@@ -15,6 +15,8 @@ use varan_model::partition::{PartitionEntry, PartitionState};
 use varan_model::refusal::Refusal;
 use varan_model::site::Password;
 use varan_shell::{Cancellation, Capture, Channels, Input, Output};
+
+use crate::servers::ServerDirectory;
 
 use super::devices::LinkDevices;
 use super::files::ServerFiles;
@@ -32,6 +34,24 @@ pub trait ViosLinks: Send + Sync {
     /// The way to the server in a partition of a managed system (its name in the site file), and the server's directory on
     /// the host; `None` where the partition is no Virtual I/O Server that this host has.
     fn server(&self, system: &str, partition: PartitionUuid) -> Option<(Arc<dyn ViosLink>, PathBuf)>;
+}
+
+/// The servers of a site by their managed systems.
+pub struct SiteServers(HashMap<String, Arc<dyn ServerDirectory>>);
+
+impl SiteServers {
+    /// Managed systems, by their names in the site file, and where their servers are found.
+    #[must_use]
+    pub fn new(systems: impl IntoIterator<Item = (String, Arc<dyn ServerDirectory>)>) -> Self {
+        Self(systems.into_iter().collect())
+    }
+}
+
+impl ViosLinks for SiteServers {
+    fn server(&self, system: &str, partition: PartitionUuid) -> Option<(Arc<dyn ViosLink>, PathBuf)> {
+        let directory = self.0.get(system)?;
+        Some((directory.link(partition)?, directory.directory(partition)))
+    }
 }
 
 /// A site without servers.
@@ -89,6 +109,42 @@ pub struct Server {
 }
 
 impl Server {
+    /// Opens a server whose files are in a directory of the host.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn open(
+        link: Arc<dyn ViosLink>,
+        directory: &Path,
+        generation: u64,
+        environment: &Arc<dyn Environment>,
+    ) -> std::io::Result<Arc<Self>> {
+        let devices = Arc::new(LinkDevices::new(link.clone(), environment.clone()));
+        let files = ServerFiles::open(&directory.join("root"), devices)?;
+        let (upload, environment) = (directory.join("upload"), environment.clone());
+        Ok(Arc::new(Self { link, files, upload, generation, environment }))
+    }
+
+    /// Runs a command line without a terminal; its status, and output and errors together.
+    ///
+    /// # Errors
+    /// A text for the person.
+    pub fn run(self: &Arc<Self>, command: &str, root: bool) -> Result<(u8, Vec<u8>), String> {
+        let cancellation = Cancellation::new();
+        let capture = Capture::new(OUTPUT_MAX);
+        let output = Output::new(capture.clone(), &cancellation);
+        let channels = Channels {
+            input: Input::empty(),
+            output: output.clone(),
+            error: output,
+            terminal: None,
+            cancellation,
+        };
+        let host = ViosHost::open(self, root)?;
+        let status = run_script(&host, command, channels);
+        Ok((status, capture.take()))
+    }
+
     /// A new request id.
     #[must_use]
     pub fn request_id(&self) -> RequestId {
@@ -197,18 +253,8 @@ impl ViosServers {
         let found = self.links.server(system.name(), entry.partition.uuid);
         let (link, directory) =
             found.ok_or_else(|| format!("the Virtual I/O Server {name} cannot be reached"))?;
-        let files = ServerFiles::open(
-            &directory.join("root"),
-            Arc::new(LinkDevices::new(link.clone(), self.environment.clone())),
-        )
-        .map_err(|error| format!("files of {name}: {error}"))?;
-        let server = Arc::new(Server {
-            link,
-            files,
-            upload: directory.join("upload"),
-            generation: entry.runtime.generation,
-            environment: self.environment.clone(),
-        });
+        let server = Server::open(link, &directory, entry.runtime.generation, &self.environment)
+            .map_err(|error| format!("files of {name}: {error}"))?;
         open.insert(entry.partition.uuid, server.clone());
         Ok(server)
     }
@@ -238,19 +284,7 @@ impl VirtualIoServers for ViosServers {
             Refusal::new(varan_model::codes::MessageKey::VirtualIoServerCommandFailed).with(reason)
         };
         let server = self.enter(system, entry).map_err(failed)?;
-        let cancellation = Cancellation::new();
-        let capture = Capture::new(OUTPUT_MAX);
-        let output = Output::new(capture.clone(), &cancellation);
-        let channels = Channels {
-            input: Input::empty(),
-            output: output.clone(),
-            error: output,
-            terminal: None,
-            cancellation,
-        };
-        let host = ViosHost::open(&server, root).map_err(failed)?;
-        let status = run_script(&host, command, channels);
-        Ok((status, capture.take()))
+        server.run(command, root).map_err(failed)
     }
 }
 

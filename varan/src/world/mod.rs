@@ -25,6 +25,16 @@ use varan_model::site::{LogicalUnitNumber, ManagedSystemDescription, SanDisk, Si
 
 use unit::UnitFile;
 
+/// The storage network as frames and their servers use it, in this process or in another one.
+pub trait Network: StorageArray + StorageFaults {
+    /// Takes the right to run a partition for a managed system, or keeps it.
+    ///
+    /// # Errors
+    /// [`StorageError::Block`] with [`BlockError::Revoked`] when another managed system has it,
+    /// [`StorageError::LinkDown`] when the lease store cannot be reached.
+    fn right_to_run(&self, partition: PartitionUuid, frame: SystemUuid) -> Result<Epoch, StorageError>;
+}
+
 /// The storage network.
 pub struct StorageNetwork {
     san: San,
@@ -195,12 +205,10 @@ impl StorageNetwork {
     pub fn address(&self, unit: &Udid) -> Option<(WorldWidePortName, LogicalUnitNumber)> {
         self.units.get(unit).map(|unit| (unit.target_port, unit.number))
     }
+}
 
-    /// Takes the right to run a partition for a managed system, or keeps it.
-    ///
-    /// # Errors
-    /// [`StorageError::Block`] with [`BlockError::Revoked`] when another managed system has it.
-    pub fn right_to_run(&self, partition: PartitionUuid, frame: SystemUuid) -> Result<Epoch, StorageError> {
+impl Network for StorageNetwork {
+    fn right_to_run(&self, partition: PartitionUuid, frame: SystemUuid) -> Result<Epoch, StorageError> {
         let unreachable = |_| StorageError::LinkDown;
         if let Some(record) = self.san.ownership(partition).map_err(unreachable)? {
             return if record.frame == frame { Ok(record.epoch) } else { Err(BlockError::Revoked.into()) };

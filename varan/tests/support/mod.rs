@@ -11,7 +11,9 @@ use varan::fault::command::FaultCommand;
 use varan::fault::links::ConsoleLinks;
 use varan::frame::Layout;
 use varan::remote::RemoteSystem;
-use varan::site::{attach_machine, host_for, make_home_directories, open_console, start_frames};
+use varan::servers::{ServerDirectory, VirtualServers};
+use varan::site::{attach_machine, host_for, make_home_directories, open_console, start_site};
+use varan::world::StorageNetwork;
 use varan_console::Console;
 use varan_contract::fault::{FaultControl, FaultRequest};
 use varan_contract::system::{SystemEvent, SystemEvents, SystemLink};
@@ -76,6 +78,9 @@ pub struct TestSite {
     pub site: Site,
     pub layout: Layout,
     pub frames: Vec<Arc<SystemHandle>>,
+    /// Virtual I/O Servers of each frame.
+    pub servers: Vec<Arc<VirtualServers>>,
+    network: Option<Arc<StorageNetwork>>,
     /// The first console.
     pub console: Arc<Console>,
     /// All of them, in the order of the site.
@@ -144,12 +149,14 @@ impl TestSite {
         let layout = Layout::new(&directory);
         let environment: Arc<dyn Environment> = Arc::new(RealEnvironment::new());
         let bell = Arc::new(Bell::default());
-        let frames = start_frames(&site, &layout, &environment, 1 << 30).expect("frames");
+        let (frames, servers, network) = Self::start_all(&site, &layout, &environment);
         let (consoles, serving) = Self::open_consoles(&site, &layout, &environment, &frames, &bell, link);
         Self {
             site,
             layout,
             frames,
+            servers,
+            network: Some(network),
             console: consoles[0].clone(),
             consoles,
             bell,
@@ -159,6 +166,17 @@ impl TestSite {
             serving,
             faults: None,
         }
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn start_all(
+        site: &Site,
+        layout: &Layout,
+        environment: &Arc<dyn Environment>,
+    ) -> (Vec<Arc<SystemHandle>>, Vec<Arc<VirtualServers>>, Arc<StorageNetwork>) {
+        let started = start_site(site, layout, environment, 1 << 30).expect("frames");
+        let (frames, servers) = started.frames.into_iter().map(|frame| (frame.handle, frame.servers)).unzip();
+        (frames, servers, started.network)
     }
 
     /// Breaks or mends something by the words of `varan fault`. Returns what it prints.
@@ -173,7 +191,11 @@ impl TestSite {
             let links: Vec<_> =
                 self.frames.iter().map(|frame| frame.clone() as Arc<dyn SystemLink>).collect();
             let consoles = self.consoles.iter().map(|one| Arc::new(one.clone()) as Arc<dyn ConsoleLinks>);
-            self.faults = Some(Faults::new(&self.site, &links, consoles.collect(), self.environment.clone()));
+            let faults = Faults::new(&self.site, &links, consoles.collect(), self.environment.clone());
+            self.faults = Some(match &self.network {
+                Some(network) => faults.with_storage(network.clone()),
+                None => faults,
+            });
         }
         let faults = self.faults.as_ref().ok_or("no faults")?;
         requests.into_iter().map(|request| varan::fault::command::text(&faults.fault(request))).collect()
@@ -224,7 +246,10 @@ impl TestSite {
             frame.stop();
         }
         self.serving.drain(..).for_each(|one| one.stop());
-        self.frames = start_frames(&self.site, &self.layout, &self.environment, 1 << 30).expect("frames");
+        self.servers.clear();
+        self.network = None;
+        let (frames, servers, network) = Self::start_all(&self.site, &self.layout, &self.environment);
+        (self.frames, self.servers, self.network) = (frames, servers, Some(network));
         let (site, layout) = (&self.site, &self.layout);
         (self.consoles, self.serving) =
             Self::open_consoles(site, layout, &self.environment, &self.frames, &self.bell, self.link);
@@ -254,7 +279,8 @@ impl TestSite {
 
     pub fn session_on(&self, console: &Arc<Console>, user: &str) -> Session {
         let homes = self.layout.console(&console.description().name).join("homes");
-        let servers = varan::site::servers(&self.site, &self.layout, &self.environment);
+        let directories = self.servers.iter().map(|servers| servers.clone() as Arc<dyn ServerDirectory>);
+        let servers = varan::site::servers(&self.site, directories, &self.environment);
         let host = host_for(console, user, "127.0.0.1", &homes, &servers).expect("user");
         let home = host.home.clone();
         let home_path = home.path().to_owned();

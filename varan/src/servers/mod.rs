@@ -1,0 +1,455 @@
+//! The Virtual I/O Servers of a frame: their partitions run in the embedded engine as guests, their storage in an
+//! authority of their own.
+//!
+//! ```text
+//!   managed system -> ServingEngine -> embedded engine: boot, terminal, RMC, DLPAR
+//!                          |    ^            |
+//!                          |    '- events ---'  (operating system up, stopped, failed)
+//!                          v
+//!                     one thread for each server: boot, stop, adapters -> ViosAuthority
+//!   client guests -> StorageFabric -> PausableServer -> ViosAuthority -> storage network
+//! ```
+//!
+//! A server serves from when its operating system is up until it stops, fails or loses its power.
+
+mod engine;
+mod pause;
+mod specification;
+mod terminal;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use varan_block_engine::Fence;
+use varan_contract::block::Epoch;
+use varan_contract::engine::{
+    AdapterChange, EngineEvent, EngineEventKind, EngineEvents, Generation, GuestFault, GuestSpecification,
+    PartitionEngine, StopRequest,
+};
+use varan_contract::storage::{StorageArray, StorageError, StorageFabric, StorageServer};
+use varan_contract::vios::{RequestId, ViosAnswer, ViosCallError, ViosChange, ViosDone, ViosLink, ViosQuery};
+use varan_environment::Environment;
+use varan_model::ids::{PartitionId, PartitionUuid, SystemUuid};
+use varan_model::site::{ManagedSystemDescription, Site};
+use varan_vios::{
+    AdapterChange as ServerChange, ShutdownRequests, ViosAuthority, ViosSettings, ViosSpecification,
+};
+
+use crate::world::Network;
+
+pub use engine::{ServedEvents, ServingEngine};
+use pause::{PausableServer, Pause};
+use specification::FrameSite;
+pub use terminal::TerminalConsole;
+
+/// The AIX below a level of the server, as `oem_platform_level` names it.
+fn platform_level(level: &str) -> &'static str {
+    match level.chars().next() {
+        Some('4') => "7.3.0.0",
+        Some('3') => "7.2.0.0",
+        _ => "6.1.0.0",
+    }
+}
+
+/// A server's own state and what it serves, in this process or in another one.
+pub trait ServerAuthority: StorageServer + ViosLink {
+    /// Its operating system is up.
+    ///
+    /// # Errors
+    /// A text for the log; it does not serve then.
+    fn boot(&self, specification: ViosSpecification) -> Result<(), String>;
+    /// Its operating system is down: shut down in order, or not.
+    fn stop(&self, orderly: bool);
+    /// A dynamic change of its adapters.
+    ///
+    /// # Errors
+    /// Lines of its DLPAR manager.
+    fn adapter_change(&self, change: ServerChange) -> Result<(), Vec<String>>;
+}
+
+/// Is called when the process of a server is gone.
+pub type Gone = Box<dyn FnOnce() + Send>;
+
+/// Opens the authority of a server. Its partition's name comes with it, for a process of its own.
+pub type OpenServer =
+    dyn Fn(&str, ViosSettings, Gone) -> Result<Arc<dyn ServerAuthority>, String> + Send + Sync;
+
+/// Opens the authority of a server in this process.
+///
+/// # Errors
+/// A text for the person.
+pub fn open_here(
+    settings: ViosSettings,
+    environment: &Arc<dyn Environment>,
+    network: &Arc<dyn Network>,
+) -> Result<Arc<dyn ServerAuthority>, String> {
+    let array: Arc<dyn StorageArray> = network.clone();
+    // Whoever passes a request to stop on has done so before the server hears of it.
+    let shutdown = Arc::new(PassedOn);
+    let opened = ViosAuthority::open(&settings, environment.clone(), array, Fence::new(), shutdown);
+    opened.map(|authority| Arc::new(authority) as Arc<dyn ServerAuthority>).map_err(|error| error.to_string())
+}
+
+struct PassedOn;
+
+impl ShutdownRequests for PassedOn {
+    fn shutdown_requested(&self, _: bool, _: bool) {}
+}
+
+impl ServerAuthority for ViosAuthority {
+    fn boot(&self, specification: ViosSpecification) -> Result<(), String> {
+        self.boot(specification)
+    }
+
+    fn stop(&self, orderly: bool) {
+        self.stop(orderly);
+    }
+
+    fn adapter_change(&self, change: ServerChange) -> Result<(), Vec<String>> {
+        self.adapter_change(change)
+    }
+}
+
+/// Where the command line finds servers.
+pub trait ServerDirectory: Send + Sync {
+    /// The way to a server of a partition; `None` while it does not serve.
+    fn link(&self, partition: PartitionUuid) -> Option<Arc<dyn ViosLink>>;
+    /// Directory of a server's files.
+    fn directory(&self, partition: PartitionUuid) -> PathBuf;
+}
+
+/// What the servers of a frame are made with.
+pub struct FrameServers {
+    /// The frame.
+    pub system: SystemUuid,
+    /// Directory of the frame's servers.
+    pub directory: PathBuf,
+    /// The storage network.
+    pub network: Arc<dyn Network>,
+    /// Opens the authority of a server.
+    pub open: Box<OpenServer>,
+    /// Real waits are divided by this.
+    pub time_scale: f64,
+}
+
+/// The Virtual I/O Servers of a frame.
+pub struct VirtualServers {
+    frame: FrameServers,
+    site: FrameSite,
+    /// The engine that runs the guests, once it is made.
+    engine: OnceLock<Weak<dyn PartitionEngine>>,
+    events: OnceLock<Arc<dyn EngineEvents>>,
+    servers: Mutex<HashMap<PartitionUuid, Arc<Server>>>,
+    myself: Weak<Self>,
+}
+
+/// One server, from its first activation on.
+struct Server {
+    partition: PartitionUuid,
+    /// Made at the first activation; an error is tried again at the next one.
+    authority: Mutex<Option<Arc<dyn ServerAuthority>>>,
+    pause: Arc<Pause>,
+    /// The activation that is admitted or runs, with what it was given.
+    specification: Mutex<Option<GuestSpecification>>,
+    /// Number under which clients find it while it serves.
+    serving: Mutex<Option<(PartitionId, Generation)>>,
+    jobs: Sender<Job>,
+}
+
+enum Job {
+    Boot(Generation),
+    Stop { generation: Generation, orderly: bool },
+    Change { change: AdapterChange, token: u64 },
+}
+
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl VirtualServers {
+    /// The servers of a managed system; none runs yet.
+    #[must_use]
+    pub fn new(site: &Site, system: &ManagedSystemDescription, frame: FrameServers) -> Arc<Self> {
+        let site = FrameSite::new(site, system);
+        Arc::new_cyclic(|myself| Self {
+            frame,
+            site,
+            engine: OnceLock::new(),
+            events: OnceLock::new(),
+            servers: Mutex::default(),
+            myself: myself.clone(),
+        })
+    }
+
+    fn server(&self, partition: PartitionUuid) -> Option<Arc<Server>> {
+        lock(&self.servers).get(&partition).cloned()
+    }
+
+    /// The activation that serves; `None` while none does.
+    fn generation(&self, partition: PartitionUuid) -> Option<u64> {
+        let server = self.server(partition)?;
+        let serving = *lock(&server.serving);
+        serving.map(|(_, generation)| generation.0)
+    }
+
+    /// A server is admitted: what it is made of is known from now on.
+    ///
+    /// # Errors
+    /// A text for the person.
+    fn admit(&self, specification: &GuestSpecification) -> Result<(), String> {
+        let partition = specification.partition;
+        let server = match self.server(partition) {
+            Some(server) => server,
+            None => self.begin(partition)?,
+        };
+        let mut authority = lock(&server.authority);
+        if authority.is_none() {
+            let level = specification.installation.level.clone();
+            let settings = ViosSettings {
+                partition,
+                directory: self.directory(partition),
+                platform_level: platform_level(&level).to_owned(),
+                level,
+                time_scale: self.frame.time_scale,
+            };
+            let myself = self.myself.clone();
+            let gone = move || {
+                if let Some(servers) = myself.upgrade() {
+                    servers.process_gone(partition);
+                }
+            };
+            *authority = Some((self.frame.open)(&specification.name, settings, Box::new(gone))?);
+        }
+        *lock(&server.specification) = Some(specification.clone());
+        Ok(())
+    }
+
+    /// The process of a server is gone: its operating system has crashed.
+    fn process_gone(&self, partition: PartitionUuid) {
+        let Some(server) = self.server(partition) else { return };
+        *lock(&server.authority) = None;
+        server.end_any(false);
+        if let Some(engine) = self.engine.get().and_then(Weak::upgrade) {
+            // A guest that is off has nothing to crash.
+            let _ = engine.fault(partition, GuestFault::Crash);
+        }
+    }
+
+    /// `shutdown` on the server itself.
+    fn shut_down(&self, partition: PartitionUuid, force: bool, restart: bool) {
+        let request =
+            if force { StopRequest::OperatingSystemImmediate } else { StopRequest::OperatingSystem };
+        if let Some(engine) = self.engine.get().and_then(Weak::upgrade) {
+            // It is going down already when it is not there.
+            let _ = engine.stop(partition, request, restart);
+        }
+    }
+
+    fn begin(&self, partition: PartitionUuid) -> Result<Arc<Server>, String> {
+        let (jobs, receiver) = channel();
+        let server = Arc::new(Server {
+            partition,
+            authority: Mutex::new(None),
+            pause: Arc::new(Pause::default()),
+            specification: Mutex::new(None),
+            serving: Mutex::new(None),
+            jobs,
+        });
+        let (worker, servers) = (Arc::downgrade(&server), self.myself.clone());
+        std::thread::Builder::new()
+            .name("virtual-io-server".to_owned())
+            .spawn(move || work(&worker, &servers, &receiver))
+            .map_err(|error| error.to_string())?;
+        lock(&self.servers).insert(partition, server.clone());
+        Ok(server)
+    }
+
+    /// Something happened to a guest; true when its event is to be told.
+    fn happened(&self, event: &EngineEvent) {
+        let Some(server) = self.server(event.partition) else { return };
+        let generation = event.generation;
+        match &event.kind {
+            EngineEventKind::OperatingSystem(_) => {
+                let running = lock(&server.serving).is_some_and(|(_, running)| running == generation);
+                if !running {
+                    server.ask(Job::Boot(generation));
+                }
+            }
+            EngineEventKind::State(varan_contract::engine::GuestState::Stopped { .. }) => {
+                server.end(generation, true);
+            }
+            EngineEventKind::State(varan_contract::engine::GuestState::Failed) => {
+                server.end(generation, false);
+            }
+            _ => {}
+        }
+    }
+
+    /// The power of the frame is gone.
+    fn power_loss(&self) {
+        for server in lock(&self.servers).values() {
+            server.end_any(false);
+        }
+    }
+
+    fn broken(&self, partition: PartitionUuid, fault: GuestFault) {
+        let Some(server) = self.server(partition) else { return };
+        match fault {
+            GuestFault::Hang => server.pause.stand_still(),
+            GuestFault::Resume if server.pause.alive() => server.pause.go_on(),
+            GuestFault::Resume | GuestFault::Crash => {}
+        }
+    }
+
+    fn tell(&self, event: EngineEvent) {
+        if let Some(events) = self.events.get() {
+            events.engine_event(event);
+        }
+    }
+}
+
+impl Server {
+    fn ask(&self, job: Job) {
+        // A thread that is gone has ended with its process.
+        let _ = self.jobs.send(job);
+    }
+
+    /// Its guest ended: nobody is served from this moment on; the authority hears it in its turn.
+    fn end(&self, generation: Generation, orderly: bool) {
+        let mut serving = lock(&self.serving);
+        if serving.is_some_and(|(_, running)| running == generation) {
+            *serving = None;
+            self.pause.die();
+        }
+        drop(serving);
+        self.ask(Job::Stop { generation, orderly });
+    }
+
+    fn end_any(&self, orderly: bool) {
+        let running = lock(&self.serving).map(|(_, generation)| generation);
+        if let Some(generation) = running {
+            self.end(generation, orderly);
+        }
+    }
+}
+
+/// A server's thread: what it is told, in order.
+fn work(server: &Weak<Server>, servers: &Weak<VirtualServers>, jobs: &Receiver<Job>) {
+    while let Ok(job) = jobs.recv() {
+        let (Some(server), Some(servers)) = (server.upgrade(), servers.upgrade()) else { return };
+        match job {
+            Job::Boot(generation) => boot(&server, &servers, generation),
+            Job::Stop { generation, orderly } => {
+                let serves_later = lock(&server.serving).is_some_and(|(_, running)| running > generation);
+                if let Some(authority) = lock(&server.authority).clone().filter(|_| !serves_later) {
+                    authority.stop(orderly);
+                }
+            }
+            Job::Change { change, token } => change_adapter(&server, &servers, change, token),
+        }
+    }
+}
+
+fn boot(server: &Server, servers: &VirtualServers, generation: Generation) {
+    let specification = lock(&server.specification).clone();
+    let Some(specification) = specification.filter(|known| known.generation == generation) else { return };
+    let Some(authority) = lock(&server.authority).clone() else { return };
+    let directory = servers.directory(server.partition).join("disks");
+    let booted = authority.boot(servers.site.specification(&specification, &directory));
+    if let Err(error) = booted {
+        eprintln!("varan: Virtual I/O Server {}: its storage is not served: {error}", specification.name);
+        return;
+    }
+    *lock(&server.serving) = Some((specification.id, generation));
+    server.pause.go_on();
+}
+
+/// A dynamic change: the server first, because it knows what is in use; then the guest.
+fn change_adapter(server: &Server, servers: &VirtualServers, change: AdapterChange, token: u64) {
+    let authority = lock(&server.authority).clone();
+    let generation = lock(&server.serving).map(|(_, generation)| generation);
+    let wanted = servers.site.change(&change);
+    if let (Some(authority), Some(generation), Some(wanted)) = (authority, generation, wanted) {
+        let answer = match server.pause.pass() {
+            Ok(()) => authority.adapter_change(wanted),
+            Err(_) => Err(vec!["The operating system does not respond.".to_owned()]),
+        };
+        if let Err(details) = answer {
+            let kind = EngineEventKind::AdapterChanged { token, done: false, details };
+            servers.tell(EngineEvent { partition: server.partition, generation, kind });
+            return;
+        }
+    }
+    let Some(engine) = servers.engine.get().and_then(Weak::upgrade) else { return };
+    // The server has given it up: its guest's own device is no reason to keep it.
+    let change = match change {
+        AdapterChange::Remove(address) if generation.is_some() => AdapterChange::Withdraw(address),
+        other => other,
+    };
+    if engine.change_adapter(server.partition, change, token).is_err()
+        && let Some(generation) = generation
+    {
+        let details = vec!["The operating system does not respond.".to_owned()];
+        let kind = EngineEventKind::AdapterChanged { token, done: false, details };
+        servers.tell(EngineEvent { partition: server.partition, generation, kind });
+    }
+}
+
+impl ServerDirectory for VirtualServers {
+    fn link(&self, partition: PartitionUuid) -> Option<Arc<dyn ViosLink>> {
+        let server = self.server(partition)?;
+        lock(&server.serving).as_ref()?;
+        let authority = lock(&server.authority).clone()?;
+        let (pause, servers) = (server.pause.clone(), self.myself.clone());
+        Some(Arc::new(PausableLink { pause, authority, partition, servers }))
+    }
+
+    fn directory(&self, partition: PartitionUuid) -> PathBuf {
+        self.frame.directory.join(partition.to_string())
+    }
+}
+
+impl StorageFabric for VirtualServers {
+    fn server(&self, number: PartitionId) -> Option<Arc<dyn StorageServer>> {
+        let servers = lock(&self.servers);
+        let serves = |server: &&Arc<Server>| lock(&server.serving).is_some_and(|(id, _)| id == number);
+        let server = servers.values().find(serves)?.clone();
+        drop(servers);
+        let authority = lock(&server.authority).clone()?;
+        Some(Arc::new(PausableServer::new(server.pause.clone(), authority)))
+    }
+
+    fn right_to_run(&self, partition: PartitionUuid) -> Result<Epoch, StorageError> {
+        self.frame.network.right_to_run(partition, self.frame.system)
+    }
+}
+
+/// A command line's way to a server that may stand still.
+struct PausableLink {
+    pause: Arc<Pause>,
+    authority: Arc<dyn ServerAuthority>,
+    partition: PartitionUuid,
+    servers: Weak<VirtualServers>,
+}
+
+impl ViosLink for PausableLink {
+    fn ask(&self, query: ViosQuery) -> Result<ViosAnswer, ViosCallError> {
+        self.pause.pass().map_err(|_| ViosCallError::NotRunning)?;
+        self.authority.ask(query)
+    }
+
+    fn change(&self, id: RequestId, change: ViosChange) -> Result<ViosDone, ViosCallError> {
+        self.pause.pass().map_err(|_| ViosCallError::NotRunning)?;
+        let stop = match &change {
+            ViosChange::Shutdown { force, restart } => Some((*force, *restart)),
+            _ => None,
+        };
+        let done = self.authority.change(id, change)?;
+        if let (Some((force, restart)), Some(servers)) = (stop, self.servers.upgrade()) {
+            servers.shut_down(self.partition, force, restart);
+        }
+        Ok(done)
+    }
+}

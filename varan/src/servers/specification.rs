@@ -1,0 +1,154 @@
+//! What a Virtual I/O Server is told at its start, from what the hypervisor gives its partition and what the site says.
+
+use std::path::{Path, PathBuf};
+
+use varan_contract::engine::{
+    AdapterChange, DeviceAdapterKind, GuestAdapter, GuestDeviceAdapter, GuestNetworkAdapter,
+    GuestSpecification,
+};
+use varan_model::hardware::{Hardware, SlotDescription};
+use varan_model::site::{ManagedSystemDescription, Site};
+use varan_vios::{AdapterChange as ServerChange, AdapterKind, LocalDisk, ServerAdapter, ViosSpecification};
+
+/// Size in MB of the disk that a server boots from where the site gives none.
+const BOOT_DISK_MEGABYTES: u64 = 139_264;
+
+/// What of the site matters to the servers of one frame.
+#[derive(Clone, Debug)]
+pub(super) struct FrameSite {
+    pub(super) hardware: Hardware,
+    /// Disks inside the machine: location, adapter's slot, size, identifier.
+    pub(super) local_disks: Vec<varan_model::site::LocalDisk>,
+    /// Names of SAN disks: partition name (`None`: all), identifier, name.
+    pub(super) disk_names: Vec<(Option<String>, String, String)>,
+}
+
+impl FrameSite {
+    pub(super) fn new(site: &Site, system: &ManagedSystemDescription) -> Self {
+        let mut disk_names = Vec::new();
+        for disk in &site.san_disks {
+            let udid = disk.udid.to_string();
+            for own in disk.device_names.iter().filter(|own| own.managed_system == system.name) {
+                disk_names.push((Some(own.partition.clone()), udid.clone(), own.name.clone()));
+            }
+            if let Some(name) = &disk.device_name {
+                disk_names.push((None, udid, name.clone()));
+            }
+        }
+        Self { hardware: crate::frame::hardware(system), local_disks: system.local_disks.clone(), disk_names }
+    }
+
+    /// Names of SAN disks on one server; its own come before those for all.
+    fn names_on(&self, partition: &str) -> Vec<(String, String)> {
+        let mut names: Vec<(String, String)> = Vec::new();
+        for own in [true, false] {
+            for (owner, udid, name) in &self.disk_names {
+                let fits = if own { owner.as_deref() == Some(partition) } else { owner.is_none() };
+                if fits && !names.iter().any(|(known, _)| known == udid) {
+                    names.push((udid.clone(), name.clone()));
+                }
+            }
+        }
+        names
+    }
+
+    fn slot(&self, drc_index: u32) -> Option<&SlotDescription> {
+        self.hardware.slots.iter().find(|slot| slot.drc_index == drc_index)
+    }
+
+    /// Disks that the adapters of these slots reach; the first holds the root volume group. A server without any gets one.
+    fn local_disks(&self, slots: &[SlotDescription], directory: &Path) -> Vec<LocalDisk> {
+        let file = |location: &str| -> PathBuf { directory.join(format!("{location}.disk")) };
+        let reached = self.local_disks.iter().filter(|disk| {
+            let adapter = disk.adapter.as_ref().map(ToString::to_string);
+            adapter.is_some_and(|adapter| slots.iter().any(|slot| slot.location == adapter))
+        });
+        let mut disks: Vec<LocalDisk> = reached
+            .map(|disk| {
+                let location = disk.location_code.to_string();
+                LocalDisk {
+                    file: file(&location),
+                    location,
+                    adapter: disk.adapter.as_ref().map(ToString::to_string),
+                    megabytes: u64::from(disk.size),
+                    identifier: disk.physical_volume_identifier,
+                    boot: false,
+                }
+            })
+            .collect();
+        if disks.is_empty() {
+            let adapter = slots.iter().find(|slot| slot.description.contains("SAS"));
+            let unit = self.hardware.slots.first().map_or("", |slot| slot.unit.as_str());
+            let base = adapter.map_or(unit, |slot| slot.location.as_str());
+            let location = format!("{base}-D1");
+            disks.push(LocalDisk {
+                file: file(&location),
+                location,
+                adapter: adapter.map(|slot| slot.location.clone()),
+                megabytes: BOOT_DISK_MEGABYTES,
+                identifier: None,
+                boot: false,
+            });
+        }
+        disks[0].boot = true;
+        disks
+    }
+
+    pub(super) fn specification(&self, guest: &GuestSpecification, directory: &Path) -> ViosSpecification {
+        let slots: Vec<SlotDescription> =
+            guest.io_slots.iter().filter_map(|slot| self.slot(slot.drc_index).cloned()).collect();
+        let network = guest.network_adapters.iter().map(ethernet);
+        let devices = guest.device_adapters.iter().filter_map(device);
+        ViosSpecification {
+            generation: guest.generation.0,
+            hostname: guest.installation.hostname.clone(),
+            name: guest.name.clone(),
+            id: guest.id,
+            machine: guest.machine.clone(),
+            firmware: format!("IBM,{}", self.hardware.firmware),
+            memory: guest.memory_megabytes,
+            processors: guest.processors.processors,
+            adapters: network.chain(devices).collect(),
+            local_disks: self.local_disks(&slots, directory),
+            slots,
+            disk_names: self.names_on(&guest.name),
+        }
+    }
+
+    /// A dynamic change in the server's terms; `None` for what is no matter of the server's.
+    pub(super) fn change(&self, change: &AdapterChange) -> Option<ServerChange> {
+        use varan_contract::engine::AdapterAddress;
+        Some(match change {
+            AdapterChange::Put(GuestAdapter::Network(adapter)) => ServerChange::Add(ethernet(adapter)),
+            AdapterChange::Put(GuestAdapter::Device(adapter)) => ServerChange::Add(device(adapter)?),
+            AdapterChange::Put(GuestAdapter::Physical(slot)) => {
+                ServerChange::AddSlot(self.slot(slot.drc_index)?.clone())
+            }
+            AdapterChange::Remove(AdapterAddress::Virtual(slot)) => ServerChange::Remove(*slot),
+            AdapterChange::Remove(AdapterAddress::Physical(index)) => {
+                ServerChange::RemoveSlot(self.slot(*index)?.location.clone())
+            }
+            AdapterChange::Withdraw(_) => return None,
+        })
+    }
+}
+
+fn ethernet(adapter: &GuestNetworkAdapter) -> ServerAdapter {
+    ServerAdapter {
+        slot: adapter.slot,
+        kind: AdapterKind::Ethernet { mac_address: adapter.mac_address },
+        remote: None,
+        remote_slot: None,
+    }
+}
+
+fn device(adapter: &GuestDeviceAdapter) -> Option<ServerAdapter> {
+    let kind = match (adapter.kind, adapter.server) {
+        (DeviceAdapterKind::Scsi, true) => AdapterKind::ScsiServer,
+        (DeviceAdapterKind::FibreChannel, true) => AdapterKind::FibreChannelServer,
+        (DeviceAdapterKind::Serial, _) => AdapterKind::Serial,
+        _ => return None,
+    };
+    let (remote, remote_slot) = adapter.remote.unzip();
+    Some(ServerAdapter { slot: adapter.slot, kind, remote, remote_slot })
+}
