@@ -309,6 +309,71 @@ fn a_process_that_was_stopped_and_continues_writes_nothing_stale() {
     }
 }
 
+/// Requests longer than the protocol's 32 bits, and a unit that vanishes and comes back while it is written.
+#[test]
+fn long_ranges_and_a_unit_that_vanishes_under_load() {
+    const LONG: u64 = 9 << 30;
+    let scratch = Scratch::new();
+    let san = array(&scratch.0);
+    let large: Udid = "large".parse().expect("valid");
+    san.add_unit(large.clone(), Arc::new(MemoryDevice::new(LONG))).expect("added");
+    san.set_mask(INITIATORS[0], TARGET, LogicalUnitNumber(7), Some(large.clone())).expect("masked");
+    let socket = scratch.path("san");
+    let _server = serve_array(&socket, &san);
+    let name = name(0, 0, 0, ReservePolicy::NoReserve).replace("unit=disk%3B1%25", "unit=large");
+    let device = NbdDevice::connect(&socket, &name, 512).expect("connected");
+    for place in [0, 3 << 30, LONG - 512] {
+        device.write_at(place, &[1; 512], false).expect("written");
+    }
+    let all = |may_trim| BlockRequest::WriteZeroes {
+        offset: 512,
+        length: LONG - 512,
+        may_trim,
+        force_unit_access: false,
+        only_fast: false,
+    };
+    device.perform(all(true)).expect("zeroed");
+    assert_eq!(device.read_at(0, 512).expect("read")[0], 1);
+    for place in [3 << 30, LONG - 512] {
+        assert_eq!(device.read_at(place, 512).expect("read")[0], 0, "{place}");
+    }
+    let status = BlockRequest::BlockStatus { offset: 65_536, length: LONG - 65_536, limit: 1 };
+    let Ok(BlockAnswer::Status(extents)) = device.perform(status) else { panic!("states") };
+    assert!(extents.len() == 1 && extents[0].state == ExtentState::Hole);
+    // Under load: every write ends, either done or because the unit is gone, and what was acknowledged is there.
+    let (sender, receiver) = std::sync::mpsc::channel();
+    for block in 0..2_000_u64 {
+        if block % 400 == 200 {
+            san.set_present(&large, false).expect("known");
+        } else if block % 400 == 300 {
+            san.set_present(&large, true).expect("known");
+        }
+        let data = varan_contract::block::Buffer::from(&[7; 4_096][..]);
+        let mut request = BlockRequest::Write { offset: block * 4_096, data, force_unit_access: false };
+        let sender = sender.clone();
+        let mut completion: varan_contract::block::Completion =
+            Box::new(move |result| sender.send((block, result.map(drop))).expect("waited for"));
+        while let Err(full) = device.submit(request, completion) {
+            device.wait_for_room();
+            (request, completion) = (full.request, full.completion);
+        }
+    }
+    let mut gone = 0;
+    san.set_present(&large, true).expect("known");
+    for _ in 0..2_000 {
+        match receiver.recv().expect("every write ends") {
+            (block, Ok(())) => {
+                assert_eq!(device.read_at(block * 4_096, 4_096).expect("read")[4_095], 7, "{block}");
+            }
+            (_, Err(error)) => {
+                assert_eq!(error, BlockError::Gone);
+                gone += 1;
+            }
+        }
+    }
+    println!("{gone} writes met the absent unit");
+}
+
 /// A device that keeps what is not durable in a cache, and loses any part of it with its power.
 struct Losing {
     medium: MemoryDevice,

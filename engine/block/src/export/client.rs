@@ -2,6 +2,7 @@
 
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -39,7 +40,7 @@ pub enum NbdError {
 /// under way included, of which it is then not known whether it was done. It does not connect again by itself: whoever opened
 /// it knows whether that is right, and opens another one.
 pub struct NbdDevice {
-    client: Client<UnixStream, Buffer>,
+    client: Arc<Client<UnixStream, Buffer>>,
     geometry: Geometry,
 }
 
@@ -68,7 +69,7 @@ impl NbdDevice {
             alignment,
             read_only: information.read_only,
         };
-        Ok(Self { client, geometry })
+        Ok(Self { client: Arc::new(client), geometry })
     }
 
     /// Whether the connection is lost.
@@ -146,51 +147,103 @@ fn extents(answered: &[varan_nbd::StatusExtent], length: u64, limit: usize) -> V
     extents
 }
 
-impl NbdDevice {
-    /// Longer than the protocol's lengths; whoever asks for it divides it.
-    fn is_long(request: &BlockRequest) -> bool {
-        let pieces = matches!(request, BlockRequest::Trim { .. } | BlockRequest::WriteZeroes { .. });
-        pieces && request.range().is_some_and(|(_, length)| length > LONGEST)
-    }
+type Connection = Client<UnixStream, Buffer>;
 
-    fn send(&self, request_in: BlockRequest, completion: Completion) -> Result<(), QueueFull> {
-        let (length, limit) = match &request_in {
-            BlockRequest::BlockStatus { length, limit, .. } => (*length, *limit),
-            _ => (0, 0),
-        };
-        let request_in = match request_in {
-            BlockRequest::BlockStatus { offset, length, limit } => {
-                BlockRequest::BlockStatus { offset, length: length.min(LONGEST), limit }
-            }
-            other => other,
-        };
-        // A reply that was refused is opened again for its completion, so that it is kept beside it.
-        let slot = std::sync::Arc::new(std::sync::Mutex::new(Some(completion)));
-        let taken = std::sync::Arc::clone(&slot);
-        let take = |slot: &std::sync::Mutex<Option<Completion>>| {
-            slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
-        };
-        let reply = Box::new(move |result: Result<Answer<Buffer>, varan_nbd::Failure>| {
-            let Some(completion) = take(&taken) else { return };
-            completion(match result {
-                Ok(Answer::Done) => Ok(BlockAnswer::Done),
-                Ok(Answer::Data(buffer)) => Ok(BlockAnswer::Data(buffer)),
-                Ok(Answer::Status(answered)) => Ok(BlockAnswer::Status(extents(&answered, length, limit))),
-                Err(failure) => Err(error(&failure)),
-            });
-        });
-        match self.client.submit(operation(request_in), reply) {
-            Ok(()) => Ok(()),
-            Err((operation, _)) => {
-                let mut request = request(operation);
-                if let BlockRequest::BlockStatus { length: cut, .. } = &mut request {
-                    *cut = length;
-                }
-                let completion = take(&slot).expect("a reply that was refused was not called");
-                Err(QueueFull { request, completion })
+/// Longer than the protocol's lengths: goes in pieces, one after the other.
+fn is_long(request: &BlockRequest) -> bool {
+    let pieces = matches!(request, BlockRequest::Trim { .. } | BlockRequest::WriteZeroes { .. });
+    pieces && request.range().is_some_and(|(_, length)| length > LONGEST)
+}
+
+/// The piece of a long request that begins after `done` bytes, and its length.
+fn piece(request: &BlockRequest, done: u64) -> (Operation<Buffer>, u64) {
+    let (from, all) = request.range().unwrap_or_default();
+    let (offset, length) = (from + done, (all - done).min(LONGEST));
+    let operation = match request {
+        BlockRequest::WriteZeroes { may_trim, force_unit_access, only_fast, .. } => Operation::Zero {
+            offset,
+            length,
+            may_trim: *may_trim,
+            only_fast: *only_fast,
+            durable: *force_unit_access,
+        },
+        BlockRequest::Trim { force_unit_access, .. } => {
+            Operation::Trim { offset, length, durable: *force_unit_access }
+        }
+        _ => unreachable!("only these are long"),
+    };
+    (operation, length)
+}
+
+/// Sends a long request from `done` bytes on; each piece follows from the answer to the one before.
+fn send_long(
+    client: &Arc<Connection>,
+    request: BlockRequest,
+    done: u64,
+    completion: Completion,
+) -> Result<(), QueueFull> {
+    let (operation, length) = piece(&request, done);
+    let last = request.range().is_some_and(|(_, all)| done + length == all);
+    let then = Arc::clone(client);
+    submit(client, operation, (request, completion), move |result, (request, completion)| match result {
+        Ok(_) if last => completion(Ok(BlockAnswer::Done)),
+        Ok(_) => {
+            if let Err(full) = send_long(&then, request, done + length, completion) {
+                (full.completion)(Err(BlockError::Busy));
             }
         }
-    }
+        Err(failure) => completion(Err(error(&failure))),
+    })
+    .map_err(|(_, (request, completion))| QueueFull { request, completion })
+}
+
+/// Submits an operation; `carried` goes to `then` with the answer, or comes back with the operation where there is no room.
+fn submit<C: Send + 'static>(
+    client: &Connection,
+    operation: Operation<Buffer>,
+    carried: C,
+    then: impl FnOnce(Result<Answer<Buffer>, varan_nbd::Failure>, C) + Send + 'static,
+) -> Result<(), (Operation<Buffer>, C)> {
+    // A reply that was refused cannot be opened again for what it carries, so that this is kept beside it.
+    let slot = Arc::new(Mutex::new(Some(carried)));
+    let take = |slot: &Mutex<Option<C>>| slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let taken = Arc::clone(&slot);
+    let reply = Box::new(move |result| {
+        if let Some(carried) = take(&taken) {
+            then(result, carried);
+        }
+    });
+    client
+        .submit(operation, reply)
+        .map_err(|(operation, _)| (operation, take(&slot).expect("a reply that was refused was not called")))
+}
+
+fn send(client: &Connection, request_in: BlockRequest, completion: Completion) -> Result<(), QueueFull> {
+    let (length, limit) = match &request_in {
+        BlockRequest::BlockStatus { length, limit, .. } => (*length, *limit),
+        _ => (0, 0),
+    };
+    let request_in = match request_in {
+        BlockRequest::BlockStatus { offset, length, limit } => {
+            BlockRequest::BlockStatus { offset, length: length.min(LONGEST), limit }
+        }
+        other => other,
+    };
+    let sent = submit(client, operation(request_in), completion, move |result, completion| {
+        completion(match result {
+            Ok(Answer::Done) => Ok(BlockAnswer::Done),
+            Ok(Answer::Data(buffer)) => Ok(BlockAnswer::Data(buffer)),
+            Ok(Answer::Status(answered)) => Ok(BlockAnswer::Status(extents(&answered, length, limit))),
+            Err(failure) => Err(error(&failure)),
+        });
+    });
+    sent.map_err(|(operation, completion)| {
+        let mut request = request(operation);
+        if let BlockRequest::BlockStatus { length: cut, .. } = &mut request {
+            *cut = length;
+        }
+        QueueFull { request, completion }
+    })
 }
 
 impl BlockDevice for NbdDevice {
@@ -203,11 +256,14 @@ impl BlockDevice for NbdDevice {
             completion(Err(error));
             return Ok(());
         }
-        if Self::is_long(&request) || too_large(&request) {
+        if too_large(&request) {
             completion(Err(BlockError::NotSupported));
             return Ok(());
         }
-        self.send(request, completion)
+        if is_long(&request) {
+            return send_long(&self.client, request, 0, completion);
+        }
+        send(&self.client, request, completion)
     }
 
     fn wait_for_room(&self) {
