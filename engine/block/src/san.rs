@@ -76,11 +76,38 @@ struct Unit {
     attached: Vec<Attached>,
 }
 
+/// What one initiator sees at one target port, both ways round.
+#[derive(Default)]
+struct Mask {
+    units: BTreeMap<LogicalUnitNumber, Udid>,
+    numbers: BTreeSet<(Udid, LogicalUnitNumber)>,
+}
+
+impl Mask {
+    /// Puts a unit at a number; gives the one that was there.
+    fn set(&mut self, number: LogicalUnitNumber, unit: Option<Udid>) -> Option<Udid> {
+        let before = self.units.remove(&number);
+        if let Some(before) = &before {
+            self.numbers.remove(&(before.clone(), number));
+        }
+        if let Some(unit) = unit {
+            self.numbers.insert((unit.clone(), number));
+            self.units.insert(number, unit);
+        }
+        before
+    }
+
+    fn shows(&self, unit: &Udid) -> bool {
+        let from = (unit.clone(), LogicalUnitNumber(0));
+        self.numbers.range(from..).next().is_some_and(|(other, _)| other == unit)
+    }
+}
+
 #[derive(Default)]
 struct State {
     units: BTreeMap<Udid, Unit>,
     zones: BTreeSet<(WorldWidePortName, WorldWidePortName)>,
-    masks: BTreeMap<(WorldWidePortName, WorldWidePortName), BTreeMap<LogicalUnitNumber, Udid>>,
+    masks: BTreeMap<(WorldWidePortName, WorldWidePortName), Mask>,
     /// Target ports without link.
     down: BTreeSet<WorldWidePortName>,
     logins: BTreeSet<WorldWidePortName>,
@@ -88,8 +115,8 @@ struct State {
 
 impl State {
     fn sees(&self, initiator: WorldWidePortName, target: WorldWidePortName, unit: &Udid) -> bool {
-        let masked = |units: &BTreeMap<LogicalUnitNumber, Udid>| units.values().any(|other| other == unit);
-        self.zones.contains(&(initiator, target)) && self.masks.get(&(initiator, target)).is_some_and(masked)
+        let mask = self.masks.get(&(initiator, target));
+        self.zones.contains(&(initiator, target)) && mask.is_some_and(|mask| mask.shows(unit))
     }
 
     /// Holds the gates of a unit's sessions against what is so now.
@@ -204,7 +231,8 @@ impl San {
         } else {
             state.zones.remove(&(initiator, target));
         }
-        state.refresh_all();
+        let mask = state.masks.get(&(initiator, target));
+        mask.into_iter().flat_map(|mask| mask.units.values()).for_each(|unit| state.refresh(unit));
     }
 
     /// Puts a unit at a logical unit number that an initiator sees at a target port, or nothing.
@@ -222,12 +250,9 @@ impl San {
         if unit.as_ref().is_some_and(|unit| !state.units.contains_key(unit)) {
             return Err(SanError::UnknownUnit);
         }
-        let numbers = state.masks.entry((initiator, target)).or_default();
-        match unit {
-            Some(unit) => numbers.insert(number, unit),
-            None => numbers.remove(&number),
-        };
-        state.refresh_all();
+        let mask = state.masks.entry((initiator, target)).or_default();
+        let before = mask.set(number, unit.clone());
+        before.iter().chain(&unit).for_each(|unit| state.refresh(unit));
         Ok(())
     }
 
@@ -275,7 +300,7 @@ impl San {
             return Vec::new();
         }
         let present = |udid: &Udid| state.units.get(udid).is_some_and(|unit| unit.present);
-        let masked = state.masks.get(&(initiator, target)).into_iter().flatten();
+        let masked = state.masks.get(&(initiator, target)).into_iter().flat_map(|mask| &mask.units);
         masked.filter(|(_, udid)| present(udid)).map(|(number, udid)| (*number, udid.clone())).collect()
     }
 

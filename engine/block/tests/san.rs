@@ -80,6 +80,18 @@ fn an_initiator_sees_what_zoning_and_masking_let_it_see() {
     assert_eq!(error(open(&san, ONE, ReservePolicy::NoReserve)), Some(SanError::NotVisible));
     san.set_mask(ONE, TARGET, LogicalUnitNumber(0), Some(udid())).expect("masked");
     assert_eq!(device.write_at(0, &[1; 512], false), Ok(()));
+    // At two numbers, and another unit in the place of one.
+    let other = "disk0".parse::<Udid>().expect("valid");
+    san.add_unit(other.clone(), Arc::new(MemoryDevice::new(512))).expect("added");
+    san.set_mask(ONE, TARGET, LogicalUnitNumber(9), Some(udid())).expect("masked");
+    san.set_mask(ONE, TARGET, LogicalUnitNumber(0), Some(other.clone())).expect("masked");
+    let seen = [(LogicalUnitNumber(0), other.clone()), (LogicalUnitNumber(9), udid())];
+    assert_eq!(san.report_luns(ONE, TARGET), seen);
+    assert_eq!(device.write_at(0, &[1; 512], false), Ok(()), "still at the other number");
+    san.set_mask(ONE, TARGET, LogicalUnitNumber(9), Some(other)).expect("masked");
+    assert_eq!(device.write_at(0, &[1; 512], false), Err(BlockError::Gone));
+    san.set_mask(ONE, TARGET, LogicalUnitNumber(9), Some(udid())).expect("masked");
+    assert_eq!(device.write_at(0, &[1; 512], false), Ok(()));
     san.set_zone(ONE, TARGET, false);
     assert_eq!(device.read_at(0, 512).err(), Some(BlockError::Gone));
     assert_eq!(san.login(ONE), []);
