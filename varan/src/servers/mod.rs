@@ -194,36 +194,48 @@ impl VirtualServers {
         serving.map(|(_, generation)| generation.0)
     }
 
-    /// A server is admitted: what it is made of is known from now on.
+    /// A server is admitted: what it is made of is known from now on. Its authority is opened by its own thread, when its
+    /// operating system is up: a managed system does not wait for it.
     ///
     /// # Errors
     /// A text for the person.
     fn admit(&self, specification: &GuestSpecification) -> Result<(), String> {
-        let partition = specification.partition;
-        let server = match self.server(partition) {
+        let server = match self.server(specification.partition) {
             Some(server) => server,
-            None => self.begin(partition)?,
+            None => self.begin(specification.partition)?,
         };
-        let mut authority = lock(&server.authority);
-        if authority.is_none() {
-            let level = specification.installation.level.clone();
-            let settings = ViosSettings {
-                partition,
-                directory: self.directory(partition),
-                platform_level: platform_level(&level).to_owned(),
-                level,
-                time_scale: self.frame.time_scale,
-            };
-            let myself = self.myself.clone();
-            let gone = move || {
-                if let Some(servers) = myself.upgrade() {
-                    servers.process_gone(partition);
-                }
-            };
-            *authority = Some((self.frame.open)(&specification.name, settings, Box::new(gone))?);
-        }
         *lock(&server.specification) = Some(specification.clone());
         Ok(())
+    }
+
+    /// The authority of a server; opened if it is not open yet.
+    fn authority(
+        &self,
+        server: &Server,
+        specification: &GuestSpecification,
+    ) -> Result<Arc<dyn ServerAuthority>, String> {
+        let mut authority = lock(&server.authority);
+        if let Some(authority) = &*authority {
+            return Ok(authority.clone());
+        }
+        let partition = server.partition;
+        let level = specification.installation.level.clone();
+        let settings = ViosSettings {
+            partition,
+            directory: self.directory(partition),
+            platform_level: platform_level(&level).to_owned(),
+            level,
+            time_scale: self.frame.time_scale,
+        };
+        let myself = self.myself.clone();
+        let gone = move || {
+            if let Some(servers) = myself.upgrade() {
+                servers.process_gone(partition);
+            }
+        };
+        let opened = (self.frame.open)(&specification.name, settings, Box::new(gone))?;
+        *authority = Some(opened.clone());
+        Ok(opened)
     }
 
     /// The process of a server is gone: its operating system has crashed.
@@ -355,9 +367,10 @@ fn work(server: &Weak<Server>, servers: &Weak<VirtualServers>, jobs: &Receiver<J
 fn boot(server: &Server, servers: &VirtualServers, generation: Generation) {
     let specification = lock(&server.specification).clone();
     let Some(specification) = specification.filter(|known| known.generation == generation) else { return };
-    let Some(authority) = lock(&server.authority).clone() else { return };
     let directory = servers.directory(server.partition).join("disks");
-    let booted = authority.boot(servers.site.specification(&specification, &directory));
+    let booted = servers
+        .authority(server, &specification)
+        .and_then(|authority| authority.boot(servers.site.specification(&specification, &directory)));
     if let Err(error) = booted {
         eprintln!("varan: Virtual I/O Server {}: its storage is not served: {error}", specification.name);
         return;
