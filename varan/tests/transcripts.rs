@@ -12,11 +12,12 @@
 //! ```
 //!
 //! The lines after a command are its whole output, standard error included. Holes in it are typed: `<number>`, `<units>`,
-//! `<time>`, `<date>`, `<uuid>`, `<mac>`, `<wwpn>`, `<address>`, `<hex>`, `<os>`. Directives: `@wait SYSTEM PARTITION STATE [active]`
+//! `<time>`, `<date>`, `<stamp>`, `<uuid>`, `<mac>`, `<wwpn>`, `<address>`, `<hex>`, `<os>`. Directives: `@wait SYSTEM PARTITION STATE [active]`
 //! and `@wait SYSTEM STATE` wait for an event; `@user NAME [CONSOLE]` changes the user; `@file NAME` and the indented lines after it
 //! write a file of the user's home; `@power-loss` cuts and restores the power of the site; `@terminal COMMAND` with
 //! `@expect TEXT`, `@type TEXT`, `@end` talks to a command that has a terminal, `@meanwhile COMMAND` runs one in another
-//! session and `@shows TEXT` is what it must have printed, among other things.
+//! session and `@shows TEXT` is what it must have printed, among other things. `@server SYSTEM PARTITION` logs in to a Virtual
+//! I/O Server: from there on prompts end with `$` for padmin and `#` for root, as in the seeds; `@console` comes back.
 //!
 //! `VARAN_TRANSCRIPTS=update cargo test -p varan --test transcripts` writes what was seen into the files, for review.
 
@@ -43,6 +44,15 @@ struct Transcript {
     items: Vec<Item>,
 }
 
+/// A prompt of a Virtual I/O Server: `$`, `#`, `vios1$`, `root@vios1:/home/padmin#`.
+fn server_prompt_of(line: &str) -> Option<(&str, &str)> {
+    let at = line.find(' ')?;
+    let (prompt, command) = line.split_at(at + 1);
+    let name = prompt.strip_suffix("$ ").or_else(|| prompt.strip_suffix("# "))?;
+    let fits = name.chars().all(|one| one.is_ascii_alphanumeric() || "@:/._-*".contains(one));
+    (fits && !command.is_empty()).then_some((prompt, command))
+}
+
 fn prompt_of(line: &str) -> Option<(&str, &str)> {
     let at = line.find(":~> ")?;
     let (prompt, command) = line.split_at(at + 4);
@@ -53,13 +63,18 @@ fn read(path: &Path) -> Transcript {
     let text = std::fs::read_to_string(path).expect("transcript");
     let mut transcript =
         Transcript { path: path.to_owned(), site: "demo".to_owned(), covers: Vec::new(), items: Vec::new() };
+    let mut on_server = false;
     for line in text.lines() {
+        if line.starts_with("@server ") || line == "@console" {
+            on_server = line != "@console";
+        }
         if let Some(site) = line.strip_prefix("site: ") {
             transcript.site = site.trim().to_owned();
         } else if let Some(ids) = line.strip_prefix("covers: ") {
             transcript.covers.extend(ids.split_whitespace().map(str::to_owned));
         }
-        if let Some((prompt, command)) = prompt_of(line) {
+        let prompt = if on_server { server_prompt_of(line) } else { prompt_of(line) };
+        if let Some((prompt, command)) = prompt {
             let (prompt, command) = (prompt.to_owned(), command.to_owned());
             transcript.items.push(Item::Command { prompt, command, expected: Vec::new() });
         } else if line.starts_with('@') {
@@ -88,6 +103,7 @@ fn holes() -> Vec<(&'static str, regex::Regex)> {
             "<date>",
             regex(r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2} [A-Z]+ [0-9]{4}"),
         ),
+        ("<stamp>", regex(r"[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2} [0-9]{4}")),
         ("<os>", regex(r"(AIX|VIOS|Linux/[A-Za-z ]+) [0-9][0-9A-Za-z. -]*")),
     ]
 }
@@ -124,6 +140,7 @@ fn run(transcript: &Transcript, update: bool, link: Link) -> Result<(), String> 
     };
     let mut site = TestSite::start_linked(&transcript.site, &directory, link);
     let mut session = site.session("hscroot");
+    let mut server: Option<[Session; 2]> = None;
     let holes = holes();
     let (mut written, mut differences) = (Vec::new(), Vec::new());
     let mut position = 0;
@@ -132,15 +149,28 @@ fn run(transcript: &Transcript, update: bool, link: Link) -> Result<(), String> 
             Item::Other(line) => written.push(line.clone()),
             Item::Directive(line) => {
                 written.push(line.clone());
-                position = directive(line, transcript, position, &mut site, &mut session, &mut written)?;
+                match line.split_whitespace().collect::<Vec<_>>().as_slice() {
+                    ["@server", system, partition] => {
+                        server = Some(site.server_sessions(system, partition)?);
+                    }
+                    ["@console"] => server = None,
+                    _ => {
+                        position =
+                            directive(line, transcript, position, &mut site, &mut session, &mut written)?;
+                    }
+                }
             }
             Item::Command { prompt, command, expected } => {
                 written.push(format!("{prompt}{command}"));
-                let output = session.run(command);
+                let output = match &mut server {
+                    Some(shells) => shells[usize::from(prompt.ends_with("# "))].run(command),
+                    None => session.run(command),
+                };
                 let seen: Vec<String> = output.lines().map(str::to_owned).collect();
-                let expected = trimmed(expected);
+                // A blank line parts commands here, so that blank lines at an output's end do not count.
+                let (expected, seen) = (trimmed(expected), trimmed(&seen));
                 let same = expected.len() == seen.len()
-                    && expected.iter().zip(&seen).all(|(one, two)| line_matches(one, two, &holes));
+                    && expected.iter().zip(seen).all(|(one, two)| line_matches(one, two, &holes));
                 if same {
                     written.extend(expected.iter().cloned());
                 } else {
@@ -150,7 +180,7 @@ fn run(transcript: &Transcript, update: bool, link: Link) -> Result<(), String> 
                         expected.join("\n    "),
                         seen.join("\n    ")
                     ));
-                    written.extend(seen);
+                    written.extend(seen.iter().cloned());
                 }
                 let after_blank = matches!(transcript.items.get(position), Some(Item::Command { expected, .. }) if expected.last().is_some_and(String::is_empty));
                 if after_blank {
@@ -313,7 +343,7 @@ fn passages() -> BTreeMap<String, String> {
 }
 
 #[test]
-fn every_passage_of_the_area_site_is_covered() {
+fn every_passage_of_the_areas_site_and_vios_is_covered() {
     let passages = passages();
     assert_eq!(passages.len(), 240);
     let mut covered = BTreeSet::new();
@@ -335,10 +365,10 @@ fn every_passage_of_the_area_site_is_covered() {
     }
     let missing: Vec<&String> = passages
         .iter()
-        .filter(|(id, area)| *area == "site" && !covered.contains(*id))
+        .filter(|(id, area)| ["site", "vios"].contains(&area.as_str()) && !covered.contains(*id))
         .map(|(id, _)| id)
         .collect();
-    assert!(missing.is_empty(), "passages of the area site without a transcript: {missing:?}");
+    assert!(missing.is_empty(), "passages of the areas site and vios without a transcript: {missing:?}");
 }
 
 /// Every word of the transcripts' commands and outputs.

@@ -92,7 +92,7 @@ fn the_restricted_shell_refuses_in_its_own_words() {
         ("lsmap -all > /dev/null", format!("rksh: /dev/null: {refused}"), 1),
         ("cd /var/vio", format!("rksh: /var/vio: {refused}"), 1),
         ("cd /nosuch", "rksh: /nosuch:  not found.\n".to_owned(), 1),
-        ("PATH=/usr/bin", "rksh: PATH: readonly variable\n".to_owned(), 1),
+        ("PATH=/usr/bin", format!("rksh: PATH: {refused}"), 1),
         ("cat < nosuch", "rksh: nosuch: 0403-016 Cannot find or open the file.\n".to_owned(), 1),
         ("lsmap |", "rksh: 0403-057 Syntax error at line 1 : `end of file' is not expected.\n".to_owned(), 2),
     ] {
@@ -123,6 +123,8 @@ fn root_writes_files_and_names_commands_by_their_path() {
             "dd: 0511-054 Cannot open nosuch.\nnosuch: A file or directory in the path name does not exist.\n",
         ),
         ("dd bogus", "dd: 0511-061 The argument bogus is not valid.\n"),
+        ("printf 'a: 1\\nb: 2\\n\\nc: 3\\n' | grep -p b", "a: 1\nb: 2\n\n"),
+        ("printf 'a\\n\\nb\\n' | grep -ip A | wc -l", "2\n"),
         ("find /var -name 'vo*'", "/var/vio/VMLibrary/vopt\n"),
     ] {
         assert_eq!(run(Dialect::Korn, script).0, expected, "{script}");

@@ -7,7 +7,7 @@ use varan_contract::vios::{
     DeviceQuery, DeviceSelector, RequestId, ViosAnswer, ViosCallError, ViosChange, ViosLink, ViosQuery,
 };
 use varan_environment::Environment;
-use varan_model::vios::{DeviceClass, DeviceState, ViosMessage};
+use varan_model::vios::{DeviceClass, DeviceState, MediaAccess, ViosMessage};
 use varan_shell::{FileError, FileKind};
 
 use super::files::{DeviceFile, Devices};
@@ -46,6 +46,15 @@ fn kind(class: DeviceClass) -> Option<FileKind> {
 }
 
 impl Devices for LinkDevices {
+    fn is_read_only(&self, medium: &str) -> bool {
+        match self.link.ask(ViosQuery::Repository) {
+            Ok(ViosAnswer::Repository(repository)) => {
+                repository.media.iter().any(|one| one.name == medium && one.access == MediaAccess::ReadOnly)
+            }
+            _ => false,
+        }
+    }
+
     fn media_changed(&self) {
         let random = || u128::from(self.environment.random());
         // A server that cannot look now looks when it starts.

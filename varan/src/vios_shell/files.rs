@@ -30,6 +30,8 @@ pub const FILES_MAX: u64 = 100_000;
 const LIBRARY: &str = "/var/vio/VMLibrary";
 /// Directories below the root whose content is bounded by the server itself.
 const BOUNDED_ELSEWHERE: &[&str] = &["VMLibrary", "storagepools"];
+/// Permissions of a medium that may only be read.
+const READ_ONLY_MEDIUM: u16 = 0o440;
 /// Size that AIX shows for a small directory.
 const DIRECTORY_BYTES: u64 = 256;
 /// Directories that every server has.
@@ -61,6 +63,11 @@ pub trait DeviceFile: Send + Sync {
 pub trait Devices: Send + Sync {
     /// Names, with what they are.
     fn list(&self) -> Vec<(String, FileKind)>;
+
+    /// Whether a medium of the repository may only be read.
+    fn is_read_only(&self, _medium: &str) -> bool {
+        false
+    }
 
     /// Files of the media repository were changed past the server.
     fn media_changed(&self) {}
@@ -430,6 +437,11 @@ impl ViosFiles {
         self.permit_write(path)
     }
 
+    fn is_read_only(&self, medium: &TreePath) -> bool {
+        let name = medium.as_str().rsplit('/').next().unwrap_or_default();
+        self.server.devices.is_read_only(name)
+    }
+
     fn owner(path: &TreePath) -> (&'static str, &'static str) {
         if below(path, HOME) { ("padmin", "staff") } else { ("root", "system") }
     }
@@ -599,7 +611,11 @@ impl FileTree for ViosFiles {
             } else {
                 u64::try_from(stat.st_size).unwrap_or(0)
             },
-            mode: u16::try_from(stat.st_mode & 0o7777).unwrap_or(0),
+            mode: if kind == FileKind::File && is_medium(path) && self.is_read_only(path) {
+                READ_ONLY_MEDIUM
+            } else {
+                u16::try_from(stat.st_mode & 0o7777).unwrap_or(0)
+            },
             links: u32::try_from(stat.st_nlink).unwrap_or(u32::MAX),
             owner: owner.to_owned(),
             group: group.to_owned(),

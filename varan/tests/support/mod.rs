@@ -13,6 +13,7 @@ use varan::frame::Layout;
 use varan::remote::RemoteSystem;
 use varan::servers::{ServerDirectory, VirtualServers};
 use varan::site::{attach_machine, host_for, make_home_directories, open_console, start_site};
+use varan::vios_shell::{LOGIN, Route, ViosHost, ViosServers};
 use varan::world::StorageNetwork;
 use varan_console::Console;
 use varan_contract::fault::{FaultControl, FaultRequest};
@@ -29,6 +30,9 @@ pub const TIME_SCALE: f64 = 20_000.0;
 const REPEAT_AFTER: Duration = Duration::from_millis(100);
 /// Longest wait for something that must come; only a defect reaches it.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is looked whether a server serves, and the pause between: together as long as [`PATIENCE`].
+const SERVING_LOOKS: u32 = 3_000;
+const SERVING_PAUSE: Duration = Duration::from_millis(20);
 const OUTPUT_MAX: usize = 64 << 20;
 
 /// A directory of a test's own with a short name: sockets below it may have paths of 107 bytes at most.
@@ -279,12 +283,38 @@ impl TestSite {
 
     pub fn session_on(&self, console: &Arc<Console>, user: &str) -> Session {
         let homes = self.layout.console(&console.description().name).join("homes");
-        let directories = self.servers.iter().map(|servers| servers.clone() as Arc<dyn ServerDirectory>);
-        let servers = varan::site::servers(&self.site, directories, &self.environment);
+        let servers = self.vios_servers();
         let host = host_for(console, user, "127.0.0.1", &homes, &servers).expect("user");
         let home = host.home.clone();
         let home_path = home.path().to_owned();
         Session { shell: Some(Shell::new(Arc::new(host), home)), user: user.to_owned(), home: home_path }
+    }
+
+    fn vios_servers(&self) -> Arc<ViosServers> {
+        let directories = self.servers.iter().map(|servers| servers.clone() as Arc<dyn ServerDirectory>);
+        varan::site::servers(&self.site, directories, &self.environment)
+    }
+
+    /// The shell of padmin or root on a Virtual I/O Server that runs. Sessions share what is mounted when they are opened
+    /// together.
+    pub fn server_sessions(&self, system: &str, partition: &str) -> Result<[Session; 2], String> {
+        let route =
+            Route { user: LOGIN.to_owned(), partition: partition.to_owned(), system: system.to_owned() };
+        let (servers, mut left) = (self.vios_servers(), SERVING_LOOKS);
+        // A server serves a moment after its partition says that it runs; no event tells of it.
+        let opened = loop {
+            match servers.find(&self.console, &route) {
+                Err(_) if left > 0 => std::thread::sleep(SERVING_PAUSE),
+                found => break found?,
+            }
+            left -= 1;
+        };
+        let session = |root| -> Result<Session, String> {
+            let host = ViosHost::open(&opened.server, root)?;
+            let home = opened.server.files.home();
+            Ok(Session { shell: Some(host.shell()), user: LOGIN.to_owned(), home })
+        };
+        Ok([session(false)?, session(true)?])
     }
 
     fn frame(&self, system: &str) -> Result<&Arc<SystemHandle>, String> {

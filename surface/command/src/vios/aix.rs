@@ -237,8 +237,10 @@ fn cell(device: &Arc<Device>, column: &str) -> Result<String, Ended> {
 fn attributes(invocation: &mut ViosInvocation<'_>, words: &Words) -> Result<u8, Ended> {
     let name = words.need('l')?;
     let mut rows = answer!(invocation, ViosQuery::Attributes(by_name(name)), Attributes);
-    if let Some(wanted) = words.get('a') {
-        let wanted: Vec<&str> = wanted.split(',').collect();
+    let given = words.letters.iter().filter(|(letter, _)| *letter == 'a');
+    let wanted: Vec<&str> =
+        given.filter_map(|(_, value)| value.as_deref()).flat_map(|text| text.split(',')).collect();
+    if !wanted.is_empty() {
         for one in &wanted {
             if !rows.iter().any(|row| row.name == *one) {
                 return Err(refused(ViosMessage::AttributeUnknown, name).with(one).into());

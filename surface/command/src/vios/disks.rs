@@ -332,10 +332,8 @@ pub(crate) fn change_path(
     };
     let done =
         invocation.change(ViosChange::ChangePath { disk: by_name(disk), parent, connection, state })?;
-    if done.devices.is_empty() {
-        writeln!(invocation.output, "paths Changed")?;
-    }
-    invocation.print_done(&done)?;
+    writeln!(invocation.output, "paths {}", state.word())?;
+    invocation.print_notes(&done)?;
     Ok(0)
 }
 

@@ -89,7 +89,8 @@ pub fn machine_id(identity: &ViosIdentity) -> String {
     let serial = serial.rsplit('*').next().unwrap_or_default();
     // The plant's two digits become one: C for 65, F for the others.
     let (plant, rest) = serial.split_at(serial.len().min(2));
-    format!("00{}{rest}4C00", if plant == "65" { 'C' } else { 'F' })
+    let digits: String = rest.chars().filter(char::is_ascii_hexdigit).collect();
+    format!("00{}{digits:0>5}4C00", if plant == "65" { 'C' } else { 'F' })
 }
 
 fn detailed(entry: &ErrorEntry, identity: &ViosIdentity) -> String {

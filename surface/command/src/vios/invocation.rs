@@ -109,6 +109,9 @@ impl ViosInvocation<'_> {
 
     /// Prints what an operation has to say besides, to standard error.
     pub(crate) fn print_notes(&mut self, done: &ViosDone) -> Result<(), Ended> {
+        if !done.notes.is_empty() {
+            self.output.flush()?;
+        }
         for note in &done.notes {
             // The command has done its work; a note that nobody reads changes nothing.
             let _ = writeln!(self.errors, "{note}");

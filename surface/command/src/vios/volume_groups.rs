@@ -336,9 +336,18 @@ pub(crate) static MAKE: ViosCommand = ViosCommand {
             disks: parsed.operands.clone(),
             force: parsed.has("f"),
         };
-        print_name(invocation, change)
+        let made = print_name(invocation, change);
+        made.map_err(|error| ending(error, "0516-862 mkvg: Unable to create volume group."))
     },
 };
+
+/// A refusal with the line that a command of the logical volume manager ends with.
+pub(crate) fn ending(error: Ended, line: &str) -> Ended {
+    match error {
+        Ended::Refused(refusal) => Ended::Refused(refusal.and_line(line)),
+        other => other,
+    }
+}
 
 /// Makes something and prints its name.
 pub(crate) fn print_name(invocation: &mut ViosInvocation<'_>, change: ViosChange) -> Result<u8, Ended> {
@@ -365,7 +374,8 @@ pub(crate) static EXTEND: ViosCommand = ViosCommand {
     run: |invocation, parsed| {
         let (name, disks) = first(&parsed.operands)?;
         let (name, disks, force) = (name.clone(), disks.to_vec(), parsed.has("f"));
-        invocation.change_silently(ViosChange::ExtendVolumeGroup { name, disks, force })
+        let extended = invocation.change_silently(ViosChange::ExtendVolumeGroup { name, disks, force });
+        extended.map_err(|error| ending(error, "0516-792 extendvg: Unable to extend volume group."))
     },
 };
 
@@ -378,9 +388,18 @@ pub(crate) static REDUCE: ViosCommand = ViosCommand {
     changes: true,
     run: |invocation, parsed| {
         let (name, disks) = first(&parsed.operands)?;
+        let line = format!("0516-884 reducevg: Unable to remove physical volume {}.", disks.join(" "));
         let (name, disks) = (name.clone(), disks.to_vec());
         let force = parsed.has("f") || parsed.has("rmlv");
-        invocation.change_silently(ViosChange::ReduceVolumeGroup { name, disks, force })
+        let change = ViosChange::ReduceVolumeGroup { name: name.clone(), disks, force };
+        invocation.change_silently(change).map_err(|error| ending(error, &line))?;
+        if invocation.ask(ViosQuery::VolumeGroups(Some(name))).is_err() {
+            writeln!(
+                invocation.output,
+                "ldeletepv: Volume Group deleted since it contains no physical volumes."
+            )?;
+        }
+        Ok(0)
     },
 };
 
@@ -478,7 +497,8 @@ pub(crate) static MAKE_VOLUME: ViosCommand = ViosCommand {
             size: size(wanted)?,
             disks: disks.to_vec(),
         };
-        print_name(invocation, change)
+        let made = print_name(invocation, change);
+        made.map_err(|error| ending(error, "0516-822 mklv: Unable to create logical volume."))
     },
 };
 
@@ -492,7 +512,8 @@ pub(crate) static EXTEND_VOLUME: ViosCommand = ViosCommand {
     run: |invocation, parsed| {
         let [name, wanted, disks @ ..] = parsed.operands.as_slice() else { return Err(confused()) };
         let (name, size, disks) = (name.clone(), size(wanted)?, disks.to_vec());
-        invocation.change_silently(ViosChange::ExtendLogicalVolume { name, size, disks })
+        let extended = invocation.change_silently(ViosChange::ExtendLogicalVolume { name, size, disks });
+        extended.map_err(|error| ending(error, "0516-788 extendlv: Unable to extend logical volume."))
     },
 };
 
@@ -520,7 +541,9 @@ fn remove_volumes(invocation: &mut ViosInvocation<'_>, parsed: &Parsed) -> Resul
                 continue;
             }
         }
-        let done = invocation.change(ViosChange::RemoveLogicalVolumes(vec![name.clone()]))?;
+        let removed = invocation.change(ViosChange::RemoveLogicalVolumes(vec![name.clone()]));
+        let line = format!("0516-912 rmlv: Unable to remove logical volume {name}.");
+        let done = removed.map_err(|error| ending(error, &line))?;
         writeln!(invocation.output, "rmlv: Logical volume {name} is removed.")?;
         invocation.print_notes(&done)?;
     }

@@ -235,7 +235,11 @@ impl Evaluator {
             Ok(()) => Ok(()),
             Err(VariableError::Limit(reached)) => Err(self.limit(reached)),
             Err(error @ VariableError::ReadOnly(_)) => {
-                self.complain(&error.to_string())?;
+                let message = match self.run.dialect {
+                    Dialect::RestrictedKorn => self.run.dialect.builtin_refused(name),
+                    _ => error.to_string(),
+                };
+                self.complain(&message)?;
                 Err(Halt::Abort(1))
             }
         }

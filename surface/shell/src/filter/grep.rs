@@ -8,7 +8,12 @@ use super::options::{Flag, Grammar, Parsed, Takes, flag, long, value};
 use super::process::{self, Process, Stop};
 use crate::streams::Input;
 
+/// The letter of AIX for whole paragraphs; elsewhere there is no such option.
+const PARAGRAPH: char = 'p';
+
 const FLAGS: &[Flag] = &[
+    // Only where the shell is AIX's.
+    flag(PARAGRAPH, ""),
     flag('E', "extended-regexp"),
     flag('F', "fixed-strings"),
     flag('G', "basic-regexp"),
@@ -38,7 +43,7 @@ const FLAGS: &[Flag] = &[
     long('u', "line-buffered", Takes::Nothing),
 ];
 
-static GRAMMAR: Grammar = Grammar {
+static AIX_GRAMMAR: Grammar = Grammar {
     program: "grep",
     synopsis: "grep [OPTION]... PATTERNS [FILE]...",
     flags: FLAGS,
@@ -46,21 +51,41 @@ static GRAMMAR: Grammar = Grammar {
     trouble: 2,
 };
 
+static GRAMMAR: Grammar = Grammar { flags: GNU_FLAGS, ..copy_of(&AIX_GRAMMAR) };
+
+/// All but the first.
+const GNU_FLAGS: &[Flag] = FLAGS.split_at(1).1;
+
+const fn copy_of(grammar: &Grammar) -> Grammar {
+    Grammar {
+        program: grammar.program,
+        synopsis: grammar.synopsis,
+        flags: grammar.flags,
+        hint: grammar.hint,
+        trouble: grammar.trouble,
+    }
+}
+
+/// The options of the shell that it runs in.
+fn grammar(context: &FilterContext<'_>) -> &'static Grammar {
+    if context.host.dialect().is_korn() { &AIX_GRAMMAR } else { &GRAMMAR }
+}
+
 const HINT: &str = "Usage: grep [OPTION]... PATTERNS [FILE]...\nTry 'grep --help' for more information.\n";
 
 /// Runs `grep`.
 pub(crate) fn run(context: &mut FilterContext<'_>) -> u8 {
-    process::run(context, &GRAMMAR, |process, parsed| grep(process, parsed, Syntax::Basic))
+    process::run(context, grammar(context), |process, parsed| grep(process, parsed, Syntax::Basic))
 }
 
 /// Runs `egrep`, which is `grep -E`.
 pub(crate) fn run_extended(context: &mut FilterContext<'_>) -> u8 {
-    process::run(context, &GRAMMAR, |process, parsed| grep(process, parsed, Syntax::Extended))
+    process::run(context, grammar(context), |process, parsed| grep(process, parsed, Syntax::Extended))
 }
 
 /// Runs `fgrep`, which is `grep -F`.
 pub(crate) fn run_fixed(context: &mut FilterContext<'_>) -> u8 {
-    process::run(context, &GRAMMAR, |process, parsed| grep(process, parsed, Syntax::Fixed))
+    process::run(context, grammar(context), |process, parsed| grep(process, parsed, Syntax::Fixed))
 }
 
 /// What is shown of an input.
@@ -87,6 +112,8 @@ struct Search {
     before: usize,
     after: u64,
     context: bool,
+    /// Paragraphs are looked at, not lines.
+    paragraphs: bool,
     /// Something was shown: context groups get a separator between them.
     shown: bool,
 }
@@ -215,6 +242,7 @@ fn prepare(
         before: usize::try_from(length('B')).unwrap_or(usize::MAX),
         after: length('A'),
         context: ['A', 'B', 'C'].iter().any(|key| parsed.has(*key)),
+        paragraphs: parsed.has(PARAGRAPH),
         shown: false,
     }))
 }
@@ -241,6 +269,9 @@ fn search_input(
     name: &str,
     input: &Input,
 ) -> Result<u64, Stop> {
+    if search.paragraphs {
+        return search_paragraphs(process, search, input);
+    }
     let stop_early = matches!(search.show, Show::Nothing | Show::Names | Show::OtherNames);
     let mut count = 0;
     let mut trail = Trail::default();
@@ -271,6 +302,40 @@ fn search_input(
         Show::Names if count > 0 => process.write(format!("{name}\n").as_bytes())?,
         Show::OtherNames if count == 0 => process.write(format!("{name}\n").as_bytes())?,
         _ => {}
+    }
+    Ok(count)
+}
+
+/// Shows the paragraphs, parted by blank lines, that have a line that matches.
+fn search_paragraphs(process: &mut Process<'_>, search: &Search, input: &Input) -> Result<u64, Stop> {
+    let (mut paragraph, mut line) = (Vec::new(), Vec::new());
+    let (mut count, mut found) = (0, false);
+    loop {
+        let ended = process.read_line(input, &mut line)?.is_none();
+        if ended || line.is_empty() {
+            if !paragraph.is_empty() && found != search.inverted {
+                count += 1;
+                if search.show == Show::Lines {
+                    process.write(&paragraph)?;
+                    process.write(b"\n")?;
+                }
+            }
+            paragraph.clear();
+            found = false;
+            if ended {
+                break;
+            }
+            continue;
+        }
+        found |= search.expression.is_match(&line);
+        paragraph.extend_from_slice(&line);
+        paragraph.push(b'\n');
+        if paragraph.len() > process.context.limits.filter_bytes {
+            return Err(process.too_large());
+        }
+    }
+    if search.show == Show::Count {
+        process.write(format!("{count}\n").as_bytes())?;
     }
     Ok(count)
 }
