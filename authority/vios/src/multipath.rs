@@ -32,8 +32,10 @@ const MOVES_MAX: usize = 16;
 
 /// What a unit's ports are, and who hears of them.
 pub(crate) trait Ports: Send + Sync {
-    /// Numbers of the paths that may be used, with their ports; the one to use first comes first.
+    /// Numbers of the paths that may be used, with their ports; the one to use first comes first, those that failed last.
     fn usable(&self, disk: &DeviceName) -> Vec<(u32, WorldWidePortName)>;
+    /// A path works, perhaps again.
+    fn works(&self, disk: &DeviceName, path: u32);
     /// A path failed.
     fn failed(&self, disk: &DeviceName, path: u32);
     /// The unit is used through another port now: a reservation moves there.
@@ -135,6 +137,7 @@ impl MultipathDevice {
             let at_array = Nexus { generation: generation_at_array(nexus.generation, 0), ..nexus.clone() };
             match array.open(port, &unit, &at_array) {
                 Ok(device) => {
+                    ports.works(&disk, path);
                     let current = Current {
                         attempt: 0,
                         path: Some((path, device.clone())),
@@ -345,7 +348,10 @@ impl MultipathDevice {
                 continue;
             }
             match self.array.open(port, &self.unit, &nexus) {
-                Ok(device) => return Some((path, device)),
+                Ok(device) => {
+                    self.ports.works(&self.disk, path);
+                    return Some((path, device));
+                }
                 Err(_) => self.ports.failed(&self.disk, path),
             }
         }

@@ -630,11 +630,15 @@ pub(crate) fn unit_of(world: &Snapshot, disk: &DeviceName) -> Option<Udid> {
 
 /// Enabled paths of a disk, in the order of their numbers.
 fn usable_paths(world: &Snapshot, disk: &DeviceName) -> Vec<(u32, WorldWidePortName)> {
+    paths_in(world, disk, PathState::Enabled)
+}
+
+fn paths_in(world: &Snapshot, disk: &DeviceName, state: PathState) -> Vec<(u32, WorldWidePortName)> {
     let paths = world.paths.get(disk);
     let mut usable: Vec<(u32, WorldWidePortName)> = paths
         .into_iter()
         .flat_map(|paths| paths.iter())
-        .filter(|path| path.state == PathState::Enabled)
+        .filter(|path| path.state == state)
         .filter_map(|path| Some((path.number, path.initiator?)))
         .collect();
     usable.sort_unstable();
@@ -642,6 +646,21 @@ fn usable_paths(world: &Snapshot, disk: &DeviceName) -> Vec<(u32, WorldWidePortN
 }
 
 struct HostPorts(Weak<Host>);
+
+impl HostPorts {
+    /// Tells the server what became of a path, where it does not know that already.
+    fn event(&self, disk: &DeviceName, path: u32, works: bool) {
+        let Some(host) = self.0.upgrade() else { return };
+        let state = if works { PathState::Failed } else { PathState::Enabled };
+        let world = host.published.load();
+        let paths = world.paths.get(disk);
+        let news =
+            paths.is_some_and(|paths| paths.iter().any(|one| one.number == path && one.state == state));
+        if let Some(inbox) = host.inbox.get().and_then(Weak::upgrade).filter(|_| news) {
+            inbox.path_event(PathEvent { disk: disk.clone(), number: path, works });
+        }
+    }
+}
 
 impl Ports for HostPorts {
     fn usable(&self, disk: &DeviceName) -> Vec<(u32, WorldWidePortName)> {
@@ -651,14 +670,17 @@ impl Ports for HostPorts {
         if let Some(holder) = lock(&host.reserved).get(disk) {
             paths.sort_by_key(|(number, port)| (port != holder, *number));
         }
+        // A path that failed may be back before the next health check: better than none.
+        paths.extend(paths_in(&world, disk, PathState::Failed));
         paths
     }
 
+    fn works(&self, disk: &DeviceName, path: u32) {
+        self.event(disk, path, true);
+    }
+
     fn failed(&self, disk: &DeviceName, path: u32) {
-        let Some(host) = self.0.upgrade() else { return };
-        if let Some(inbox) = host.inbox.get().and_then(Weak::upgrade) {
-            inbox.path_event(PathEvent { disk: disk.clone(), number: path, works: false });
-        }
+        self.event(disk, path, false);
     }
 
     fn moved(&self, disk: &DeviceName, port: WorldWidePortName) -> Result<(), StorageError> {

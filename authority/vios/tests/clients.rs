@@ -198,3 +198,47 @@ fn what_a_client_uses_cannot_be_taken_and_goes_with_a_crash() {
     server.done(unmap());
     assert!(server.get().served_units(SLOT).expect("serves").is_empty());
 }
+
+#[test]
+fn every_request_ends_once_while_ports_come_and_go() {
+    let array = TestArray::new(1, GIB);
+    let mut server = Server::running(1, &array);
+    server.map("hdisk1", "vhost0", false).expect("maps");
+    let disk = open(&server, "vios1:vhost0", 1).expect("opens");
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let byte_of = |step: u64| u8::try_from(step % 250 + 1).expect("small");
+    let last: Vec<u64> = std::thread::scope(|scope| {
+        let (array, server, disk, done) = (&array, &server, &disk, &done);
+        let write = move |writer: u64| {
+            for step in 0_u64.. {
+                let block = writer * 64 + step % 64;
+                let byte = byte_of(step);
+                disk.write_at(block * 4_096, &[byte; 4_096], true).expect("one port always works");
+                let read = disk.read_at(block * 4_096, 4_096).expect("one port always works");
+                assert!(read.iter().all(|found| *found == byte), "block {block} step {step}");
+                if step >= 64 && done.load(std::sync::atomic::Ordering::Acquire) {
+                    return step;
+                }
+            }
+            0
+        };
+        let writers: Vec<_> = (0..6).map(|writer| scope.spawn(move || write(writer))).collect();
+        for round in 0..40 {
+            let number = 2 + round % 2;
+            array.set_link(port(1, number), false);
+            server.get().check_paths();
+            array.set_link(port(1, number), true);
+            server.get().check_paths();
+        }
+        done.store(true, std::sync::atomic::Ordering::Release);
+        writers.into_iter().map(|writer| writer.join().expect("wrote")).collect()
+    });
+    for (writer, last) in last.into_iter().enumerate() {
+        for place in 0..64 {
+            let step = last - (last + 64 - place) % 64;
+            let block = writer as u64 * 64 + place;
+            let found = array.raw(0).read_at(block * 4_096, 1).expect("reads")[0];
+            assert_eq!(found, byte_of(step), "block {block}");
+        }
+    }
+}

@@ -355,7 +355,7 @@ fn listings_are_those_of_the_seeds() {
         (
             false,
             "lsdev -virtual -field NAME Status",
-            "name             status\nvasi0            Available\nvhost0           Available\nvioslpm0         Available\n",
+            "name             status\nvasi0            Available\nvhost0           Available\n",
         ),
         (
             false,

@@ -39,7 +39,7 @@ pub(super) fn install(draft: &mut Draft, facts: &Facts<'_>) {
     let total = u32::try_from(disk.megabytes.saturating_sub(1) / size).unwrap_or(u32::MAX);
     let group = Group {
         name: ROOT_GROUP.to_owned(),
-        identifier: facts.random.rotate_left(32) | 1,
+        identifier: volume::new_group_identifier(facts),
         partition_megabytes: size,
         disks: vec![GroupDisk { pvid: identifier, name: device.name.clone(), total, free: vec![(0, total)] }],
         volumes: Vec::new(),

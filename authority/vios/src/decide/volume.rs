@@ -46,6 +46,13 @@ pub(super) fn partition_size(megabytes: u64) -> u64 {
     size
 }
 
+/// An identifier of the form that AIX makes: machine, a constant, moment.
+pub(super) fn new_group_identifier(facts: &Facts<'_>) -> u128 {
+    let random = facts.random;
+    let machine = (random >> 96 & 0x00FF_FFFF) << 96;
+    machine | 0x0000_4C00_u128 << 64 | 0x0000_0100_u128 << 32 | random & 0x00FF_FFFF_FFFF
+}
+
 /// Physical partitions of a disk.
 fn partitions_of(megabytes: u64, size: u64) -> u32 {
     let usable = megabytes.saturating_sub(PARTITIONS_START >> 20);
@@ -83,7 +90,7 @@ fn candidate(world: &Snapshot, name: &str, force: bool, facts: &Facts<'_>) -> Re
     Ok(Candidate { device, pvid, before, megabytes })
 }
 
-fn join(draft: &mut Draft, group: &mut Group, candidate: &Candidate) -> Refused {
+fn join(draft: &mut Draft, group: &mut Group, candidate: &Candidate, command: &str) -> Refused {
     let total = partitions_of(candidate.megabytes, group.partition_megabytes);
     if total == 0 {
         return Err(refuse(ViosMessage::NoFreePartitions));
@@ -95,7 +102,7 @@ fn join(draft: &mut Draft, group: &mut Group, candidate: &Candidate) -> Refused 
     let mut next = (*candidate.device).clone();
     if let DeviceDetail::Disk(disk) = &mut next.detail {
         if disk.pvid != Some(candidate.pvid) {
-            draft.done.notes.push(format!("0516-1254 mkvg: Changing the PVID in the ODM for {name}."));
+            draft.done.notes.push(format!("0516-1254 {command}: Changing the PVID in the ODM. "));
         }
         disk.pvid = Some(candidate.pvid);
     }
@@ -142,14 +149,14 @@ pub(super) fn create_group(
     let largest = candidates.iter().map(|candidate| candidate.megabytes).max().unwrap_or(0);
     let mut group = Group {
         name: name.clone(),
-        identifier: facts.random,
+        identifier: new_group_identifier(facts),
         partition_megabytes: partition_size(largest),
         disks: Vec::new(),
         volumes: Vec::new(),
         next_number: 1,
     };
     for candidate in &candidates {
-        join(draft, &mut group, candidate)?;
+        join(draft, &mut group, candidate, "mkvg")?;
     }
     draft.change(Change::PutGroup(Box::new(group)));
     draft.done.name = Some(name);
@@ -169,7 +176,7 @@ pub(super) fn extend_group(
         if group.disks.iter().any(|other| other.pvid == candidate.pvid) {
             return Err(refuse(ViosMessage::DiskInActiveGroup));
         }
-        join(draft, &mut group, &candidate)?;
+        join(draft, &mut group, &candidate, "extendvg")?;
         draft.change(Change::PutGroup(Box::new(group.clone())));
     }
     draft.done.name = Some(name.to_owned());

@@ -301,7 +301,7 @@ pub(super) fn row(wanted: DeviceKind) -> &'static Kind {
             const { &kind(Class::Processor, ("sys", "proc_rspc"), "proc", "Processor", &PROCESSOR, Captured) }
         }
         DeviceKind::VirtualBus => {
-            const { &virtual_kind(kind(Class::Bus, ("chrp", "vio"), "vio", "Virtual I/O Bus", &[], Captured)) }
+            const { &kind(Class::Bus, ("chrp", "vio"), "vio", "Virtual I/O Bus", &[], Captured) }
         }
         DeviceKind::PciBus => {
             const { &kind(Class::Bus, ("chrp", "pciex"), "pci", "PCI Express Bus", &[], Captured) }
@@ -473,14 +473,14 @@ pub(super) fn row(wanted: DeviceKind) -> &'static Kind {
         }
         DeviceKind::LivePartitionMobility => {
             const {
-                &virtual_kind(kind(
+                &kind(
                     Class::Pseudo,
                     ("node", "vioslpm"),
                     "vioslpm",
                     "VIOS Live Partition Mobility Pseudo Device",
                     &MOBILITY,
                     Seed,
-                ))
+                )
             }
         }
         DeviceKind::VirtualNicServer => {
