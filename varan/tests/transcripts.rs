@@ -412,6 +412,10 @@ fn every_command_option_and_attribute_appears_in_a_transcript() {
             names.iter().for_each(|name| check(command.name, name));
         }
     }
+    for command in varan_command::vios::commands() {
+        check("ioscli", command.name);
+        command.options.iter().for_each(|(option, _)| check(command.name, &format!("-{option}")));
+    }
     assert!(missing.is_empty(), "in no transcript: {}", missing.join(" "));
 }
 

@@ -12,7 +12,9 @@ const WIDTH: usize = 70;
 pub(crate) fn usage(command: &ViosCommand) -> String {
     let mut text = String::new();
     for (number, line) in command.usage.lines().enumerate() {
-        text.push_str(if number == 0 { "Usage: " } else { "       " });
+        // A line that goes on stands under the first word behind the command's name.
+        let first = if number == 0 { "Usage: " } else { "       " };
+        text.push_str(if line.starts_with(' ') { "" } else { first });
         text.push_str(line);
         text.push('\n');
     }

@@ -130,7 +130,10 @@ updateios -fs FilesetName -dev Media",
 fn bundle_level(invocation: &ViosInvocation<'_>, directory: &str) -> Result<String, Ended> {
     let wrong = |reason: &str| refused(ViosMessage::BundleInvalid, directory).with(reason);
     let path = format!("{}/{BUNDLE_FILE}", directory.trim_end_matches('/'));
-    let content = invocation.files.read(&path, BUNDLE_BYTES).map_err(|error| wrong(&error.to_string()))?;
+    let content = invocation
+        .files
+        .read(&path, BUNDLE_BYTES)
+        .map_err(|error| wrong(error.to_string().trim_end_matches('.')))?;
     let text = String::from_utf8(content).map_err(|_| wrong(&format!("{BUNDLE_FILE} is not a text")))?;
     let level = text.lines().find_map(|line| line.trim().strip_prefix("level=")).map(str::trim);
     let level = level.ok_or_else(|| wrong(&format!("{BUNDLE_FILE} names no level")))?;
@@ -159,7 +162,9 @@ fn update(invocation: &mut ViosInvocation<'_>, parsed: &Parsed) -> Result<u8, En
         return Ok(0);
     }
     let present = invocation.identity()?.level;
-    writeln!(invocation.output, "The update takes the Virtual I/O Server from {present} to {level}.")?;
+    if present != level {
+        writeln!(invocation.output, "The update takes the Virtual I/O Server from {present} to {level}.")?;
+    }
     if !parsed.has("accept") && !invocation.confirm("Continue the installation [y|n]?\n")? {
         return Err(Ended::Said(4));
     }
