@@ -105,6 +105,7 @@ impl ConsoleSsh {
         if let Some(route) = self.route(&user) {
             let opened = self.servers.find(&self.console, &route)?;
             let host = ViosHost::open(&opened.server, false)?;
+            host.ends_with_server(&cancellation);
             let run =
                 |_: &mut Shell, line: &str, channels| crate::vios_shell::run_script(&host, line, channels);
             return run_in(&mut host.shell(), session, &cancellation, None, run);

@@ -373,3 +373,41 @@ fn logins_can_be_switched_off_and_long_lines_are_answered() {
     assert_eq!(status.expect("hmc").code(), Some(0));
     assert_eq!(program.text("lshmc -r -F ssh"), ("enable\n".to_owned(), Some(0)));
 }
+
+#[test]
+fn a_virtual_io_server_is_entered_by_its_name_and_by_a_route() {
+    if !have("ssh") || !have("setsid") {
+        return;
+    }
+    let program = Program::start("servers", &[]);
+    std::fs::write(program.data.join("password"), "padmin\n").expect("password");
+    let enter = |target: &[&str], line: &str| {
+        let mut command = program.client("ssh");
+        command.args(["-o", "NumberOfPasswordPrompts=1"]).args(target).arg(line).stdin(Stdio::null());
+        command.output().expect("ssh")
+    };
+    // It lets nobody in before it runs.
+    let entered = |target: &[&str], line: &str| {
+        let mut output = enter(target, line);
+        for _ in 0..120 {
+            if output.status.success() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(500));
+            output = enter(target, line);
+        }
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert_eq!(entered(&["padmin@vios1.p814-1"], "hostname; ioslevel"), "vios1\n2.2.5.10\n");
+    assert_eq!(entered(&["-l", "padmin%vios2%p814-1", "myhmc"], "hostname"), "vios2\n");
+    let root = entered(&["padmin@vios1.p814-1"], "echo 'id -un; ls /dev/null' | oem_setup_env");
+    assert_eq!(root, "root\n/dev/null\n");
+    let refused = enter(&["padmin@vios1.p814-1"], "ls > x");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).starts_with("rksh: x: "), "{refused:?}");
+    assert_eq!(enter(&["padmin@vios1.p814-1"], "lsdev -dev nosuch").status.code(), Some(2));
+    for nobody in [&["root@vios1.p814-1"][..], &["-l", "padmin%nosuch%p814-1", "myhmc"]] {
+        let output = enter(nobody, "hostname");
+        assert!(!output.status.success() && output.stdout.is_empty(), "{nobody:?}: {output:?}");
+    }
+}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::cancellation::Cancellation;
+use crate::dialect::Dialect;
 use crate::files::MemoryTree;
 use crate::host::StillHost;
 use crate::limits::Limits;
@@ -15,6 +16,12 @@ const OUTPUT_BYTES: usize = 64 * 1024;
 /// Evaluates any bytes as a script. It must neither panic nor run away: limits far below the real ones make
 /// sure that one input ends soon.
 pub fn fuzz_one(data: &[u8]) {
+    for dialect in [Dialect::Console, Dialect::RestrictedKorn, Dialect::Korn] {
+        fuzz_dialect(data, dialect);
+    }
+}
+
+fn fuzz_dialect(data: &[u8], dialect: Dialect) {
     let text = String::from_utf8_lossy(data);
     let files = MemoryTree::new("hscroot");
     for (path, content) in [("/names", "lpar2\nlpar1\nlpar1\n"), ("/logs/a b", "x:y\n"), ("/.hidden", "")] {
@@ -33,7 +40,8 @@ pub fn fuzz_one(data: &[u8]) {
         filter_bytes: 64 * 1024,
         ..Limits::default()
     };
-    let mut shell = Shell::with_limits(Arc::new(StillHost::new("hscroot", "hmc1")), Arc::new(files), limits);
+    let host = StillHost::new("hscroot", "hmc1").speaking(dialect);
+    let mut shell = Shell::with_limits(Arc::new(host), Arc::new(files), limits);
     let cancellation = Cancellation::new();
     // A message about a limit comes on top.
     let written = Capture::new(2 * OUTPUT_BYTES);

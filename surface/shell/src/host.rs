@@ -94,12 +94,20 @@ pub trait CommandHost: Send + Sync {
 pub struct StillHost {
     user: String,
     host: String,
+    dialect: Dialect,
 }
 
 impl StillHost {
     /// A host with the given user and host name.
     pub fn new(user: &str, host: &str) -> Self {
-        Self { user: user.to_string(), host: host.to_string() }
+        Self { user: user.to_string(), host: host.to_string(), dialect: Dialect::Console }
+    }
+
+    /// The same host with another shell; a Korn shell may do all that such a shell can.
+    #[must_use]
+    pub fn speaking(mut self, dialect: Dialect) -> Self {
+        self.dialect = dialect;
+        self
     }
 }
 
@@ -126,6 +134,18 @@ impl CommandHost for StillHost {
 
     fn identity(&self) -> Identity {
         Identity { user_id: 500, groups: vec![(500, self.user.clone())] }
+    }
+
+    fn allows(&self, feature: Feature) -> bool {
+        match self.dialect {
+            Dialect::Console => false,
+            Dialect::RestrictedKorn => feature != Feature::OutputRedirection,
+            Dialect::Korn => true,
+        }
+    }
+
+    fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     fn wall_clock(&self) -> WallClock {

@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use varan_command::vios::{self, ViosInvocation};
+use varan_contract::vios::{ViosCallError, ViosQuery};
 use varan_shell::{
     Cancellation, Channels, CommandHost, Dialect, Feature, FileTree, Identity, Input, Shell, Streams,
     TreePath, WallClock,
@@ -31,6 +32,8 @@ pub struct ViosHost {
     files: ViosFiles,
     hostname: String,
     root: bool,
+    /// Ended when the server has stopped.
+    session: OnceLock<Arc<Cancellation>>,
 }
 
 impl ViosHost {
@@ -41,7 +44,22 @@ impl ViosHost {
     pub fn open(server: &Arc<Server>, root: bool) -> Result<Arc<Self>, String> {
         let hostname = server.identity()?.hostname;
         let files = ViosFiles::new(&server.files, root);
-        Ok(Arc::new(Self { server: server.clone(), files, hostname, root }))
+        Ok(Arc::new(Self { server: server.clone(), files, hostname, root, session: OnceLock::new() }))
+    }
+
+    /// The session to end when the server has stopped; the first one that is told.
+    pub fn ends_with_server(&self, session: &Arc<Cancellation>) {
+        // A second session over one host is none that exists.
+        let _ = self.session.set(session.clone());
+    }
+
+    /// Ends the session of a server that does not run any more, as its own shutdown ends a login.
+    fn end_if_stopped(&self) {
+        if let Some(session) = self.session.get()
+            && matches!(self.server.link.ask(ViosQuery::Identity), Err(ViosCallError::NotRunning))
+        {
+            session.cancel();
+        }
     }
 
     /// The server.
@@ -68,6 +86,9 @@ impl ViosHost {
     /// The shell of root on the same server, in the same directory.
     fn root_shell(&self, streams: &Streams<'_>) -> Result<Shell, String> {
         let host = Self::open(&self.server, true)?;
+        if let Some(session) = self.session.get() {
+            host.ends_with_server(session);
+        }
         let mut shell = host.shell();
         if let Some(terminal) = streams.variables.get("TERM") {
             // A variable that is too long is not worth a shell.
@@ -209,6 +230,7 @@ impl CommandHost for ViosHost {
         let status = vios::run(name, &mut invocation);
         // A reader that is gone does not change what the command did.
         let _ = output.flush();
+        self.end_if_stopped();
         status
     }
 
