@@ -118,6 +118,17 @@ fn copy(request: &BlockRequest) -> BlockRequest {
     }
 }
 
+/// Opens a unit through a port of the server's, which may have lost its log-in with its link.
+fn open_through(
+    array: &dyn StorageArray,
+    port: WorldWidePortName,
+    unit: &Udid,
+    nexus: &Nexus,
+) -> Result<Arc<dyn BlockDevice>, StorageError> {
+    array.login(port, port)?;
+    array.open(port, unit, nexus)
+}
+
 /// What a device is opened with.
 pub(crate) struct Opening {
     pub(crate) disk: DeviceName,
@@ -135,7 +146,7 @@ impl MultipathDevice {
         let mut refused = StorageError::LinkDown;
         for (path, port) in ports.usable(&disk) {
             let at_array = Nexus { generation: generation_at_array(nexus.generation, 0), ..nexus.clone() };
-            match array.open(port, &unit, &at_array) {
+            match open_through(&*array, port, &unit, &at_array) {
                 Ok(device) => {
                     ports.works(&disk, path);
                     let current = Current {
@@ -344,10 +355,12 @@ impl MultipathDevice {
         // The port that failed is tried last: it may be the only one, and back.
         ports.sort_by_key(|(path, _)| Some(*path) == old);
         for (path, port) in ports {
-            if self.ports.moved(&self.disk, port).is_err() {
+            // A reservation can only move to a port that is logged in.
+            if self.array.login(port, port).is_err() || self.ports.moved(&self.disk, port).is_err() {
+                self.ports.failed(&self.disk, path);
                 continue;
             }
-            match self.array.open(port, &self.unit, &nexus) {
+            match open_through(&*self.array, port, &self.unit, &nexus) {
                 Ok(device) => {
                     self.ports.works(&self.disk, path);
                     return Some((path, device));

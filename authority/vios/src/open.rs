@@ -49,6 +49,8 @@ pub(crate) struct Host {
     open_files: Mutex<HashMap<PathBuf, Weak<FileDevice>>>,
     /// Files of disks inside the machine.
     local: Mutex<BTreeMap<String, LocalDisk>>,
+    /// The latest right to run that each client came with.
+    epochs: Mutex<HashMap<PartitionUuid, Epoch>>,
     /// Ports that hold reservations of disks.
     reserved: Mutex<HashMap<DeviceName, WorldWidePortName>>,
 }
@@ -119,6 +121,7 @@ impl Host {
             targets: Mutex::default(),
             open_files: Mutex::default(),
             local: Mutex::default(),
+            epochs: Mutex::default(),
             reserved: Mutex::default(),
         })
     }
@@ -247,7 +250,23 @@ impl Host {
         nexus: &Nexus,
     ) -> Result<Arc<dyn BlockDevice>, StorageError> {
         let nexus = Nexus { generation: generation_at_array(nexus.generation, 0), ..nexus.clone() };
+        self.raise_epoch(nexus.client, nexus.epoch);
         Ok(Arc::new(self.fence.open(unit, inner, nexus)?))
+    }
+
+    /// A client that comes with a later right to run than before ends what it had under the earlier one. Clients of virtual
+    /// SCSI run on the server's own frame, whose hypervisor says under which right; an earlier one is refused.
+    fn raise_epoch(&self, client: PartitionUuid, epoch: Epoch) {
+        let drain = {
+            let mut epochs = lock(&self.epochs);
+            let known = epochs.entry(client).or_default();
+            if epoch <= *known {
+                return;
+            }
+            *known = epoch;
+            self.fence.set_epoch(client, epoch)
+        };
+        drain.wait();
     }
 
     fn open_volume(
@@ -417,6 +436,25 @@ impl Host {
         conflicts
     }
 
+    /// Reservations that a lost link took are made again, through another port where theirs is away.
+    fn keep_reservations(&self, world: &Snapshot) {
+        let held: Vec<(DeviceName, WorldWidePortName)> =
+            lock(&self.reserved).iter().map(|(disk, port)| (disk.clone(), *port)).collect();
+        for (disk, port) in held {
+            let policy = world.devices.get(&disk).and_then(|device| disk_of(device));
+            let reservation = policy.and_then(|policy| self.reservation(policy.reserve_policy));
+            let (Some(reservation), Some(unit)) = (reservation, unit_of(world, &disk)) else { continue };
+            if self.array.reserve(port, &unit, reservation) == Err(StorageError::LinkDown) {
+                lock(&self.reserved).remove(&disk);
+                if let Err(error) = self.reserve(world, &disk) {
+                    eprintln!("vios: {disk} is not reserved any more: {error}");
+                    // The next look tries again.
+                    lock(&self.reserved).insert(disk, port);
+                }
+            }
+        }
+    }
+
     /// Looks at paths that can fail or come back: one question for each port.
     pub(crate) fn check_paths(&self, world: &Snapshot) -> Vec<PathEvent> {
         let mut seen: HashMap<u64, BTreeSet<(String, u64)>> = HashMap::new();
@@ -433,6 +471,7 @@ impl Host {
                 seen.insert(name.0, units);
             }
         }
+        self.keep_reservations(world);
         let mut events = Vec::new();
         for (disk, paths) in world.paths.iter() {
             let Some(device) =

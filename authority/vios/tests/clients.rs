@@ -7,7 +7,7 @@ mod support;
 use std::sync::Arc;
 
 use support::{GIB, Server, TestArray, client, name, nexus, port, udid};
-use varan_contract::block::{BlockDevice, BlockError, PathGeneration};
+use varan_contract::block::{BlockDevice, BlockError, Epoch, Nexus, PathGeneration};
 use varan_contract::storage::{StorageError, StorageServer};
 use varan_contract::vios::{ErrorQuery, Select, ViosAnswer, ViosChange, ViosQuery};
 use varan_model::ids::VirtualSlot;
@@ -194,7 +194,17 @@ fn what_a_client_uses_cannot_be_taken_and_goes_with_a_crash() {
     assert_eq!(labels(&server, "SYSDUMP"), ["DUMP_STATS"]);
     let disk = open(&server, "vios1:vhost0", 2).expect("opens");
     assert_eq!(disk.read_at((512 << 20) - 512, 512).expect("reads")[..], [7; 512]);
-    drop(disk);
+    // A later right to run fences the earlier one.
+    let later = Nexus { epoch: Epoch(3), ..nexus(5, "vios1:vhost0", 2) };
+    let again = server.get().open_unit(SLOT, LUN, &later).expect("opens");
+    again.write_at(0, &[8; 512], true).expect("writes");
+    assert_eq!(disk.write_at(0, &[7; 512], true), Err(BlockError::Revoked));
+    let earlier = Nexus { epoch: Epoch(2), ..later };
+    assert_eq!(
+        server.get().open_unit(SLOT, LUN, &earlier).err(),
+        Some(StorageError::Block(BlockError::Revoked))
+    );
+    drop((disk, again));
     server.done(unmap());
     assert!(server.get().served_units(SLOT).expect("serves").is_empty());
 }

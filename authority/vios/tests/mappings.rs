@@ -141,6 +141,13 @@ fn the_second_server_needs_a_disk_that_is_not_reserved() {
         if refusal.message == ViosMessage::ReservationConflict),
         "{refused:?}"
     );
+    // A lost link takes the reservation; the next look makes it again, through the other port.
+    array.set_link(port(1, 2), false);
+    assert_eq!(array.holder(0), None);
+    one.get().check_paths();
+    assert_eq!(array.holder(0), Some(port(1, 3)));
+    array.set_link(port(1, 2), true);
+    one.get().check_paths();
     one.done(unmap("vtscsi0"));
     assert_eq!(array.holder(0), None);
     for server in [&mut one, &mut two] {

@@ -69,8 +69,15 @@ impl TestArray {
         let mut state = lock(&self.state);
         if up {
             state.down.remove(&place.0);
-        } else {
-            state.down.insert(place.0);
+            return;
+        }
+        state.down.insert(place.0);
+        // A lost link ends the log-ins through it, and with them their reservations.
+        let lost: Vec<u64> =
+            state.logins.iter().filter(|(_, at)| **at == place.0).map(|(name, _)| *name).collect();
+        for name in lost {
+            state.logins.remove(&name);
+            state.reservations.retain(|_, (port, kind)| *port != name || *kind != Reservation::SinglePath);
         }
     }
 
@@ -221,7 +228,8 @@ impl BlockDevice for Way {
     fn submit(&self, request: BlockRequest, completion: Completion) -> Result<(), QueueFull> {
         let refused = {
             let state = lock(&self.state);
-            if state.down.contains(&self.place) || state.vanished.contains(&self.unit) {
+            let in_place = state.logins.get(&self.initiator.0) == Some(&self.place);
+            if !in_place || state.down.contains(&self.place) || state.vanished.contains(&self.unit) {
                 Some(BlockError::Gone)
             } else if conflict(&state, &self.unit, self.initiator).is_err() {
                 Some(BlockError::ReservationConflict)
