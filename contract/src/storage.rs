@@ -194,7 +194,8 @@ pub trait StorageServer: Send + Sync {
     /// # Errors
     /// [`StorageError::NotServing`].
     fn served_units(&self, server: VirtualSlot) -> Result<Vec<ServedUnit>, StorageError>;
-    /// Opens a unit. What the server writes for the client, it writes under this nexus.
+    /// Opens a unit. What the server writes for the client, it writes under this nexus. A nexus of the server's own partition
+    /// needs no client that is connected: the server exports the unit to programs outside.
     ///
     /// # Errors
     /// [`StorageError::NotServing`], [`StorageError::NoSuchUnit`], [`StorageError::Block`].

@@ -333,6 +333,8 @@ pub fn start(
     let frame_servers = FrameServers {
         system: uuid,
         directory: layout.servers(&system.name),
+        sockets: layout.sockets(),
+        environment: environment.clone(),
         network: network.clone(),
         open: servers_of.opener(network, environment, system),
         time_scale: site.time_scale,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use support::{Link, TestSite};
 use varan::servers::ServerDirectory;
+use varan_contract::block::BlockDevice;
 use varan_contract::engine::GuestTerminal;
 use varan_contract::system::{Selector, SystemLink};
 use varan_contract::vios::{
@@ -306,4 +307,28 @@ fn a_client_on_virtual_fibre_channel_sees_its_own_disks_through_a_mapped_port() 
     go_on_writing(&client);
     rig.site.fault(&["clear", "--all"]).expect("back");
     verify(&client);
+}
+
+#[test]
+fn targets_are_block_devices_for_other_programs() {
+    let mut rig = Rig::start("storage-export");
+    rig.map("vios1", "san4", 30);
+    rig.map("vios2", "san4", 30);
+    let sockets = rig.site.layout.sockets();
+    let socket = |server: &str| varan::servers::target_socket(&sockets, SYSTEM, server);
+    let connect = |server: &str| {
+        varan_block_engine::NbdDevice::connect(&socket(server), "vtscsi0", 512).expect("target")
+    };
+    let one = connect("vios1");
+    assert_eq!(one.geometry().size, 20_480 << 20);
+    one.write_at(1 << 20, b"through one server", true).expect("write");
+    let other = connect("vios2");
+    assert_eq!(&other.read_at(1 << 20, 18).expect("read")[..], b"through one server");
+    assert!(varan_block_engine::NbdDevice::connect(&socket("vios1"), "vtscsi9", 512).is_err());
+    // The server crashes: what was acknowledged is there when it is back.
+    rig.site.fault(&["crash", SYSTEM, "vios1"]).expect("crash");
+    assert!(one.read_at(0, 512).is_err());
+    rig.site.fault(&["clear", "--all"]).expect("clear");
+    rig.wait_for_server("vios1");
+    assert_eq!(&connect("vios1").read_at(1 << 20, 18).expect("read")[..], b"through one server");
 }

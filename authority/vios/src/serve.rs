@@ -159,9 +159,12 @@ impl StorageServer for ViosAuthority {
     ) -> Result<Arc<dyn BlockDevice>, StorageError> {
         let world = self.serving()?;
         let adapter = adapter(&world, server, DeviceKind::VirtualScsiServer)?;
-        let connected = world.connected.get(&server.0).ok_or(StorageError::NotServing)?;
-        if connected.client.partition != nexus.client {
-            return Err(StorageError::OtherClient);
+        // The server's own use of a target (its exports) needs no client.
+        if nexus.client != self.host.partition {
+            let connected = world.connected.get(&server.0).ok_or(StorageError::NotServing)?;
+            if connected.client.partition != nexus.client {
+                return Err(StorageError::OtherClient);
+            }
         }
         let target = world.children_of(&adapter.name).iter().find_map(|name| {
             let device = world.devices.get(name)?;

@@ -441,7 +441,8 @@ impl Accepting {
 /// exports stand on must not be stuck then.
 pub struct Server {
     accepting: Arc<Accepting>,
-    address: Option<std::os::unix::net::SocketAddr>,
+    /// The socket that it listens on, to end the waiting for connections.
+    listener: UnixListener,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -456,12 +457,12 @@ impl Server {
             connections: Mutex::default(),
             none: Condvar::new(),
         });
-        let address = listener.local_addr().ok();
+        let waiting = listener.try_clone()?;
         let shared = Arc::clone(&accepting);
         let thread = std::thread::Builder::new()
             .name("nbd-accept".to_owned())
-            .spawn(move || accept(&listener, &shared, &exports, limits))?;
-        Ok(Self { accepting, address, thread: Some(thread) })
+            .spawn(move || accept(&waiting, &shared, &exports, limits))?;
+        Ok(Self { accepting, listener, thread: Some(thread) })
     }
 
     /// How many connections are open.
@@ -481,10 +482,8 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.accepting.stopping.store(true, Ordering::Release);
-        // Wakes the accepting thread, if it still waits.
-        if let Some(address) = &self.address {
-            drop(UnixStream::connect_addr(address));
-        }
+        // Wakes the accepting thread. The socket's name may be gone or another server's by now.
+        let _ = rustix::net::shutdown(&self.listener, rustix::net::Shutdown::Both);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

@@ -13,12 +13,13 @@
 //! A server serves from when its operating system is up until it stops, fails or loses its power.
 
 mod engine;
+mod exports;
 mod pause;
 mod specification;
 mod terminal;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
@@ -126,6 +127,10 @@ pub struct FrameServers {
     pub system: SystemUuid,
     /// Directory of the frame's servers.
     pub directory: PathBuf,
+    /// Directory of sockets.
+    pub sockets: PathBuf,
+    /// Clock and randomness.
+    pub environment: Arc<dyn Environment>,
     /// The storage network.
     pub network: Arc<dyn Network>,
     /// Opens the authority of a server.
@@ -156,12 +161,20 @@ struct Server {
     /// Number under which clients find it while it serves.
     serving: Mutex<Option<(PartitionId, Generation)>>,
     jobs: Sender<Job>,
+    /// Its targets for programs outside, from its first start on.
+    exports: Mutex<Option<varan_nbd::Server>>,
 }
 
 enum Job {
     Boot(Generation),
     Stop { generation: Generation, orderly: bool },
     Change { change: AdapterChange, token: u64 },
+}
+
+/// Socket on which the targets of a server are block devices for other programs.
+#[must_use]
+pub fn target_socket(sockets: &Path, system: &str, server: &str) -> PathBuf {
+    sockets.join(format!("{system}.{server}.targets"))
 }
 
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -249,6 +262,21 @@ impl VirtualServers {
         }
     }
 
+    /// Serves the targets of a server to programs outside.
+    fn export(&self, server: &Server, name: &str) {
+        let mut exports = lock(&server.exports);
+        let Some(myself) = self.myself.upgrade().filter(|_| exports.is_none()) else { return };
+        let socket = target_socket(&self.frame.sockets, &self.site.hardware.site_name, name);
+        // Above every generation of an earlier life of this process.
+        let first = u64::try_from(self.frame.environment.wall_clock().seconds()).unwrap_or(0) << 16;
+        let serving = varan_environment::make_directory(&self.frame.sockets)
+            .and_then(|()| exports::serve(&myself, server.partition, &socket, first));
+        match serving {
+            Ok(serving) => *exports = Some(serving),
+            Err(error) => eprintln!("varan: {}: {error}", socket.display()),
+        }
+    }
+
     /// `shutdown` on the server itself.
     fn shut_down(&self, partition: PartitionUuid, force: bool, restart: bool) {
         let request =
@@ -268,6 +296,7 @@ impl VirtualServers {
             specification: Mutex::new(None),
             serving: Mutex::new(None),
             jobs,
+            exports: Mutex::new(None),
         });
         let (worker, servers) = (Arc::downgrade(&server), self.myself.clone());
         std::thread::Builder::new()
@@ -347,6 +376,13 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Whoever waits for it to go on waits for ever: its exports end after what is under way on them.
+        self.pause.die();
+    }
+}
+
 /// A server's thread: what it is told, in order.
 fn work(server: &Weak<Server>, servers: &Weak<VirtualServers>, jobs: &Receiver<Job>) {
     while let Ok(job) = jobs.recv() {
@@ -377,6 +413,7 @@ fn boot(server: &Server, servers: &VirtualServers, generation: Generation) {
     }
     *lock(&server.serving) = Some((specification.id, generation));
     server.pause.go_on();
+    servers.export(server, &specification.name);
 }
 
 /// A dynamic change: the server first, because it knows what is in use; then the guest.

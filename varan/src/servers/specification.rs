@@ -7,6 +7,7 @@ use varan_contract::engine::{
     GuestSpecification,
 };
 use varan_model::hardware::{Hardware, SlotDescription};
+use varan_model::ids::VirtualSlot;
 use varan_model::site::{ManagedSystemDescription, Site};
 use varan_vios::{AdapterChange as ServerChange, AdapterKind, LocalDisk, ServerAdapter, ViosSpecification};
 
@@ -108,7 +109,7 @@ impl FrameSite {
             firmware: format!("IBM,{}", self.hardware.firmware),
             memory: guest.memory_megabytes,
             processors: guest.processors.processors,
-            adapters: network.chain(devices).collect(),
+            adapters: console_adapter().into_iter().chain(network).chain(devices).collect(),
             local_disks: self.local_disks(&slots, directory),
             slots,
             disk_names: self.names_on(&guest.name),
@@ -131,6 +132,11 @@ impl FrameSite {
             AdapterChange::Withdraw(_) => return None,
         })
     }
+}
+
+/// The virtual serial adapter of the console, which every partition has in slot 0.
+fn console_adapter() -> [ServerAdapter; 1] {
+    [ServerAdapter { slot: VirtualSlot(0), kind: AdapterKind::Serial, remote: None, remote_slot: None }]
 }
 
 fn ethernet(adapter: &GuestNetworkAdapter) -> ServerAdapter {
