@@ -125,6 +125,10 @@ fn root_writes_files_and_names_commands_by_their_path() {
         ("dd bogus", "dd: 0511-061 The argument bogus is not valid.\n"),
         ("printf 'a: 1\\nb: 2\\n\\nc: 3\\n' | grep -p b", "a: 1\nb: 2\n\n"),
         ("printf 'a\\n\\nb\\n' | grep -ip A | wc -l", "2\n"),
+        ("wc nosuch", "wc: 0653-755 Cannot open nosuch.\n"),
+        ("grep x nosuch", "grep: 0652-033 Cannot open nosuch.\n"),
+        ("head nosuch", "head: nosuch: A file or directory in the path name does not exist.\n"),
+        ("sort nosuch", "sort: nosuch: A file or directory in the path name does not exist.\n"),
         ("find /var -name 'vo*'", "/var/vio/VMLibrary/vopt\n"),
     ] {
         assert_eq!(run(Dialect::Korn, script).0, expected, "{script}");

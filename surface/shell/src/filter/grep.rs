@@ -147,7 +147,8 @@ fn grep(process: &mut Process<'_>, parsed: Parsed, default: Syntax) -> Result<u8
             Err(error) => {
                 trouble = true;
                 if !silent {
-                    process.complain(&format!("{name}: {error}"))?;
+                    let text = process.unreadable(&name, &error, "0652-033", format!("{name}: {error}"));
+                    process.complain(&text)?;
                 }
             }
         }

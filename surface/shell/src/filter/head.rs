@@ -137,7 +137,9 @@ fn open(process: &mut Process<'_>, name: &str) -> Result<Option<Option<Input>>, 
         Ok(input) => Ok(Some(Some(input))),
         Err(FileError::IsDirectory) => Ok(Some(None)),
         Err(error) => {
-            process.complain(&format!("cannot open '{name}' for reading: {error}"))?;
+            let elsewhere = format!("cannot open '{name}' for reading: {error}");
+            let text = process.unreadable(name, &error, "", elsewhere);
+            process.complain(&text)?;
             Ok(None)
         }
     }

@@ -143,6 +143,15 @@ impl Process<'_> {
         self.context.host.dialect().is_korn()
     }
 
+    /// What is said of an operand that cannot be read: AIX's number and words, or what the program says elsewhere.
+    pub(crate) fn unreadable(&self, name: &str, error: &FileError, aix: &str, elsewhere: String) -> String {
+        match (self.is_korn(), aix) {
+            (false, _) => elsewhere,
+            (true, "") => format!("{name}: {}", error.in_words_of_aix()),
+            (true, number) => format!("{number} Cannot open {name}."),
+        }
+    }
+
     /// The path that an operand names.
     pub(crate) fn path(&self, name: &str) -> Result<TreePath, FileError> {
         TreePath::resolve(self.context.directory, name)

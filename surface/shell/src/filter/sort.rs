@@ -91,7 +91,10 @@ fn read_all(process: &mut Process<'_>, names: &[String]) -> Result<Vec<Vec<u8>>,
             Err(FileError::IsDirectory) => {
                 return Err(process.fail(&format!("read failed: {name}: {}", FileError::IsDirectory)));
             }
-            Err(error) => return Err(process.fail(&format!("cannot read: {name}: {error}"))),
+            Err(error) => {
+                let text = process.unreadable(name, &error, "", format!("cannot read: {name}: {error}"));
+                return Err(process.fail(&text));
+            }
         };
         let mut line = Vec::new();
         while process.read_line(&input, &mut line)?.is_some() {
