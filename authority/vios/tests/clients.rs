@@ -9,7 +9,7 @@ use std::sync::Arc;
 use support::{GIB, Server, TestArray, client, name, nexus, port, udid};
 use varan_contract::block::{BlockDevice, BlockError, Epoch, Nexus, PathGeneration};
 use varan_contract::storage::{StorageError, StorageServer};
-use varan_contract::vios::{ErrorQuery, Select, ViosAnswer, ViosChange, ViosQuery};
+use varan_contract::vios::{ErrorQuery, Select, ViosAnswer, ViosChange, ViosLink, ViosQuery};
 use varan_model::ids::VirtualSlot;
 use varan_model::vios::{PathState, ViosMessage};
 
@@ -251,4 +251,30 @@ fn every_request_ends_once_while_ports_come_and_go() {
             assert_eq!(found, byte_of(step), "block {block}");
         }
     }
+}
+
+#[test]
+fn an_array_that_hangs_stops_neither_questions_nor_clients_nor_a_crash() {
+    let array = TestArray::new(1, GIB);
+    let mut server = Server::running(1, &array);
+    server.map("hdisk1", "vhost0", false).expect("maps");
+    let disk = open(&server, "vios1:vhost0", 1).expect("opens");
+    let id = server.request();
+    std::thread::scope(|scope| {
+        array.stall(true);
+        let server = &server;
+        let change = scope.spawn(move || server.get().change(id, ViosChange::ConfigureDevices(None)));
+        array.wait_for_asker();
+        assert_eq!(states(server, "hdisk1").len(), 2, "questions are answered from what is published");
+        disk.write_at(0, &[1; 512], true).expect("a client goes on");
+        let stop = scope.spawn(move || server.get().stop(false));
+        // The crash is at once what clients see; the server's own thread hears of it when the array lets it go.
+        while disk.read_at(0, 512).is_ok() {
+            std::thread::yield_now();
+        }
+        assert_eq!(server.get().served_units(SLOT).err(), Some(StorageError::NotServing));
+        array.stall(false);
+        change.join().expect("ended").expect("done");
+        stop.join().expect("ended");
+    });
 }

@@ -359,7 +359,7 @@ fn month_day_time(seconds: i64) -> String {
     format!("{name} {day:02} {:02}:{:02}:{:02}", rest / 3_600, rest / 60 % 60, rest % 60)
 }
 
-/// What a device is removed with besides itself.
+/// Gives a disk's reservation back when nothing uses the disk any more.
 pub(super) fn release_if_unused(draft: &mut Draft, disk: &DeviceName) {
     let Some(device) = draft.world.devices.get(disk) else { return };
     let unused = draft.world.targets_on(&varan_model::vios::Backing::Disk(disk.clone())).is_empty();

@@ -37,7 +37,7 @@ struct Search<'a> {
     kept: BTreeSet<DeviceName>,
     /// Devices by kind and location, looked up once.
     places: BTreeMap<(DeviceKind, String), DeviceName>,
-    /// Only devices that have one of these above them; all where it is empty.
+    /// New devices are only made below this one.
     below: Option<DeviceName>,
 }
 

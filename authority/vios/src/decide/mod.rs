@@ -273,7 +273,7 @@ pub(crate) fn disk_of(device: &Device) -> Option<&varan_model::vios::device::Dis
     }
 }
 
-/// Whether a request changes the database by itself, so that a repeat is recognized after a restart.
+/// Decides a request: a refusal, or the draft of what is to come.
 pub(crate) fn decide(world: &Snapshot, change: &ViosChange, facts: &Facts<'_>) -> Result<Draft, ViosRefusal> {
     let mut draft = Draft::new(world);
     if world.running.as_ref().is_some_and(|running| running.stopping)

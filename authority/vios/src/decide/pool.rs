@@ -37,7 +37,7 @@ pub(crate) fn usable_of(world: &Snapshot, volume: &str) -> u64 {
     world.volumes.get(&volume.to_owned()).map_or(0, |volume| usable_megabytes(volume.megabytes()))
 }
 
-/// The name of a pool in refusals about the wrong kind.
+/// A pool of logical volumes; one of files is the wrong kind.
 fn group_of_pool(world: &Snapshot, name: &str) -> Result<(), ViosRefusal> {
     if world.groups.contains(&name.to_owned()) {
         return Ok(());

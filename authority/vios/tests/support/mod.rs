@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use varan_block_engine::{Fence, MemoryDevice};
 use varan_contract::block::{
@@ -44,6 +44,9 @@ struct ArrayState {
 pub struct TestArray {
     state: Arc<Mutex<ArrayState>>,
     pub fence: Arc<Fence>,
+    /// Whoever asks for units waits while this is true, and is counted.
+    stalled: Mutex<(bool, u32)>,
+    changed: Condvar,
 }
 
 fn lock(state: &Mutex<ArrayState>) -> MutexGuard<'_, ArrayState> {
@@ -78,6 +81,20 @@ impl TestArray {
         for name in lost {
             state.logins.remove(&name);
             state.reservations.retain(|_, (port, kind)| *port != name || *kind != Reservation::SinglePath);
+        }
+    }
+
+    /// The array does not answer questions about its units any more, or again.
+    pub fn stall(&self, stalled: bool) {
+        self.stalled.lock().expect("unpoisoned").0 = stalled;
+        self.changed.notify_all();
+    }
+
+    /// Waits until somebody waits for the array.
+    pub fn wait_for_asker(&self) {
+        let mut state = self.stalled.lock().expect("unpoisoned");
+        while state.1 == 0 {
+            state = self.changed.wait(state).expect("unpoisoned");
         }
     }
 
@@ -138,6 +155,14 @@ impl StorageArray for TestArray {
     }
 
     fn report_units(&self, initiator: WorldWidePortName) -> Result<Vec<FabricUnit>, StorageError> {
+        let mut stalled = self.stalled.lock().expect("unpoisoned");
+        stalled.1 += 1;
+        self.changed.notify_all();
+        while stalled.0 {
+            stalled = self.changed.wait(stalled).expect("unpoisoned");
+        }
+        stalled.1 -= 1;
+        drop(stalled);
         let state = lock(&self.state);
         Self::place(&state, initiator)?;
         Ok(state
