@@ -56,7 +56,7 @@ fn wc(process: &mut Process<'_>, parsed: Parsed) -> Result<u8, Stop> {
         let counts = match process.open(name) {
             Ok(input) => count(process, &input)?,
             Err(error) => {
-                let text = process.unreadable(&name, &error, "0653-755", format!("{name}: {error}"));
+                let text = process.unreadable(name, &error, "0653-755", format!("{name}: {error}"));
                 process.complain(&text)?;
                 status = 1;
                 if error != FileError::IsDirectory {
