@@ -16,11 +16,27 @@ use varan_contract::system::{Selector, SystemLink};
 use varan_contract::vios::{
     DeviceQuery, DeviceSelector, RequestId, Select, ViosAnswer, ViosChange, ViosDone, ViosLink, ViosQuery,
 };
+use varan_environment::{Environment, Monotonic, RealEnvironment};
 use varan_model::ids::PartitionId;
 
 /// Longest wait for something that must come; only a defect reaches it.
 const PATIENCE: Duration = Duration::from_secs(90);
 const SYSTEM: &str = "s814";
+
+/// When a wait began.
+struct Begun(RealEnvironment, Monotonic);
+
+impl Begun {
+    fn now() -> Self {
+        let clock = RealEnvironment::new();
+        let now = clock.monotonic();
+        Self(clock, now)
+    }
+
+    fn is_patient(&self) -> bool {
+        self.0.monotonic().since(self.1) < PATIENCE
+    }
+}
 
 /// What a terminal showed, and a bell.
 #[derive(Default)]
@@ -86,13 +102,13 @@ impl Console {
 
     /// Runs a command again and again until what it says passes.
     fn until(&self, line: &str, check: impl Fn(&str) -> bool) -> String {
-        let begun = std::time::Instant::now();
+        let begun = Begun::now();
         loop {
             let output = self.run(line);
             if check(&output) {
                 return output;
             }
-            assert!(begun.elapsed() < PATIENCE, "{line} still says {output}");
+            assert!(begun.is_patient(), "{line} still says {output}");
             std::thread::yield_now();
         }
     }
@@ -122,9 +138,9 @@ impl Rig {
 
     fn wait_for_server(&self, server: &str) {
         self.site.wait_partition(SYSTEM, server, "Running", true).expect("server");
-        let begun = std::time::Instant::now();
+        let begun = Begun::now();
         while self.link(server).is_none() {
-            assert!(begun.elapsed() < PATIENCE, "{server} does not serve");
+            assert!(begun.is_patient(), "{server} does not serve");
             std::thread::yield_now();
         }
     }

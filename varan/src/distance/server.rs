@@ -25,6 +25,11 @@ const COMMAND_PATIENCE: Duration = Duration::from_secs(60);
 /// How long a server that boots may take to find its devices.
 const BOOT_PATIENCE: Duration = Duration::from_secs(120);
 
+/// Times that a server's process is looked for: its supervisor starts it again within seconds.
+const CONNECT_ATTEMPTS: u32 = 300;
+/// Pause between two such looks.
+const CONNECT_PAUSE: Duration = Duration::from_millis(100);
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Asked {
     Open(Box<ViosSettings>),
@@ -122,6 +127,18 @@ fn answer(server: &dyn ServerAuthority, open: &OpenDevices, asked: Asked) -> Ans
     }
 }
 
+/// Connects to a process that is perhaps just being started again.
+fn connect_soon(socket: &Path) -> std::io::Result<UnixStream> {
+    let mut attempts = 1;
+    loop {
+        match UnixStream::connect(socket) {
+            Err(_) if attempts < CONNECT_ATTEMPTS => std::thread::sleep(CONNECT_PAUSE),
+            connected => return connected,
+        }
+        attempts += 1;
+    }
+}
+
 /// A server whose authority is another process.
 pub struct RemoteServer {
     caller: Caller<Asked, Answered>,
@@ -142,7 +159,7 @@ impl RemoteServer {
     ) -> Result<Self, String> {
         let (requests, units) = sockets(directory, name);
         // Watched before it is asked for the first time, so that no end is missed.
-        let watched = UnixStream::connect(&requests).map_err(|error| format!("{name}: {error}"))?;
+        let watched = connect_soon(&requests).map_err(|error| format!("{name}: {error}"))?;
         let remote = Self { caller: Caller::new(requests, environment), units };
         match remote.caller.call(Asked::Open(Box::new(settings)), BOOT_PATIENCE) {
             Some(Answered::Text(result)) => result?,
