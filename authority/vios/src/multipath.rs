@@ -30,6 +30,9 @@ const WAITING_MAX: usize = 256;
 /// Ports that are tried one after the other for the same requests, each time because the one before failed too.
 const MOVES_MAX: usize = 16;
 
+/// How often all ports are tried before the requests fail.
+const ROUNDS: u32 = 4;
+
 /// What a unit's ports are, and who hears of them.
 pub(crate) trait Ports: Send + Sync {
     /// Numbers of the paths that may be used, with their ports; the one to use first comes first, those that failed last.
@@ -55,6 +58,8 @@ struct Current {
     moving: bool,
     /// Something came back that has to be sent again.
     lost: bool,
+    /// Requests that were answered so far.
+    ended: u64,
     under_way: usize,
     sequence: u64,
     waiting: VecDeque<Waiting>,
@@ -154,6 +159,7 @@ impl MultipathDevice {
                         path: Some((path, device.clone())),
                         moving: false,
                         lost: false,
+                        ended: 0,
                         under_way: 0,
                         sequence: 0,
                         waiting: VecDeque::new(),
@@ -254,6 +260,11 @@ impl MultipathDevice {
         let moved_on = attempt < current.attempt || current.moving;
         let retry = match &result {
             Err(BlockError::Gone) => true,
+            // The server's own reservation is on another of its ports meanwhile.
+            Err(BlockError::ReservationConflict) => {
+                let first = self.ports.usable(&self.disk).first().map(|(path, _)| *path);
+                current.path.as_ref().is_some_and(|(path, _)| first != Some(*path))
+            }
             Err(BlockError::Revoked) => moved_on,
             _ => false,
         };
@@ -265,6 +276,7 @@ impl MultipathDevice {
             self.room.notify_all();
             return;
         }
+        current.ended += 1;
         drop(current);
         self.room.notify_all();
         completion(result);
@@ -272,10 +284,18 @@ impl MultipathDevice {
 
     /// Moves to another port, then sends what waits; again as often as the new port fails too.
     fn move_on(self: &Arc<Self>) {
-        for _ in 0..MOVES_MAX {
-            if !self.move_once() || self.send_waiting() {
+        let (mut fruitless, mut ended) = (0, self.lock().ended);
+        while fruitless < MOVES_MAX {
+            if !self.move_once() {
                 return self.give_up();
             }
+            if self.send_waiting() {
+                self.room.notify_all();
+                return;
+            }
+            // Ports may come and go for long while requests get through between.
+            let before = std::mem::replace(&mut ended, self.lock().ended);
+            fruitless = if before == ended { fruitless + 1 } else { 0 };
         }
         self.lock().path = None;
         self.give_up();
@@ -351,24 +371,32 @@ impl MultipathDevice {
         let minimum = generation_at_array(self.nexus.generation, attempt);
         self.array.revoke(&self.unit, &self.nexus, minimum).ok()?;
         let nexus = Nexus { generation: minimum, ..self.nexus.clone() };
-        let mut ports = self.ports.usable(&self.disk);
-        // The port that failed is tried last: it may be the only one, and back.
-        ports.sort_by_key(|(path, _)| Some(*path) == old);
-        for (path, port) in ports {
-            // A reservation can only move to a port that is logged in.
-            if self.array.login(port, port).is_err() || self.ports.moved(&self.disk, port).is_err() {
-                self.ports.failed(&self.disk, path);
-                continue;
-            }
-            match open_through(&*self.array, port, &self.unit, &nexus) {
-                Ok(device) => {
-                    self.ports.works(&self.disk, path);
-                    return Some((path, device));
+        // A port may come back while another one is tried.
+        for _ in 0..ROUNDS {
+            let mut ports = self.ports.usable(&self.disk);
+            // The port that failed is tried last: it may be the only one, and back.
+            ports.sort_by_key(|(path, _)| Some(*path) == old);
+            for (path, port) in ports {
+                match self.open_on(port, &nexus) {
+                    Ok(device) => {
+                        self.ports.works(&self.disk, path);
+                        return Some((path, device));
+                    }
+                    Err(error) => {
+                        self.ports.failed(&self.disk, path);
+                    }
                 }
-                Err(_) => self.ports.failed(&self.disk, path),
             }
         }
         None
+    }
+
+    /// Opens the unit through a port, with its reservation.
+    fn open_on(&self, port: WorldWidePortName, nexus: &Nexus) -> Result<Arc<dyn BlockDevice>, StorageError> {
+        // A reservation can only move to a port that is logged in.
+        self.array.login(port, port)?;
+        self.ports.moved(&self.disk, port)?;
+        self.array.open(port, &self.unit, nexus)
     }
 }
 

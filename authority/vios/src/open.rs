@@ -53,6 +53,8 @@ pub(crate) struct Host {
     epochs: Mutex<HashMap<PartitionUuid, Epoch>>,
     /// Ports that hold reservations of disks.
     reserved: Mutex<HashMap<DeviceName, WorldWidePortName>>,
+    /// Whoever changes reservations has this: giving one back and taking it through another port is one step.
+    reserving: Mutex<()>,
 }
 
 /// A unit that a client has open.
@@ -123,6 +125,7 @@ impl Host {
             local: Mutex::default(),
             epochs: Mutex::default(),
             reserved: Mutex::default(),
+            reserving: Mutex::default(),
         })
     }
 
@@ -130,13 +133,14 @@ impl Host {
         let _ = self.inbox.set(Arc::downgrade(inbox));
     }
 
-    /// The server's own way to units.
+    /// The server's own way to units. Every start logs something, so that its generation is above those before, and far below
+    /// where the generations of attempts would not fit any more.
     fn own_nexus(&self, world: &Snapshot) -> Nexus {
         Nexus {
             client: self.partition,
             epoch: Epoch::default(),
             path: "vios".parse().unwrap_or_else(|_| unreachable!("a constant")),
-            generation: PathGeneration(world.own.generation),
+            generation: PathGeneration(world.own.next_error),
         }
     }
 
@@ -342,6 +346,11 @@ impl Host {
 
     /// Reserves a disk by its policy through the first of its ports that works.
     pub(crate) fn reserve(&self, world: &Snapshot, disk: &DeviceName) -> Result<(), StorageError> {
+        let _one_at_a_time = lock(&self.reserving);
+        self.reserve_now(world, disk)
+    }
+
+    fn reserve_now(&self, world: &Snapshot, disk: &DeviceName) -> Result<(), StorageError> {
         let device = world.devices.get(disk).ok_or(StorageError::NoSuchUnit)?;
         let policy = disk_of(device).map_or(ReservePolicy::None, |detail| detail.reserve_policy);
         let Some(reservation) = self.reservation(policy) else { return Ok(()) };
@@ -364,6 +373,7 @@ impl Host {
     }
 
     pub(crate) fn release(&self, world: &Snapshot, disk: &DeviceName) {
+        let _one_at_a_time = lock(&self.reserving);
         let port = lock(&self.reserved).remove(disk);
         if let (Some(port), Some(unit)) = (port, unit_of(world, disk)) {
             self.array.release(port, &unit);
@@ -408,6 +418,7 @@ impl Host {
 
     /// Reserves the disks that have targets; gives those that somebody else holds.
     fn reserve_known(&self, world: &Snapshot, found: &Found, starts: bool) -> BTreeSet<String> {
+        let _one_at_a_time = lock(&self.reserving);
         let mut conflicts = BTreeSet::new();
         for view in &found.ports {
             for unit in view.units.iter().flatten() {
@@ -438,6 +449,7 @@ impl Host {
 
     /// Reservations that a lost link took are made again, through another port where theirs is away.
     fn keep_reservations(&self, world: &Snapshot) {
+        let _one_at_a_time = lock(&self.reserving);
         let held: Vec<(DeviceName, WorldWidePortName)> =
             lock(&self.reserved).iter().map(|(disk, port)| (disk.clone(), *port)).collect();
         for (disk, port) in held {
@@ -446,7 +458,7 @@ impl Host {
             let (Some(reservation), Some(unit)) = (reservation, unit_of(world, &disk)) else { continue };
             if self.array.reserve(port, &unit, reservation) == Err(StorageError::LinkDown) {
                 lock(&self.reserved).remove(&disk);
-                if let Err(error) = self.reserve(world, &disk) {
+                if let Err(error) = self.reserve_now(world, &disk) {
                     eprintln!("vios: {disk} is not reserved any more: {error}");
                     // The next look tries again.
                     lock(&self.reserved).insert(disk, port);
@@ -724,6 +736,7 @@ impl Ports for HostPorts {
 
     fn moved(&self, disk: &DeviceName, port: WorldWidePortName) -> Result<(), StorageError> {
         let Some(host) = self.0.upgrade() else { return Err(StorageError::NotServing) };
+        let _one_at_a_time = lock(&host.reserving);
         let holder = lock(&host.reserved).get(disk).copied();
         let (Some(holder), false) = (holder, holder == Some(port)) else { return Ok(()) };
         let world = host.published.load_full();
