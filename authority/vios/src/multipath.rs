@@ -382,9 +382,7 @@ impl MultipathDevice {
                         self.ports.works(&self.disk, path);
                         return Some((path, device));
                     }
-                    Err(error) => {
-                        self.ports.failed(&self.disk, path);
-                    }
+                    Err(_) => self.ports.failed(&self.disk, path),
                 }
             }
         }
