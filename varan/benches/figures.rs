@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench --profile dev -p varan --bench figures                       all of them
-//! cargo bench --profile dev -p varan --bench figures -- commands ssh       some: commands adapters ssh rest start memory writes consoles
+//! cargo bench --profile dev -p varan --bench figures -- commands ssh       some: commands adapters mappings ssh rest start memory writes consoles
 //! cargo bench --profile dev -p varan --bench figures -- quick              few rounds, to see that it works
 //! ```
 //!
@@ -18,6 +18,8 @@ use varan_environment::{Environment, RealEnvironment};
 mod adapters;
 #[path = "figures/commands.rs"]
 mod commands;
+#[path = "figures/mappings.rs"]
+mod mappings;
 #[path = "../tests/support/measured.rs"]
 mod measured;
 #[path = "figures/memory.rs"]
@@ -71,9 +73,10 @@ fn main() {
         println!("SKIP: figures: only `cargo bench` takes them");
         return;
     }
-    let parts: [(&str, Measure); 8] = [
+    let parts: [(&str, Measure); 9] = [
         ("commands", commands::measure),
         ("adapters", adapters::measure),
+        ("mappings", mappings::measure),
         ("ssh", secure_shell::measure),
         ("rest", rest::measure),
         ("start", start::measure),

@@ -14,7 +14,8 @@ use varan_contract::block::BlockDevice;
 use varan_contract::engine::GuestTerminal;
 use varan_contract::system::{Selector, SystemLink};
 use varan_contract::vios::{
-    DeviceQuery, DeviceSelector, RequestId, Select, ViosAnswer, ViosChange, ViosDone, ViosLink, ViosQuery,
+    BackingRequest, DeviceQuery, DeviceSelector, LogicalVolumeSize, RequestId, Select, ViosAnswer,
+    ViosChange, ViosDone, ViosLink, ViosQuery,
 };
 use varan_environment::{Environment, Monotonic, RealEnvironment};
 use varan_model::ids::PartitionId;
@@ -347,4 +348,53 @@ fn targets_are_block_devices_for_other_programs() {
     rig.site.fault(&["clear", "--all"]).expect("clear");
     rig.wait_for_server("vios1");
     assert_eq!(&connect("vios1").read_at(1 << 20, 18).expect("read")[..], b"through one server");
+}
+
+#[test]
+fn a_client_writes_to_a_logical_volume_and_to_a_file_of_one_server() {
+    let mut rig = Rig::start("storage-local");
+    let volume = ViosChange::CreateLogicalVolume {
+        volume_group: "rootvg".to_owned(),
+        name: Some("lpar1_lv".to_owned()),
+        kind: String::new(),
+        size: LogicalVolumeSize::Megabytes(512),
+        disks: Vec::new(),
+    };
+    rig.change("vios1", volume);
+    let pool = ViosChange::CreateFilePool { name: "files".to_owned(), parent: None, megabytes: 1_024 };
+    rig.change("vios1", pool);
+    let adapter = DeviceSelector::Name(rig.adapter("vios1", "vhost", 30));
+    let backing = DeviceSelector::Name("lpar1_lv".to_owned());
+    let map = ViosChange::MapDevice {
+        backing,
+        adapter: adapter.clone(),
+        target: None,
+        force: false,
+        mirrored: false,
+    };
+    rig.change("vios1", map);
+    let file = BackingRequest {
+        pool: Some("files".to_owned()),
+        name: Some("lpar1_file".to_owned()),
+        megabytes: Some(256),
+        adapter: Some(adapter),
+        target: None,
+    };
+    rig.change("vios1", ViosChange::CreateBackingDevice(file));
+    let client = rig.activate("lpar1");
+    client.until("lspath", |paths| paths.matches("Enabled").count() == 2);
+    for disk in ["hdisk1", "hdisk2"] {
+        client.run(&format!("diskload start {disk} 64 4000"));
+        go_on_writing(&client);
+        verify(&client);
+    }
+    // The only server restarts under load: the client stalls and goes on.
+    client.run("diskload start hdisk1 64 4000");
+    go_on_writing(&client);
+    rig.site.fault(&["crash", SYSTEM, "vios1"]).expect("crash");
+    client.until("diskload status", |status| status.contains("stalled"));
+    rig.site.fault(&["clear", "--all"]).expect("clear");
+    rig.wait_for_server("vios1");
+    go_on_writing(&client);
+    verify(&client);
 }

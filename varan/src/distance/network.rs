@@ -32,6 +32,7 @@ enum Asked {
     Release(WorldWidePortName, Udid),
     Revoke(Udid, Nexus, PathGeneration),
     RightToRun(PartitionUuid, SystemUuid),
+    EpochOf(PartitionUuid),
     SetUnit(String, bool),
     SetPort(String, bool),
 }
@@ -44,6 +45,7 @@ enum Answered {
     /// Name under which the unit is exported.
     Opened(Result<String, StorageError>),
     Epoch(Result<Epoch, StorageError>),
+    EpochOf(Result<Option<Epoch>, StorageError>),
     Broken(Result<(), String>),
 }
 
@@ -81,6 +83,7 @@ fn answer(network: &dyn Network, open: &OpenDevices, asked: Asked) -> Answered {
         }
         Asked::Revoke(unit, nexus, minimum) => Answered::Done(network.revoke(&unit, &nexus, minimum)),
         Asked::RightToRun(partition, frame) => Answered::Epoch(network.right_to_run(partition, frame)),
+        Asked::EpochOf(partition) => Answered::EpochOf(network.epoch(partition)),
         Asked::SetUnit(disk, present) => Answered::Broken(network.set_unit(&disk, present)),
         Asked::SetPort(port, up) => Answered::Broken(network.set_port(&port, up)),
     }
@@ -249,6 +252,13 @@ impl StorageFaults for RemoteNetwork {
 }
 
 impl Network for RemoteNetwork {
+    fn epoch(&self, partition: PartitionUuid) -> Result<Option<Epoch>, StorageError> {
+        match self.call(Asked::EpochOf(partition)) {
+            Some(Answered::EpochOf(result)) => result,
+            _ => Err(StorageError::LinkDown),
+        }
+    }
+
     fn right_to_run(&self, partition: PartitionUuid, frame: SystemUuid) -> Result<Epoch, StorageError> {
         match self.call(Asked::RightToRun(partition, frame)) {
             Some(Answered::Epoch(result)) => result,

@@ -14,6 +14,7 @@
 
 mod engine;
 mod exports;
+mod here;
 mod pause;
 mod specification;
 mod terminal;
@@ -23,24 +24,22 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use varan_block_engine::Fence;
 use varan_contract::block::Epoch;
 use varan_contract::engine::{
     AdapterChange, EngineEvent, EngineEventKind, EngineEvents, Generation, GuestFault, GuestSpecification,
     PartitionEngine, StopRequest,
 };
-use varan_contract::storage::{StorageArray, StorageError, StorageFabric, StorageServer};
+use varan_contract::storage::{StorageError, StorageFabric, StorageServer};
 use varan_contract::vios::{RequestId, ViosAnswer, ViosCallError, ViosChange, ViosDone, ViosLink, ViosQuery};
 use varan_environment::Environment;
 use varan_model::ids::{PartitionId, PartitionUuid, SystemUuid};
 use varan_model::site::{ManagedSystemDescription, Site};
-use varan_vios::{
-    AdapterChange as ServerChange, ShutdownRequests, ViosAuthority, ViosSettings, ViosSpecification,
-};
+use varan_vios::{AdapterChange as ServerChange, ViosSettings, ViosSpecification};
 
 use crate::world::Network;
 
 pub use engine::{ServedEvents, ServingEngine};
+pub use here::open_here;
 use pause::{PausableServer, Pause};
 use specification::FrameSite;
 pub use terminal::TerminalConsole;
@@ -76,42 +75,6 @@ pub type Gone = Box<dyn FnOnce() + Send>;
 /// Opens the authority of a server. Its partition's name comes with it, for a process of its own.
 pub type OpenServer =
     dyn Fn(&str, ViosSettings, Gone) -> Result<Arc<dyn ServerAuthority>, String> + Send + Sync;
-
-/// Opens the authority of a server in this process.
-///
-/// # Errors
-/// A text for the person.
-pub fn open_here(
-    settings: ViosSettings,
-    environment: &Arc<dyn Environment>,
-    network: &Arc<dyn Network>,
-) -> Result<Arc<dyn ServerAuthority>, String> {
-    let array: Arc<dyn StorageArray> = network.clone();
-    // Whoever passes a request to stop on has done so before the server hears of it.
-    let shutdown = Arc::new(PassedOn);
-    let opened = ViosAuthority::open(&settings, environment.clone(), array, Fence::new(), shutdown);
-    opened.map(|authority| Arc::new(authority) as Arc<dyn ServerAuthority>).map_err(|error| error.to_string())
-}
-
-struct PassedOn;
-
-impl ShutdownRequests for PassedOn {
-    fn shutdown_requested(&self, _: bool, _: bool) {}
-}
-
-impl ServerAuthority for ViosAuthority {
-    fn boot(&self, specification: ViosSpecification) -> Result<(), String> {
-        self.boot(specification)
-    }
-
-    fn stop(&self, orderly: bool) {
-        self.stop(orderly);
-    }
-
-    fn adapter_change(&self, change: ServerChange) -> Result<(), Vec<String>> {
-        self.adapter_change(change)
-    }
-}
 
 /// Where the command line finds servers.
 pub trait ServerDirectory: Send + Sync {

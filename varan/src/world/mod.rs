@@ -33,6 +33,11 @@ pub trait Network: StorageArray + StorageFaults {
     /// [`StorageError::Block`] with [`BlockError::Revoked`] when another managed system has it,
     /// [`StorageError::LinkDown`] when the lease store cannot be reached.
     fn right_to_run(&self, partition: PartitionUuid, frame: SystemUuid) -> Result<Epoch, StorageError>;
+    /// The epoch under which a partition may do I/O; `None` for one that nobody took the right to run for.
+    ///
+    /// # Errors
+    /// [`StorageError::LinkDown`] when the lease store cannot be reached.
+    fn epoch(&self, partition: PartitionUuid) -> Result<Option<Epoch>, StorageError>;
 }
 
 /// The storage network.
@@ -208,6 +213,11 @@ impl StorageNetwork {
 }
 
 impl Network for StorageNetwork {
+    fn epoch(&self, partition: PartitionUuid) -> Result<Option<Epoch>, StorageError> {
+        let record = self.san.ownership(partition).map_err(|_| StorageError::LinkDown)?;
+        Ok(record.map(|record| record.epoch))
+    }
+
     fn right_to_run(&self, partition: PartitionUuid, frame: SystemUuid) -> Result<Epoch, StorageError> {
         let unreachable = |_| StorageError::LinkDown;
         if let Some(record) = self.san.ownership(partition).map_err(unreachable)? {
