@@ -379,6 +379,7 @@ mod tests {
                 DynamicChange,
                 RestoreHardware,
                 ChangePortLogin,
+                RunServerCommand,
                 ManageUsers,
                 ListRoles,
                 ManageRoles,

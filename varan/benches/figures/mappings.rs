@@ -30,7 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn site_text() -> String {
     let text =
         include_str!("../../../sites/storage.toml").replace("time_scale = 600.0", "time_scale = 20000.0");
-    let adapters: Vec<String> = (20..20 + ADAPTERS).map(|slot| format!("{slot}/server/any//any/0")).collect();
+    let adapters: Vec<String> =
+        (100..100 + ADAPTERS).map(|slot| format!("{slot}/server/any//any/0")).collect();
     let served = "30/server/4/lpar1/2/0,31/server/5/lpar2/2/0,40/server/3/nova_b1/2/0";
     assert!(text.contains(served), "the site's first server");
     let text = text.replace(served, &adapters.join(","));

@@ -23,6 +23,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use varan_contract::block::Epoch;
 use varan_contract::engine::{
@@ -43,6 +44,11 @@ pub use here::open_here;
 use pause::{PausableServer, Pause};
 use specification::FrameSite;
 pub use terminal::TerminalConsole;
+
+/// Times that a server that starts tries to have its disks.
+const BOOT_ATTEMPTS: u32 = 20;
+/// Pause between two such attempts.
+const BOOT_PAUSE: Duration = Duration::from_millis(250);
 
 /// The AIX below a level of the server, as `oem_platform_level` names it.
 fn platform_level(level: &str) -> &'static str {
@@ -124,6 +130,8 @@ struct Server {
     /// Number under which clients find it while it serves.
     serving: Mutex<Option<(PartitionId, Generation)>>,
     jobs: Sender<Job>,
+    /// The last activation that ended.
+    ended: Mutex<Option<Generation>>,
     /// Its targets for programs outside, from its first start on.
     exports: Mutex<Option<varan_nbd::Server>>,
 }
@@ -181,6 +189,8 @@ impl VirtualServers {
             None => self.begin(specification.partition)?,
         };
         *lock(&server.specification) = Some(specification.clone());
+        // Numbers begin anew after a loss of power.
+        lock(&server.ended).take_if(|ended| *ended == specification.generation);
         Ok(())
     }
 
@@ -259,6 +269,7 @@ impl VirtualServers {
             specification: Mutex::new(None),
             serving: Mutex::new(None),
             jobs,
+            ended: Mutex::new(None),
             exports: Mutex::new(None),
         });
         let (worker, servers) = (Arc::downgrade(&server), self.myself.clone());
@@ -323,12 +334,18 @@ impl Server {
     /// Its guest ended: nobody is served from this moment on; the authority hears it in its turn.
     fn end(&self, generation: Generation, orderly: bool) {
         let mut serving = lock(&self.serving);
+        *lock(&self.ended) = Some(generation);
         if serving.is_some_and(|(_, running)| running == generation) {
             *serving = None;
             self.pause.die();
         }
         drop(serving);
         self.ask(Job::Stop { generation, orderly });
+    }
+
+    /// Whether that activation is the last one that ended.
+    fn has_ended(&self, generation: Generation) -> bool {
+        *lock(&self.ended) == Some(generation)
     }
 
     fn end_any(&self, orderly: bool) {
@@ -367,14 +384,29 @@ fn boot(server: &Server, servers: &VirtualServers, generation: Generation) {
     let specification = lock(&server.specification).clone();
     let Some(specification) = specification.filter(|known| known.generation == generation) else { return };
     let directory = servers.directory(server.partition).join("disks");
-    let booted = servers
-        .authority(server, &specification)
-        .and_then(|authority| authority.boot(servers.site.specification(&specification, &directory)));
-    if let Err(error) = booted {
-        eprintln!("varan: Virtual I/O Server {}: its storage is not served: {error}", specification.name);
+    let mut attempts = 1;
+    while !server.has_ended(generation) {
+        let booted = servers
+            .authority(server, &specification)
+            .and_then(|authority| authority.boot(servers.site.specification(&specification, &directory)));
+        match booted {
+            Ok(()) => break,
+            // Somebody who is just ending may still hold a disk.
+            Err(_) if attempts < BOOT_ATTEMPTS => std::thread::sleep(BOOT_PAUSE),
+            Err(error) => {
+                let name = &specification.name;
+                eprintln!("varan: Virtual I/O Server {name}: its storage is not served: {error}");
+                return;
+            }
+        }
+        attempts += 1;
+    }
+    let mut serving = lock(&server.serving);
+    if server.has_ended(generation) {
         return;
     }
-    *lock(&server.serving) = Some((specification.id, generation));
+    *serving = Some((specification.id, generation));
+    drop(serving);
     server.pause.go_on();
     servers.export(server, &specification.name);
 }

@@ -17,7 +17,7 @@ pub(crate) const WAITING: usize = 64;
 /// How long a request may take before its path counts as failed (`rw_timeout`, 30 s).
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Least value of the same: it detects failures, and `time_scale` does not divide it below this.
-const REQUEST_TIMEOUT_FLOOR: Duration = Duration::from_secs(2);
+const REQUEST_TIMEOUT_FLOOR: Duration = Duration::from_secs(5);
 /// How long a disk without any path, a revocation that failed or a busy device waits until it is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 /// Most disks of one client.
