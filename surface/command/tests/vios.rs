@@ -293,8 +293,8 @@ impl ViosLink for Server {
 struct NoServerFiles;
 
 impl ServerFiles for NoServerFiles {
-    fn upload(&self, _: &str) -> Result<String, String> {
-        Err("none".to_owned())
+    fn upload(&self, _: &str) -> Result<String, varan_model::vios::ViosMessage> {
+        Err(varan_model::vios::ViosMessage::FileUnreadable)
     }
 
     fn read(&self, _: &str, _: u64) -> std::io::Result<Vec<u8>> {

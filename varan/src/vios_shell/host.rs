@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use varan_command::vios::{self, ViosInvocation};
 use varan_contract::vios::{ViosCallError, ViosQuery};
+use varan_model::vios::ViosMessage;
 use varan_shell::{
     Cancellation, Channels, CommandHost, Dialect, Feature, FileTree, Identity, Input, Shell, Streams,
     TreePath, WallClock,
@@ -152,18 +153,24 @@ struct CommandFiles<'a> {
 }
 
 impl vios::ServerFiles for CommandFiles<'_> {
-    fn upload(&self, path: &str) -> Result<String, String> {
-        let resolved = TreePath::resolve(&self.directory, path).map_err(|error| error.in_words_of_aix())?;
-        let mut reader = self.host.files.open(&resolved).map_err(|error| error.in_words_of_aix())?;
+    fn upload(&self, path: &str) -> Result<String, ViosMessage> {
+        let unreadable = |_| ViosMessage::FileUnreadable;
+        let resolved = TreePath::resolve(&self.directory, path).map_err(unreadable)?;
+        let mut reader = self.host.files.open(&resolved).map_err(unreadable)?;
         let server = &self.host.server;
-        std::fs::create_dir_all(&server.upload).map_err(|error| error.to_string())?;
-        let name = format!("upload-{:016x}", server.environment.random());
-        let target = server.upload.join(&name);
-        let mut file = std::fs::File::create_new(&target).map_err(|error| error.to_string())?;
-        self.uploaded.borrow_mut().push(target);
-        io::copy(&mut reader, &mut file).map_err(|error| error.to_string())?;
-        file.sync_all().map_err(|error| error.to_string())?;
-        Ok(name)
+        let copied = std::fs::create_dir_all(&server.upload).and_then(|()| {
+            let name = format!("upload-{:016x}", server.environment.random());
+            let target = server.upload.join(&name);
+            let mut file = std::fs::File::create_new(&target)?;
+            self.uploaded.borrow_mut().push(target);
+            io::copy(&mut reader, &mut file)?;
+            file.sync_all()?;
+            Ok(name)
+        });
+        copied.map_err(|error| match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ViosMessage::NoSpace,
+            _ => ViosMessage::FileUnreadable,
+        })
     }
 
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {

@@ -16,8 +16,8 @@ pub trait ServerFiles {
     /// Moves or copies a file into the server's upload directory and returns its name there.
     ///
     /// # Errors
-    /// A text for the user: not there, not readable, no room.
-    fn upload(&self, path: &str) -> Result<String, String>;
+    /// Which refusal it is: [`ViosMessage::FileUnreadable`], [`ViosMessage::NoSpace`].
+    fn upload(&self, path: &str) -> Result<String, ViosMessage>;
 
     /// A small file whole.
     ///

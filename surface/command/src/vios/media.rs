@@ -198,7 +198,7 @@ fn make(invocation: &mut ViosInvocation<'_>, parsed: &Parsed) -> Result<u8, Ende
             // Without a repository nothing is copied first.
             answer!(invocation, ViosQuery::Repository, Repository);
             let uploaded = invocation.files.upload(path);
-            MediumSource::Upload(uploaded.map_err(|_| refused(ViosMessage::FileUnreadable, path))?)
+            MediumSource::Upload(uploaded.map_err(|message| refused(message, path))?)
         }
         _ => return Err(super::invocation::confused()),
     };
