@@ -203,6 +203,25 @@ impl fmt::Display for MachineIdentity {
     }
 }
 
+impl MachineIdentity {
+    /// The machine id that `uname -m` and the error log print as 12 hexadecimal digits: `00C9707C4C00` for serial number
+    /// 659707C. The plant's two digits become one (C for 65 and 10, F for the others), the last five follow, 4C is the model
+    /// id of all these machines. A letter that is no hexadecimal digit stands for one all the same.
+    #[must_use]
+    pub fn machine_id(&self) -> u64 {
+        let serial = &self.serial_number;
+        let plant: u64 = match serial.get(..2) {
+            Some("65" | "10") => 0xC,
+            _ => 0xF,
+        };
+        let digits = serial.bytes().skip(2).take(5).fold(0, |number, byte| {
+            let digit = char::from(byte).to_digit(16).unwrap_or(u32::from(byte) % 16);
+            number << 4 | u64::from(digit)
+        });
+        (plant << 20 | digits) << 16 | 0x4C00
+    }
+}
+
 impl FromStr for MachineIdentity {
     type Err = InvalidIdentifier;
 
@@ -238,6 +257,18 @@ mod tests {
             "8286-41A*2166666".parse::<MachineIdentity>().expect("valid").to_string(),
             "8286-41A*2166666"
         );
+    }
+
+    #[test]
+    fn machine_ids() {
+        for (machine, expected) in [
+            ("9119-MME*659707C", "00C9707C4C00"),
+            ("8202-E4C*066BCD6", "00F6BCD64C00"),
+            ("8286-41A*2166666", "00F666664C00"),
+        ] {
+            let machine: MachineIdentity = machine.parse().expect("valid");
+            assert_eq!(format!("{:012X}", machine.machine_id()), expected);
+        }
     }
 
     #[test]

@@ -293,8 +293,8 @@ impl ViosLink for Server {
 struct NoServerFiles;
 
 impl ServerFiles for NoServerFiles {
-    fn upload(&self, _: &str) -> Result<String, varan_model::vios::ViosMessage> {
-        Err(varan_model::vios::ViosMessage::FileUnreadable)
+    fn upload(&self, _: &str) -> Result<String, ViosMessage> {
+        Err(ViosMessage::FileUnreadable)
     }
 
     fn read(&self, _: &str, _: u64) -> std::io::Result<Vec<u8>> {

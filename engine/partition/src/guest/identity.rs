@@ -3,26 +3,11 @@
 use std::net::Ipv4Addr;
 
 use varan_contract::engine::{EngineEventKind, OperatingSystemReport, Personality};
-use varan_model::ids::{MachineIdentity, VirtualSlot};
+use varan_model::ids::VirtualSlot;
 
 use super::error_log::errors;
 use super::{Guest, Moment};
 use crate::disk::Network;
-
-/// The machine id that `uname -m` prints, `00` `C9707C` `4C00` for serial number 659707C: the plant's two
-/// digits become one, the last five follow, 4C is the model id of all these machines.
-pub(super) fn machine_id(machine: &MachineIdentity) -> u64 {
-    let serial = &machine.serial_number;
-    let plant: u64 = match serial.get(..2) {
-        Some("65" | "10") => 0xC,
-        _ => 0xF,
-    };
-    let digits = serial.bytes().skip(2).take(5).fold(0, |number, byte| {
-        let digit = char::from(byte).to_digit(16).unwrap_or(u32::from(byte) % 16);
-        number << 4 | u64::from(digit)
-    });
-    (plant << 20 | digits) << 16 | 0x4C00
-}
 
 impl Guest {
     pub(super) fn level(&self) -> &str {
@@ -114,7 +99,7 @@ impl Guest {
     }
 
     pub(super) fn machine_id(&self) -> u64 {
-        machine_id(&self.specification.machine)
+        self.specification.machine.machine_id()
     }
 
     /// Appends to the error log. Only AIX and VIOS have one.
@@ -160,22 +145,5 @@ impl Guest {
         }
         self.configure_devices();
         self.log_error(now, errors::RMC_STARTED);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn machine_ids() {
-        for (machine, expected) in [
-            ("9119-MME*659707C", "00C9707C4C00"),
-            ("8202-E4C*066BCD6", "00F6BCD64C00"),
-            ("8286-41A*2166666", "00F666664C00"),
-        ] {
-            let machine: MachineIdentity = machine.parse().expect("valid");
-            assert_eq!(format!("{:012X}", machine_id(&machine)), expected);
-        }
     }
 }

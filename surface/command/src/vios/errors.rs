@@ -82,15 +82,10 @@ fn short(entry: &ErrorEntry) -> String {
     )
 }
 
-/// The machine's number as `uname -m` prints it, from its serial number.
+/// The machine's number as `uname -m` prints it.
 #[must_use]
 pub fn machine_id(identity: &ViosIdentity) -> String {
-    let serial = identity.machine.to_string();
-    let serial = serial.rsplit('*').next().unwrap_or_default();
-    // The plant's two digits become one: C for 65, F for the others.
-    let (plant, rest) = serial.split_at(serial.len().min(2));
-    let digits: String = rest.chars().filter(char::is_ascii_hexdigit).collect();
-    format!("00{}{digits:0>5}4C00", if plant == "65" { 'C' } else { 'F' })
+    format!("{:012X}", identity.machine.machine_id())
 }
 
 fn detailed(entry: &ErrorEntry, identity: &ViosIdentity) -> String {

@@ -31,6 +31,16 @@ pub const fn field<Row: ?Sized>(
     Field { key, title, width, right: false, value }
 }
 
+/// A column at the right.
+pub const fn right<Row: ?Sized>(
+    key: &'static str,
+    title: &'static str,
+    width: usize,
+    value: fn(&Row) -> String,
+) -> Field<Row> {
+    Field { key, title, width, right: true, value }
+}
+
 /// Delimiters of `-fmt2`.
 const DELIMITERS: &str = "!@#%,:";
 

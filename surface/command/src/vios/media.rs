@@ -9,20 +9,11 @@ use super::ViosCommand;
 use super::error::{Ended, refused};
 use super::grammar::{Parsed, Takes, form};
 use super::invocation::{ViosInvocation, answer, megabytes};
-use super::listing::{Field, chosen, delimiter, field, joined, print};
+use super::listing::{Field, chosen, delimiter, field, joined, print, right};
 
 /// A size with a unit.
 fn size(text: &str) -> Result<u64, Ended> {
     megabytes(text)?.ok_or_else(|| refused(ViosMessage::ArgumentInvalid, text).into())
-}
-
-const fn right<Row>(
-    key: &'static str,
-    title: &'static str,
-    width: usize,
-    value: fn(&Row) -> String,
-) -> Field<Row> {
-    Field { key, title, width, right: true, value }
 }
 
 const REPOSITORY_FIELDS: &[Field<Repository>] = &[

@@ -7,7 +7,7 @@ use super::ViosCommand;
 use super::error::{Ended, refused};
 use super::grammar::{Parsed, Takes, form, form_with};
 use super::invocation::{ViosInvocation, answer, by_name, confused, megabytes};
-use super::listing::{Field, chosen, delimiter, field, print};
+use super::listing::{Field, chosen, delimiter, field, print, right};
 use super::volume_groups::print_name;
 
 /// Disks that are taken behind a pool.
@@ -29,15 +29,6 @@ fn not_clustered(parsed: &Parsed, command: &str) -> Result<(), Ended> {
         Some(_) => Err(refused(ViosMessage::NotSupported, format!("{command} -clustername")).into()),
         None => Ok(()),
     }
-}
-
-const fn right<Row>(
-    key: &'static str,
-    title: &'static str,
-    width: usize,
-    value: fn(&Row) -> String,
-) -> Field<Row> {
-    Field { key, title, width, right: true, value }
 }
 
 const FIELDS: &[Field<StoragePool>] = &[
