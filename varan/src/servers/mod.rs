@@ -45,6 +45,8 @@ use pause::{PausableServer, Pause};
 use specification::FrameSite;
 pub use terminal::TerminalConsole;
 
+/// How long a command waits for a server that stands still.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(30);
 /// Times that a server that starts tries to have its disks.
 const BOOT_ATTEMPTS: u32 = 20;
 /// Pause between two such attempts.
@@ -479,14 +481,25 @@ struct PausableLink {
     servers: Weak<VirtualServers>,
 }
 
+impl PausableLink {
+    /// Waits for a server that stands still, as long as a command does.
+    fn pass(&self) -> Result<(), ViosCallError> {
+        match self.pause.pass_within(COMMAND_PATIENCE) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(ViosCallError::NoAnswer),
+            Err(_) => Err(ViosCallError::NotRunning),
+        }
+    }
+}
+
 impl ViosLink for PausableLink {
     fn ask(&self, query: ViosQuery) -> Result<ViosAnswer, ViosCallError> {
-        self.pause.pass().map_err(|_| ViosCallError::NotRunning)?;
+        self.pass()?;
         self.authority.ask(query)
     }
 
     fn change(&self, id: RequestId, change: ViosChange) -> Result<ViosDone, ViosCallError> {
-        self.pause.pass().map_err(|_| ViosCallError::NotRunning)?;
+        self.pass()?;
         let stop = match &change {
             ViosChange::Shutdown { force, restart } => Some((*force, *restart)),
             _ => None,

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use varan_contract::block::{
     BlockDevice, BlockError, BlockRequest, Completion, Geometry, Nexus, PathGeneration, QueueFull, Udid,
@@ -103,6 +104,23 @@ impl Pause {
         } else {
             Err(StorageError::NotServing)
         }
+    }
+
+    /// As [`Pause::pass`], but not longer than `patience`; false when it still stands still then.
+    ///
+    /// # Errors
+    /// As [`Pause::pass`].
+    pub fn pass_within(&self, patience: Duration) -> Result<bool, StorageError> {
+        let state = self.lock();
+        let life = state.life;
+        let stands = |state: &mut State| state.pulse == Pulse::Paused && state.life == life;
+        let waited = self.changed.wait_timeout_while(state, patience, stands);
+        let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        if timeout.timed_out() {
+            return Ok(false);
+        }
+        let runs = state.pulse == Pulse::Beating && state.life == life;
+        if runs { Ok(true) } else { Err(StorageError::NotServing) }
     }
 
     /// Takes a request for a device, now or when the server goes on.
@@ -270,10 +288,13 @@ mod tests {
         assert_eq!(parked.recv(), Ok(true));
         assert_eq!(&memory.read_at(0, 1).expect("read")[..], b"c");
         pause.stand_still();
+        assert_eq!(pause.pass_within(Duration::from_millis(1)), Ok(false));
         let lost = write(&device, b"d");
         pause.die();
         assert_eq!(lost.recv(), Ok(false));
+        assert!(pause.pass_within(Duration::ZERO).is_err());
         pause.go_on();
+        assert_eq!(pause.pass_within(Duration::ZERO), Ok(true));
         assert_eq!(&memory.read_at(0, 1).expect("read")[..], b"c");
     }
 }
