@@ -126,6 +126,15 @@ pub trait StorageArray: Send + Sync {
     /// # Errors
     /// [`StorageError::LinkDown`] when the array cannot be reached: the caller must not retry on another path then.
     fn revoke(&self, unit: &Udid, nexus: &Nexus, minimum: PathGeneration) -> Result<(), StorageError>;
+    /// The epoch under which a partition may do I/O, as the lease store on the array has it; `None` for one that nobody took
+    /// the right to run for, and where there is no lease store. Servers hold what is their own to it as well.
+    ///
+    /// # Errors
+    /// [`StorageError::LinkDown`] when the lease store cannot be reached.
+    fn epoch(&self, partition: PartitionUuid) -> Result<Option<Epoch>, StorageError> {
+        let _ = partition;
+        Ok(None)
+    }
 }
 
 /// A client partition as its server sees it.

@@ -12,8 +12,8 @@
 //!
 //! Units of the storage network are opened at the [`StorageArray`] with the server's port as initiator and the client's
 //! nexus; everything else (disks inside the machine, logical volumes on them, files, media) goes through the [`Fence`] that
-//! `open` takes. A client that comes with a later right to run than before fences its earlier one there by itself; the wiring
-//! may do it sooner ([`Fence::set_epoch`]). Generations stand at both as
+//! `open` takes. Each opening sets the client's epoch there to what the array's lease store has, or to the client's own where
+//! that is later; the wiring may do it sooner ([`Fence::set_epoch`]). Generations stand at both as
 //! [`generation_at_array`](varan_contract::storage::generation_at_array) says.
 //!
 //! A file that media are made from is put into [`ViosAuthority::upload_directory`] first. Files below

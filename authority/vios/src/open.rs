@@ -254,12 +254,13 @@ impl Host {
         nexus: &Nexus,
     ) -> Result<Arc<dyn BlockDevice>, StorageError> {
         let nexus = Nexus { generation: generation_at_array(nexus.generation, 0), ..nexus.clone() };
-        self.raise_epoch(nexus.client, nexus.epoch);
+        // What the lease store says is in force, whatever the client believes; the server itself has no record there.
+        let recorded = if nexus.client == self.partition { None } else { self.array.epoch(nexus.client)? };
+        self.raise_epoch(nexus.client, recorded.unwrap_or_default().max(nexus.epoch));
         Ok(Arc::new(self.fence.open(unit, inner, nexus)?))
     }
 
-    /// A client that comes with a later right to run than before ends what it had under the earlier one. Clients of virtual
-    /// SCSI run on the server's own frame, whose hypervisor says under which right; an earlier one is refused.
+    /// A later right to run than before ends what the client had under the earlier one, which is refused from then on.
     fn raise_epoch(&self, client: PartitionUuid, epoch: Epoch) {
         let drain = {
             let mut epochs = lock(&self.epochs);

@@ -165,6 +165,13 @@ impl RemoteNetwork {
 }
 
 impl StorageArray for RemoteNetwork {
+    fn epoch(&self, partition: PartitionUuid) -> Result<Option<Epoch>, StorageError> {
+        match self.call(Asked::EpochOf(partition)) {
+            Some(Answered::EpochOf(result)) => result,
+            _ => Err(StorageError::LinkDown),
+        }
+    }
+
     fn login(&self, initiator: WorldWidePortName, place: WorldWidePortName) -> Result<(), StorageError> {
         self.done(Asked::Login(initiator, place))?;
         self.mine().places.insert(initiator, place);
@@ -252,13 +259,6 @@ impl StorageFaults for RemoteNetwork {
 }
 
 impl Network for RemoteNetwork {
-    fn epoch(&self, partition: PartitionUuid) -> Result<Option<Epoch>, StorageError> {
-        match self.call(Asked::EpochOf(partition)) {
-            Some(Answered::EpochOf(result)) => result,
-            _ => Err(StorageError::LinkDown),
-        }
-    }
-
     fn right_to_run(&self, partition: PartitionUuid, frame: SystemUuid) -> Result<Epoch, StorageError> {
         match self.call(Asked::RightToRun(partition, frame)) {
             Some(Answered::Epoch(result)) => result,

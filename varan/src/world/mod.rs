@@ -33,11 +33,6 @@ pub trait Network: StorageArray + StorageFaults {
     /// [`StorageError::Block`] with [`BlockError::Revoked`] when another managed system has it,
     /// [`StorageError::LinkDown`] when the lease store cannot be reached.
     fn right_to_run(&self, partition: PartitionUuid, frame: SystemUuid) -> Result<Epoch, StorageError>;
-    /// The epoch under which a partition may do I/O; `None` for one that nobody took the right to run for.
-    ///
-    /// # Errors
-    /// [`StorageError::LinkDown`] when the lease store cannot be reached.
-    fn epoch(&self, partition: PartitionUuid) -> Result<Option<Epoch>, StorageError>;
 }
 
 /// The storage network.
@@ -213,11 +208,6 @@ impl StorageNetwork {
 }
 
 impl Network for StorageNetwork {
-    fn epoch(&self, partition: PartitionUuid) -> Result<Option<Epoch>, StorageError> {
-        let record = self.san.ownership(partition).map_err(|_| StorageError::LinkDown)?;
-        Ok(record.map(|record| record.epoch))
-    }
-
     fn right_to_run(&self, partition: PartitionUuid, frame: SystemUuid) -> Result<Epoch, StorageError> {
         let unreachable = |_| StorageError::LinkDown;
         if let Some(record) = self.san.ownership(partition).map_err(unreachable)? {
@@ -284,6 +274,11 @@ impl StorageFaults for StorageNetwork {
 }
 
 impl StorageArray for StorageNetwork {
+    fn epoch(&self, partition: PartitionUuid) -> Result<Option<Epoch>, StorageError> {
+        let record = self.san.ownership(partition).map_err(|_| StorageError::LinkDown)?;
+        Ok(record.map(|record| record.epoch))
+    }
+
     fn login(&self, initiator: WorldWidePortName, place: WorldWidePortName) -> Result<(), StorageError> {
         let mut state = self.lock();
         if state.down.contains(&place) {
