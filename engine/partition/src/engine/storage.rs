@@ -141,18 +141,19 @@ impl StorageWork {
         queue
     }
 
-    /// Takes a command of a guest.
+    /// Takes a command of a guest; all but requests need to know who asks.
     pub(super) fn carry_out(
         &self,
         shared: &Weak<Shared>,
         slot: &Arc<Slot>,
-        asker: &StorageAsker,
+        asker: Option<&StorageAsker>,
         command: Command,
     ) {
         if let Command::Submit { tag, adapter, unit, operation } = command {
             submit(shared, slot, tag, (adapter, unit), operation);
             return;
         }
+        let Some(asker) = asker else { return };
         let adapter = match &command {
             Command::Connect { adapter } | Command::Open { adapter, .. } => *adapter,
             Command::Revoke { via, .. } => *via,
