@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use varan_model::ids::{
-    MacAddress, MachineIdentity, PartitionId, PartitionUuid, VirtualSlot, WorldWidePortName,
+    LogicalPortId, MacAddress, MachineIdentity, PartitionId, PartitionUuid, VirtualSlot, WorldWidePortName,
 };
 use varan_model::partition::GuestEngine;
 
@@ -73,10 +73,157 @@ pub struct GuestNetworkAdapter {
     pub mac_address: MacAddress,
     /// Port VLAN id.
     pub port_vlan_id: u16,
+    /// IEEE 802.1Q compatible: frames may carry a tag.
+    pub ieee: bool,
+    /// VLANs of which frames pass tagged.
+    pub tagged_vlan_ids: Vec<u16>,
+    /// Trunk priority, 1 is best; `None` for an adapter that is not a trunk. A trunk gets what no other adapter of the
+    /// switch is the address of.
+    pub trunk_priority: Option<u8>,
+    /// Addresses that frames of the guest may come from, besides the adapter's own.
+    pub allowed_addresses: AllowedAddresses,
+    /// 802.1Q priority of the guest's frames, 0 to 7; `None` leaves it to the guest.
+    pub priority: Option<u8>,
     /// Virtual switch name.
     pub virtual_switch: String,
     /// The address that this adapter gets when the guest asks for one by DHCP; `None` where nobody answers.
     pub offered_address: Option<(Ipv4Addr, u8)>,
+}
+
+impl GuestNetworkAdapter {
+    /// An adapter for one VLAN without tags, that is no trunk.
+    #[must_use]
+    pub fn untagged(
+        slot: VirtualSlot,
+        mac_address: MacAddress,
+        virtual_switch: &str,
+        port_vlan_id: u16,
+    ) -> Self {
+        Self {
+            slot,
+            mac_address,
+            port_vlan_id,
+            ieee: false,
+            tagged_vlan_ids: Vec::new(),
+            trunk_priority: None,
+            allowed_addresses: AllowedAddresses::All,
+            priority: None,
+            virtual_switch: virtual_switch.to_owned(),
+            offered_address: None,
+        }
+    }
+}
+
+/// Which addresses a guest may set at its adapter (`allowed_os_mac_addrs`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AllowedAddresses {
+    /// Any.
+    All,
+    /// None but the adapter's own.
+    None,
+    /// These.
+    Only(Vec<MacAddress>),
+}
+
+/// Which VLANs a guest may tag frames with (`allowed_vlan_ids`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AllowedVlans {
+    /// Any.
+    All,
+    /// None.
+    None,
+    /// These.
+    Only(Vec<u16>),
+}
+
+/// An SR-IOV logical port (virtual function) as its owner sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestLogicalPort {
+    /// Number.
+    pub id: LogicalPortId,
+    /// Location code of the logical port (`U78CA.001.CSS08ZN-P1-C3-C1-T2-S5`).
+    pub location: String,
+    /// Location code of its physical port (`U78CA.001.CSS08ZN-P1-C3-C1-T2`).
+    pub physical_port: String,
+    /// Description of the adapter (`PCIe3 4-Port 10GbE SR Adapter`).
+    pub description: String,
+    /// Address.
+    pub mac_address: MacAddress,
+    /// VLAN of untagged frames, 0 for none.
+    pub port_vlan_id: u16,
+    /// Priority of untagged frames.
+    pub port_vlan_priority: u8,
+    /// VLANs that the owner may use tagged.
+    pub allowed_vlans: AllowedVlans,
+    /// Addresses that the owner may use.
+    pub allowed_addresses: AllowedAddresses,
+    /// Gets all frames of its physical port that no other logical port is the address of.
+    pub promiscuous: bool,
+    /// Assured share of the physical port in hundredths of a percent.
+    pub capacity: u16,
+    /// Largest share in hundredths of a percent.
+    pub maximum_capacity: u16,
+    /// The address that this port gets by DHCP; `None` where nobody answers.
+    pub offered_address: Option<(Ipv4Addr, u8)>,
+}
+
+/// A backing device of a virtual NIC, as the hypervisor chooses among them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestVnicBackingDevice {
+    /// Virtual I/O Server that hosts it.
+    pub server: PartitionId,
+    /// Slot of the server adapter (`vnicserver`) there.
+    pub server_slot: VirtualSlot,
+    /// Logical port.
+    pub logical_port: LogicalPortId,
+    /// Failover priority, 1 to 100; the lowest number is best.
+    pub priority: u8,
+}
+
+/// A virtual NIC as its client sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestVnicAdapter {
+    /// Virtual slot.
+    pub slot: VirtualSlot,
+    /// MAC address.
+    pub mac_address: MacAddress,
+    /// VLAN of untagged frames, 0 for none.
+    pub port_vlan_id: u16,
+    /// Priority of untagged frames.
+    pub port_vlan_priority: u8,
+    /// VLANs that the guest may use tagged.
+    pub allowed_vlans: AllowedVlans,
+    /// Addresses that the guest may set.
+    pub allowed_addresses: AllowedAddresses,
+    /// Cut off by the administrator (`chhwres -o d`).
+    pub disabled: bool,
+    /// The operational backing device of the best priority is made active whenever there is a better one.
+    pub auto_priority_failover: bool,
+    /// Backing devices, one to six.
+    pub backing_devices: Vec<GuestVnicBackingDevice>,
+    /// The backing device that a person made active, as long as nothing else happened.
+    pub preferred: Option<LogicalPortId>,
+    /// Addresses that a working uplink reaches; empty to go by link states alone.
+    pub probe_targets: Vec<Ipv4Addr>,
+    /// The address that this adapter gets by DHCP; `None` where nobody answers.
+    pub offered_address: Option<(Ipv4Addr, u8)>,
+}
+
+/// The server's end of one backing device of a virtual NIC: a server adapter and the logical port behind it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestVnicServer {
+    /// Virtual slot, from 32897 (0x8081) on.
+    pub slot: VirtualSlot,
+    /// Client partition.
+    pub client: PartitionId,
+    /// Its name.
+    pub client_name: String,
+    /// Slot of the virtual NIC there.
+    pub client_slot: VirtualSlot,
+    /// Failover priority.
+    pub priority: u8,
+    /// The logical port.
+    pub logical_port: GuestLogicalPort,
 }
 
 /// Kinds of virtual adapters that are no network adapters.
@@ -116,6 +263,18 @@ pub struct GuestIoSlot {
     pub description: String,
     /// Whether anything is in it.
     pub occupied: bool,
+    /// Ports of an Ethernet adapter in it, `T1` first.
+    #[serde(default)]
+    pub ethernet_ports: Vec<GuestEthernetPort>,
+}
+
+/// A port of a physical Ethernet adapter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestEthernetPort {
+    /// Location code (`U78C9.001.WZS8141-P1-C2-T1`).
+    pub location: String,
+    /// Burned-in address.
+    pub mac_address: MacAddress,
 }
 
 /// An adapter of any kind.
@@ -127,6 +286,12 @@ pub enum GuestAdapter {
     Device(GuestDeviceAdapter),
     /// Physical.
     Physical(GuestIoSlot),
+    /// SR-IOV logical port of the guest's own.
+    LogicalPort(GuestLogicalPort),
+    /// Virtual NIC.
+    Vnic(GuestVnicAdapter),
+    /// Server's end of a virtual NIC's backing device, with its logical port.
+    VnicServer(GuestVnicServer),
 }
 
 /// Where an adapter is.
@@ -136,6 +301,8 @@ pub enum AdapterAddress {
     Virtual(VirtualSlot),
     /// In the physical slot of this DRC index.
     Physical(u32),
+    /// The SR-IOV logical port of this number.
+    LogicalPort(LogicalPortId),
 }
 
 impl GuestAdapter {
@@ -146,6 +313,9 @@ impl GuestAdapter {
             Self::Network(adapter) => AdapterAddress::Virtual(adapter.slot),
             Self::Device(adapter) => AdapterAddress::Virtual(adapter.slot),
             Self::Physical(slot) => AdapterAddress::Physical(slot.drc_index),
+            Self::LogicalPort(port) => AdapterAddress::LogicalPort(port.id),
+            Self::Vnic(adapter) => AdapterAddress::Virtual(adapter.slot),
+            Self::VnicServer(server) => AdapterAddress::Virtual(server.slot),
         }
     }
 }
@@ -227,6 +397,12 @@ pub struct GuestSpecification {
     pub device_adapters: Vec<GuestDeviceAdapter>,
     /// Physical I/O slots in the order of their DRC indexes.
     pub io_slots: Vec<GuestIoSlot>,
+    /// SR-IOV logical ports of its own, by number.
+    pub logical_ports: Vec<GuestLogicalPort>,
+    /// Virtual NICs in slot order.
+    pub virtual_nics: Vec<GuestVnicAdapter>,
+    /// Server's ends of virtual NICs' backing devices in slot order; only a Virtual I/O Server has any.
+    pub vnic_servers: Vec<GuestVnicServer>,
     /// The boot disk, if the partition has one; without it the firmware stops.
     pub boot_disk: Option<Arc<dyn BootDisk>>,
     /// What to install on a boot disk that is blank.
@@ -283,6 +459,10 @@ pub struct OperatingSystemReport {
     pub rsct_node_id: String,
     /// Whether the RMC daemons run.
     pub rmc_running: bool,
+    /// Names of the consoles that the RMC daemons have a session with, in order; `None` from a guest that has no network to
+    /// reach them by, which counts as a session with each.
+    #[serde(default)]
+    pub rmc_sessions: Option<Vec<String>>,
 }
 
 /// One thing that happened in an engine.

@@ -3,6 +3,7 @@
 pub mod block;
 pub mod engine;
 pub mod fault;
+pub mod network;
 pub mod storage;
 pub mod system;
 pub mod vios;

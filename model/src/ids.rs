@@ -71,6 +71,94 @@ impl FromStr for VirtualSlot {
     }
 }
 
+/// Number of an SR-IOV adapter in shared mode, from 1 on within its managed system (`adapter_id`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SriovAdapterId(pub u16);
+
+impl fmt::Display for SriovAdapterId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl FromStr for SriovAdapterId {
+    type Err = InvalidIdentifier;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse::<u16>() {
+            Ok(number) if number > 0 && text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Self(number)),
+            _ => Err(invalid("SR-IOV adapter ID", text)),
+        }
+    }
+}
+
+/// Number of a physical port of an SR-IOV adapter, from 0 on; port 0 is `T1` (`phys_port_id`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PhysicalPortId(pub u8);
+
+impl fmt::Display for PhysicalPortId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl FromStr for PhysicalPortId {
+    type Err = InvalidIdentifier;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.parse::<u8>() {
+            Ok(number) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Self(number)),
+            _ => Err(invalid("SR-IOV physical port ID", text)),
+        }
+    }
+}
+
+/// An SR-IOV logical port: `0x2700_0000`, 0x4000 for each adapter number, and the port's number on the adapter from 1 on
+/// (`logical_port_id`, eight lower-case hexadecimal digits: `27004001`, `2700400b`, `27008005`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LogicalPortId(pub u32);
+
+impl LogicalPortId {
+    /// The port of that number, from 1 on, on an adapter.
+    #[must_use]
+    pub fn on(adapter: SriovAdapterId, number: u16) -> Self {
+        Self(0x2700_0000 + u32::from(adapter.0) * 0x4000 + u32::from(number))
+    }
+
+    /// The adapter that the port is on.
+    #[must_use]
+    pub fn adapter(self) -> SriovAdapterId {
+        SriovAdapterId(u16::try_from((self.0 & 0x00FF_FFFF) / 0x4000).unwrap_or(0))
+    }
+
+    /// Number on its adapter, from 1 on: the `S` of the location code.
+    #[must_use]
+    pub fn number(self) -> u16 {
+        u16::try_from(self.0 % 0x4000).unwrap_or(0)
+    }
+}
+
+impl fmt::Display for LogicalPortId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:08x}", self.0)
+    }
+}
+
+impl FromStr for LogicalPortId {
+    type Err = InvalidIdentifier;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let shape = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        match u32::from_str_radix(text, 16) {
+            Ok(number) if shape => Ok(Self(number)),
+            _ => Err(invalid("SR-IOV logical port ID", text)),
+        }
+    }
+}
+
 macro_rules! universally_unique {
     ($(#[$documentation:meta])* $name:ident, $kind:literal, $case:ident) => {
         $(#[$documentation])*

@@ -4,11 +4,13 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use varan_contract::engine::{
-    AdapterAddress, BootDisk, BootMode as EngineBootMode, DeviceAdapterKind, Generation, GuestAdapter,
-    GuestDeviceAdapter, GuestIoSlot, GuestNetworkAdapter, GuestSpecification, Installation, Personality,
+    AdapterAddress, AllowedAddresses, BootDisk, BootMode as EngineBootMode, DeviceAdapterKind, Generation,
+    GuestAdapter, GuestDeviceAdapter, GuestEthernetPort, GuestIoSlot, GuestNetworkAdapter,
+    GuestSpecification, Installation, Personality,
 };
 use varan_model::adapters::{AdapterSide, Remote, RemoteSlot, VirtualEthernetAdapter};
 use varan_model::configuration::{BootMode, Configuration};
+use varan_model::hardware::{SlotDescription, SlotPort};
 use varan_model::ids::{MacAddress, PartitionId, PartitionUuid, VirtualSlot};
 use varan_model::partition::{GuestEngine, GuestInstallation, PartitionEntry};
 
@@ -103,6 +105,9 @@ pub fn specification(
         network_adapters: network_adapters(world, entry, settings),
         device_adapters: device_adapters(&content),
         io_slots: io_slots(world, &content),
+        logical_ports: Vec::new(),
+        virtual_nics: Vec::new(),
+        vnic_servers: Vec::new(),
         boot_disk: match installation.engine {
             GuestEngine::Embedded => Some(settings.boot_disks.open(partition.uuid)?),
             // Its disks are the ones that its adapters lead to.
@@ -177,11 +182,27 @@ fn network_adapter(
         slot: adapter.slot,
         mac_address: adapter.mac_address.unwrap_or(MacAddress(0)),
         port_vlan_id: adapter.port_vlan_id,
+        ieee: adapter.ieee,
+        tagged_vlan_ids: adapter.additional_vlan_ids.clone(),
+        trunk_priority: adapter.trunk_priority,
+        allowed_addresses: allowed_addresses(&adapter.allowed_mac_addresses),
+        priority: adapter.quality_of_service.parse().ok(),
         virtual_switch: adapter.virtual_switch.clone(),
         offered_address: settings
             .network
             .filter(|_| managed)
             .and_then(|network| network.address(entry.partition.id)),
+    }
+}
+
+/// Reads `allowed_os_mac_addrs`: `all`, `none`, or addresses with commas or slashes between them.
+fn allowed_addresses(text: &str) -> AllowedAddresses {
+    match text {
+        "" | "all" => AllowedAddresses::All,
+        "none" => AllowedAddresses::None,
+        list => {
+            AllowedAddresses::Only(list.split([',', '/']).filter_map(|one| one.trim().parse().ok()).collect())
+        }
     }
 }
 
@@ -223,6 +244,14 @@ fn device_adapters(content: &Configuration) -> Vec<GuestDeviceAdapter> {
     adapters
 }
 
+fn ethernet_ports(slot: &SlotDescription) -> Vec<GuestEthernetPort> {
+    let ports = slot.ports.iter();
+    let port = |port: &SlotPort| {
+        Some(GuestEthernetPort { location: port.location.clone(), mac_address: port.mac_address? })
+    };
+    ports.filter_map(port).collect()
+}
+
 fn io_slots(world: &World, content: &Configuration) -> Vec<GuestIoSlot> {
     let known = content.physical_slots.iter().filter_map(|slot| world.system().hardware.slot(slot.drc_index));
     let mut slots: Vec<GuestIoSlot> = known
@@ -231,6 +260,7 @@ fn io_slots(world: &World, content: &Configuration) -> Vec<GuestIoSlot> {
             location: slot.location.clone(),
             description: slot.description.clone(),
             occupied: slot.occupied,
+            ethernet_ports: ethernet_ports(slot),
         })
         .collect();
     slots.sort_by_key(|slot| slot.drc_index);
@@ -257,5 +287,6 @@ pub fn adapter_at(
             let slot = io_slots(world, content).into_iter().find(|slot| slot.drc_index == index);
             slot.map(GuestAdapter::Physical)
         }
+        AdapterAddress::LogicalPort(_) => None,
     }
 }

@@ -10,13 +10,12 @@ use varan_contract::engine::{
 use varan_model::ids::{MacAddress, PartitionUuid, VirtualSlot};
 
 fn ethernet(slot: u16) -> GuestAdapter {
-    GuestAdapter::Network(GuestNetworkAdapter {
-        slot: VirtualSlot(slot),
-        mac_address: MacAddress(0xFA11_0000_0000 + u64::from(slot)),
-        port_vlan_id: 900,
-        virtual_switch: "ETHERNET0".to_owned(),
-        offered_address: None,
-    })
+    GuestAdapter::Network(GuestNetworkAdapter::untagged(
+        VirtualSlot(slot),
+        MacAddress(0xFA11_0000_0000 + u64::from(slot)),
+        "ETHERNET0",
+        900,
+    ))
 }
 
 fn device(slot: u16, kind: DeviceAdapterKind, server: bool) -> GuestAdapter {
@@ -147,6 +146,7 @@ fn a_virtual_io_server_discovers_by_cfgdev() {
         location: "U78C9.001.WZS8141-P1-C10".to_owned(),
         description: "Ethernet controller".to_owned(),
         occupied: true,
+        ethernet_ports: Vec::new(),
     };
     assert!(change(&world, server.partition, AdapterChange::Put(GuestAdapter::Physical(physical))).0);
     assert!(!dialogue.command("lsdev -virtual").contains("vhost0"));

@@ -112,6 +112,9 @@ fn specification(number: u16, generation: u64) -> GuestSpecification {
         network_adapters: Vec::new(),
         device_adapters: Vec::new(),
         io_slots: Vec::new(),
+        logical_ports: Vec::new(),
+        virtual_nics: Vec::new(),
+        vnic_servers: Vec::new(),
         boot_disk: None,
         installation: Installation {
             personality: Personality::Linux,

@@ -129,7 +129,12 @@ impl FrameSite {
             AdapterChange::Remove(AdapterAddress::Physical(index)) => {
                 ServerChange::RemoveSlot(self.slot(*index)?.location.clone())
             }
-            AdapterChange::Withdraw(_) => return None,
+            // Adapters of these kinds are none of the server's concern yet.
+            AdapterChange::Put(
+                GuestAdapter::LogicalPort(_) | GuestAdapter::Vnic(_) | GuestAdapter::VnicServer(_),
+            )
+            | AdapterChange::Remove(AdapterAddress::LogicalPort(_))
+            | AdapterChange::Withdraw(_) => return None,
         })
     }
 }

@@ -179,21 +179,25 @@ fn without(content: &Configuration, partition: &Partition, address: AdapterAddre
             let _ = virtual_io::remove(&mut content, &partition.name, None, slot);
         }
         AdapterAddress::Physical(index) => content.physical_slots.retain(|slot| slot.drc_index != index),
+        // No configuration has one yet.
+        AdapterAddress::LogicalPort(_) => {}
     }
     content
 }
 
 fn refusal_of(entry: &PartitionEntry, plan: &AdapterPlan, details: Vec<String>) -> Refusal {
     let key = match (plan.step, plan.address) {
-        (AdapterStep::Add | AdapterStep::UndoRemove, AdapterAddress::Virtual(_)) => {
-            MessageKey::VirtualAddFailed
-        }
+        (
+            AdapterStep::Add | AdapterStep::UndoRemove,
+            AdapterAddress::Virtual(_) | AdapterAddress::LogicalPort(_),
+        ) => MessageKey::VirtualAddFailed,
         (AdapterStep::Add | AdapterStep::UndoRemove, AdapterAddress::Physical(_)) => {
             MessageKey::PhysicalAddFailed
         }
-        (AdapterStep::Remove(_) | AdapterStep::UndoAdd, AdapterAddress::Virtual(_)) => {
-            MessageKey::VirtualRemoveFailed
-        }
+        (
+            AdapterStep::Remove(_) | AdapterStep::UndoAdd,
+            AdapterAddress::Virtual(_) | AdapterAddress::LogicalPort(_),
+        ) => MessageKey::VirtualRemoveFailed,
         (AdapterStep::Remove(_) | AdapterStep::UndoAdd, AdapterAddress::Physical(_)) => {
             MessageKey::PhysicalRemoveFailed
         }

@@ -413,6 +413,7 @@ pub fn report(name: &str) -> OperatingSystemReport {
         addresses: vec![(VirtualSlot(2), [10, 20, 1, 3].into())],
         rsct_node_id: "1".repeat(16),
         rmc_running: true,
+        rmc_sessions: None,
     }
 }
 

@@ -107,6 +107,10 @@ impl Guest {
                 let slot = self.specification.io_slots.iter().find(|slot| slot.drc_index == index);
                 slot.map(|slot| slot.location.clone()).unwrap_or_default()
             }
+            AdapterAddress::LogicalPort(id) => {
+                let port = self.specification.logical_ports.iter().find(|port| port.id == id);
+                port.map(|port| port.location.clone()).unwrap_or_default()
+            }
         }
     }
 
@@ -229,6 +233,9 @@ impl Guest {
             GuestAdapter::Network(adapter) => self.specification.network_adapters.push(adapter),
             GuestAdapter::Device(adapter) => self.specification.device_adapters.push(adapter),
             GuestAdapter::Physical(slot) => self.specification.io_slots.push(slot),
+            GuestAdapter::LogicalPort(port) => self.specification.logical_ports.push(port),
+            GuestAdapter::Vnic(adapter) => self.specification.virtual_nics.push(adapter),
+            GuestAdapter::VnicServer(server) => self.specification.vnic_servers.push(server),
         }
         if self.personality() == Personality::Linux {
             self.configure_devices();
@@ -242,6 +249,9 @@ impl Guest {
         specification.network_adapters.retain(|adapter| kept(AdapterAddress::Virtual(adapter.slot)));
         specification.device_adapters.retain(|adapter| kept(AdapterAddress::Virtual(adapter.slot)));
         specification.io_slots.retain(|slot| kept(AdapterAddress::Physical(slot.drc_index)));
+        specification.logical_ports.retain(|port| kept(AdapterAddress::LogicalPort(port.id)));
+        specification.virtual_nics.retain(|adapter| kept(AdapterAddress::Virtual(adapter.slot)));
+        specification.vnic_servers.retain(|server| kept(AdapterAddress::Virtual(server.slot)));
     }
 
     /// Gives an adapter up; detail lines say why not.

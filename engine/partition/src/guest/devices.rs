@@ -120,6 +120,7 @@ impl Guest {
             let kind = match address {
                 AdapterAddress::Virtual(_) => "Virtual I/O Slot",
                 AdapterAddress::Physical(_) => "PCI-E slot",
+                AdapterAddress::LogicalPort(_) => "Logical PCI-E slot",
             };
             let name = device.map_or("Unknown", |device| device.name.as_str());
             lines.push_str(&format!("{:25} {kind:17} {name}\n", self.location(address)));

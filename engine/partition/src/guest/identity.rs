@@ -95,6 +95,7 @@ impl Guest {
             addresses: self.address().map(|(slot, address, _)| (slot, address)).into_iter().collect(),
             rsct_node_id: format!("{node_id:016x}"),
             rmc_running: true,
+            rmc_sessions: None,
         }));
     }
 

@@ -192,14 +192,19 @@ pub fn specification(
         processors: processors(),
         boot_mode: BootMode::Normal,
         network_adapters: vec![GuestNetworkAdapter {
-            slot: VirtualSlot(2),
-            mac_address: MacAddress(0xFACC_157C_3E00 + u64::from(number)),
-            port_vlan_id: 1,
-            virtual_switch: "ETHERNET0".to_owned(),
             offered_address: Some((Ipv4Addr::new(10, 10, 0, 7), 16)),
+            ..GuestNetworkAdapter::untagged(
+                VirtualSlot(2),
+                MacAddress(0xFACC_157C_3E00 + u64::from(number)),
+                "ETHERNET0",
+                1,
+            )
         }],
         device_adapters: Vec::new(),
         io_slots: Vec::new(),
+        logical_ports: Vec::new(),
+        virtual_nics: Vec::new(),
+        vnic_servers: Vec::new(),
         boot_disk,
         installation: Installation {
             personality,
