@@ -3,6 +3,7 @@
 //! A [`Place`] is one owner's part of the network: the hypervisor of a frame, a Virtual I/O Server, what is outside. Its
 //! ports lead to other places, to guests, or to the host. Whoever drives it hands frames in and carries away what comes out.
 
+pub mod control;
 pub mod driver;
 mod place;
 
