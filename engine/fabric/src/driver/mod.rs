@@ -10,6 +10,7 @@
 //! Without a thread, [`Driver::step`] does the same on the caller's, in virtual time.
 
 mod engine;
+mod lines;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ use varan_ethernet::Frame;
 
 use crate::place::{Outbox, Place, PortNumber};
 use engine::{Engine, Message};
+pub use lines::Lines;
 
 /// Frames that wait in the inbox at most; more are dropped, as a device without room drops them.
 const INBOX_FRAMES: usize = 65_536;

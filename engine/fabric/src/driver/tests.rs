@@ -115,3 +115,41 @@ fn frames_that_go_in_a_circle_hold_nobody_up() {
         assert_eq!(two.ask(|_, _, _| 7), Some(7));
     }
 }
+
+#[test]
+fn lines_carry_frames_and_carriers_between_processes_and_end_with_them() {
+    let environment: Arc<dyn Environment> = Arc::new(RealEnvironment::new());
+    let near = Driver::threaded(environment.clone()).expect("a thread");
+    let far = Driver::threaded(environment).expect("a thread");
+    let ((one, events), (two, others)) = (pipe(&near), pipe(&far));
+    let (near_lines, far_lines) = (Lines::new(near.wiring()), Lines::new(far.wiring()));
+    near_lines.bind("U78CA.001.CSS0A1C-P1-C5-C1-T1", one.port(PortNumber(1)));
+    let (sender, received) = channel();
+    far.wiring().attach(two.port(PortNumber(1)), Collector(sender));
+    let (here, there) = std::os::unix::net::UnixStream::pair().expect("a pair of sockets");
+    std::thread::scope(|scope| {
+        scope.spawn(|| near_lines.carry(&here, true).expect("an end"));
+        let served = scope.spawn(|| far_lines.carry(&there, false).expect("an end"));
+        // The name is known at the other side only after the line was opened.
+        far_lines.bind("U78CA.001.CSS0A1C-P1-C5-C1-T1", two.port(PortNumber(0)));
+        assert_eq!((events.recv(), others.recv()), (Ok((1, true)), Ok((0, true))));
+        let mut sent = frame(9);
+        sent.tag = Some(varan_ethernet::VlanTag { id: 3_455, priority: 5 });
+        near.wiring().send(one.port(PortNumber(0)), &mut vec![sent, frame(10)]);
+        assert_eq!(received.recv().expect("a frame")[11], 9);
+        assert_eq!(received.recv().expect("a frame")[11], 10);
+        here.shutdown(std::net::Shutdown::Both).expect("shut down");
+        served.join().expect("no panic");
+    });
+    assert_eq!((events.recv(), others.recv()), (Ok((1, false)), Ok((0, false))));
+}
+
+#[test]
+fn a_frame_crosses_a_line_as_it_is() {
+    let mut sent = frame(1);
+    sent.tag = Some(varan_ethernet::VlanTag { id: 4_094, priority: 7 });
+    sent.offload =
+        varan_ethernet::Offload { checksum: Some((34, 16)), segment: Some((1_448, true)), header_bytes: 66 };
+    assert_eq!(lines::round(&sent), Some(sent));
+    assert_eq!(lines::round(&frame(2)), Some(frame(2)));
+}
