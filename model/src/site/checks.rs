@@ -40,6 +40,7 @@ pub(super) enum NameSpace {
     IpAddress,
     UnitTemplate,
     PartitionTemplate,
+    Bridge,
 }
 
 impl NameSpace {
@@ -74,6 +75,7 @@ impl NameSpace {
             Self::IpAddress => "IP address",
             Self::UnitTemplate => "unit template",
             Self::PartitionTemplate => "partition template",
+            Self::Bridge => "port of a Shared Ethernet Adapter",
         }
     }
 }

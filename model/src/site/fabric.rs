@@ -35,6 +35,8 @@ pub struct SwitchPort {
     pub native_vlan: u16,
     /// VLANs that pass tagged; a port with any is a trunk.
     pub tagged_vlans: Vec<u16>,
+    /// TCP and UDP ports to which the switch lets nothing through here: a firewall.
+    pub blocked_ports: Vec<u16>,
 }
 
 /// The far end of a cable.
@@ -51,6 +53,12 @@ pub enum CableEnd {
         /// The port's name.
         port: String,
     },
+    /// A console, by its name.
+    Console(String),
+    /// A TAP device of the host that runs Varan, by its name.
+    Tap(String),
+    /// A program of that host that connects to a socket, by the socket's name in `run` of the data directory.
+    Socket(String),
 }
 
 /// A host outside the managed systems: a router, an installation server.
@@ -60,6 +68,18 @@ pub struct OutsideHost {
     pub name: String,
     /// Its address.
     pub ip_address: Ipv4Addr,
+    /// Bits of the address that name its network.
+    pub prefix_length: u8,
+    /// Further addresses: tagged VLAN, address, prefix length.
+    pub vlan_addresses: Vec<(u16, Ipv4Addr, u8)>,
+    /// It passes packets on between its networks.
+    pub router: bool,
+}
+
+/// A switch port that stands in a site without switches: every VLAN passes.
+#[must_use]
+pub fn all_vlans() -> Vec<u16> {
+    (2..=VLAN_ID_MAX as u16).collect()
 }
 
 pub(super) fn read_outside_host(
@@ -72,8 +92,21 @@ pub(super) fn read_outside_host(
     let address = read_ip_address(&mut table, "ip_address", checks)?;
     let address = address.ok_or_else(|| table.error_of_key("ip_address", SiteProblem::MissingKey))?;
     checks.claim(NameSpace::IpAddress, "", &address.value.to_string(), &address.place)?;
+    let prefix_length = table.integer_or("prefix_length", (1, 30), 24)? as u8;
+    let router = table.boolean_or("router", false)?;
+    let mut vlan_addresses = Vec::new();
+    for mut interface in table.tables("vlan_address", "vlan")? {
+        let vlan = interface.required_integer("vlan", 1, VLAN_ID_MAX)?.value as u16;
+        let address = read_ip_address(&mut interface, "ip_address", checks)?;
+        let address = address.ok_or_else(|| interface.error_of_key("ip_address", SiteProblem::MissingKey))?;
+        checks.claim(NameSpace::IpAddress, "", &address.value.to_string(), &address.place)?;
+        let prefix = interface.integer_or("prefix_length", (1, 30), 24)? as u8;
+        interface.finish()?;
+        vlan_addresses.push((vlan, address.value, prefix));
+    }
     table.finish()?;
-    Ok(OutsideHost { name: name.value, ip_address: address.value })
+    let ip_address = address.value;
+    Ok(OutsideHost { name: name.value, ip_address, prefix_length, vlan_addresses, router })
 }
 
 /// Reads an IPv4 address that a host can have.
@@ -137,9 +170,13 @@ fn read_port(
         }
         tagged_vlans.push(number);
     }
+    let blocked = table.integers("blocked_ports", 1, 65_535)?;
+    // The range fits 16 bits.
+    let blocked_ports = blocked.into_iter().map(|port| port.value as u16).collect();
     table.finish()?;
     let peer = peer.map(|(peer, _)| peer);
-    Ok(SwitchPort { name: name.value, peer, native_vlan: native_vlan as u16, tagged_vlans })
+    let native_vlan = native_vlan as u16;
+    Ok(SwitchPort { name: name.value, peer, native_vlan, tagged_vlans, blocked_ports })
 }
 
 /// How a switch port is written where a cable names it: `switch-a:1`.
@@ -172,6 +209,26 @@ fn read_peer(
         checks.claim(NameSpace::CableEnd, "", &port.value, &port.place)?;
         let end = CableEnd::SwitchPort { switch: switch.to_owned(), port: name.to_owned() };
         peers.push((end, port.place));
+    }
+    if let Some(console) = table.string("console")? {
+        checks.refer(NameSpace::Console, "", &console.value, &console.place);
+        checks.claim(NameSpace::CableEnd, "console", &console.value, &console.place)?;
+        peers.push((CableEnd::Console(console.value), console.place));
+    }
+    if let Some(device) = table.string("tap")? {
+        // The kernel's names of devices have at most 15 characters.
+        let usable = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if device.value.is_empty() || device.value.len() > 15 || !device.value.bytes().all(usable) {
+            let problem = SiteProblem::Malformed { kind: "name of a TAP device", text: device.value };
+            return Err(checks.error(&device.place, problem));
+        }
+        checks.claim(NameSpace::CableEnd, "tap", &device.value, &device.place)?;
+        peers.push((CableEnd::Tap(device.value), device.place));
+    }
+    if let Some(socket) = table.string("socket")? {
+        check_host_name(&socket, "socket name", checks)?;
+        checks.claim(NameSpace::CableEnd, "socket", &socket.value, &socket.place)?;
+        peers.push((CableEnd::Socket(socket.value), socket.place));
     }
     if let [_, (_, second), ..] = peers.as_slice() {
         let problem = SiteProblem::Conflict("a port has one cable".to_owned());

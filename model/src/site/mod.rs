@@ -28,7 +28,7 @@ mod tests;
 
 pub use console::{CONSOLES_MAX, ConsoleDescription, ConsoleUser, PREDEFINED_TASK_ROLES, Password};
 pub use error::{SiteError, SiteProblem};
-pub use fabric::{CableEnd, OutsideHost, SWITCH_PORTS_MAX, Switch, SwitchPort, VLAN_ID_MAX};
+pub use fabric::{CableEnd, OutsideHost, SWITCH_PORTS_MAX, Switch, SwitchPort, VLAN_ID_MAX, all_vlans};
 pub use identifiers::{
     DrcIndex, Ipv4Network, LocationCode, LocationLabels, LogicalUnitNumber, PhysicalVolumeIdentifier, Udid,
     UnitLocationCode,
@@ -38,7 +38,8 @@ pub use io::{
     SriovPort, SriovPortType, UNITS_MAX, Unit,
 };
 pub use partition::{
-    InitialPartition, OperatingSystem, PARTITIONS_MAX, SITE_PARTITIONS_MAX, SITE_RECORD_BYTES_MAX,
+    InitialBridge, InitialPartition, OperatingSystem, PARTITIONS_MAX, SITE_PARTITIONS_MAX,
+    SITE_RECORD_BYTES_MAX,
 };
 pub use storage::{DISK_SIZE_MAX, DeviceName, LocalDisk, SAN_DISKS_MAX, SanDisk};
 pub use system::{

@@ -9,11 +9,11 @@ use super::checks::{Checks, NameSpace};
 use super::console::{check_host_name, read_listen_address};
 use super::error::{SiteError, SiteProblem};
 use super::fabric::read_ip_address;
-use super::identifiers::Ipv4Network;
+use super::identifiers::{Ipv4Network, LocationCode};
 use super::profile::{ProfileRules, check_attributes, check_profile};
 use super::reader::{Located, Place, TableReader};
 use crate::configuration::PartitionEnvironment;
-use crate::ids::PartitionId;
+use crate::ids::{PartitionId, VirtualSlot};
 use crate::partition::{GuestEngine, GuestInstallation, KernelBoot};
 
 /// Most partitions of one managed system, the Virtual I/O Servers included. Real frames stop at 1,000
@@ -100,6 +100,22 @@ pub struct InitialPartition {
     pub listen_address: Option<SocketAddrV4>,
     /// Engine that runs it. Paths are as the file gives them.
     pub engine: GuestEngine,
+    /// Shared Ethernet Adapters that a Virtual I/O Server is installed with; `None` for the usual one: the first Ethernet
+    /// port and the trunk adapters of the management switch.
+    pub bridges: Option<Vec<InitialBridge>>,
+}
+
+/// A Shared Ethernet Adapter that a Virtual I/O Server is installed with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InitialBridge {
+    /// Location code of the Ethernet port.
+    pub real: String,
+    /// Virtual slots of the trunk adapters; the first one takes untagged frames.
+    pub trunks: Vec<VirtualSlot>,
+    /// Virtual slot of the control channel adapter.
+    pub control_channel: Option<VirtualSlot>,
+    /// Attributes with the values that `mkvdev -attr` takes.
+    pub attributes: Vec<(String, String)>,
 }
 
 impl InitialPartition {
@@ -264,9 +280,53 @@ fn read_partition(
         ip_address: ip_address.map(|address| address.value),
         listen_address: read_listen_address(&mut table, checks)?,
         engine,
+        bridges: read_bridges(&mut table, system, checks)?,
     };
     table.finish()?;
     Ok(ReadPartition { partition, profile_place: profile.place, names_slots })
+}
+
+/// Reads `bridged` and `shared_ethernet_adapter`.
+fn read_bridges(
+    table: &mut TableReader<'_>,
+    system: &str,
+    checks: &mut Checks<'_>,
+) -> Result<Option<Vec<InitialBridge>>, SiteError> {
+    let bridged = table.boolean_or("bridged", true)?;
+    let tables = table.tables("shared_ethernet_adapter", "adapter_port")?;
+    if tables.is_empty() {
+        return Ok((!bridged).then(Vec::new));
+    }
+    let slot = |number: &Located<u32>| VirtualSlot(u16::try_from(number.value).unwrap_or(u16::MAX));
+    let mut bridges = Vec::new();
+    for mut bridge in tables {
+        let port = bridge.required_parsed::<LocationCode>("adapter_port")?;
+        let real = port.value.to_string();
+        checks.refer(NameSpace::AdapterPort, "", &real, &port.place);
+        checks.claim(NameSpace::Bridge, system, &real, &port.place)?;
+        let trunks: Vec<VirtualSlot> =
+            bridge.integers("virtual_slots", 2, u32::from(u16::MAX) - 1)?.iter().map(slot).collect();
+        if trunks.is_empty() {
+            return Err(bridge.error_of_key("virtual_slots", SiteProblem::MissingKey));
+        }
+        let control_channel = bridge.integer("control_channel", 2, u32::from(u16::MAX) - 1)?;
+        let mut attributes = Vec::new();
+        for pair in bridge.strings("attributes")?.unwrap_or_default() {
+            let Some((name, value)) = pair.value.split_once('=') else {
+                let problem = SiteProblem::Malformed { kind: "attribute (`name=value`)", text: pair.value };
+                return Err(checks.error(&pair.place, problem));
+            };
+            attributes.push((name.to_owned(), value.to_owned()));
+        }
+        bridge.finish()?;
+        bridges.push(InitialBridge {
+            real,
+            trunks,
+            control_channel: control_channel.as_ref().map(slot),
+            attributes,
+        });
+    }
+    Ok(Some(bridges))
 }
 
 /// Puts a generated partition's number in the place of `{n}`.

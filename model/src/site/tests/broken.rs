@@ -751,6 +751,36 @@ fn storage_and_fabric() {
             "92: switch.switch-a.port.1.native_vlan: 0 is not between 1 and 4094",
         ),
         (
+            "tagged_vlans = [5, 6]",
+            "blocked_ports = [0]",
+            "92: switch.switch-a.port.1.blocked_ports: 0 is not between 1 and 65535",
+        ),
+        (
+            "tagged_vlans = [5, 6]",
+            "console = \"nobody\"",
+            "92: switch.switch-a.port.1.console: a port has one cable",
+        ),
+        (
+            "outside_host = \"nim\"",
+            "console = \"nobody\"",
+            "95: switch.switch-a.port.2.console: there is no console `nobody`",
+        ),
+        (
+            "outside_host = \"nim\"",
+            "tap = \"a/b\"",
+            "95: switch.switch-a.port.2.tap: `a/b` is not a valid name of a TAP device",
+        ),
+        (
+            "ip_address = \"10.30.0.10\"",
+            "ip_address = \"10.30.0.10\"\nprefix_length = 31",
+            "87: outside_host.nim.prefix_length: 31 is not between 1 and 30",
+        ),
+        (
+            "ip_address = \"10.30.0.10\"",
+            "ip_address = \"10.30.0.10\"\nvlan_address = [{ vlan = 5, ip_address = \"10.30.0.10\" }]",
+            "87: outside_host.nim.vlan_address[1].ip_address: the IP address `10.30.0.10` is already used at line 86",
+        ),
+        (
             "ip_address = \"10.30.0.10\"",
             "ip_address = \"0.0.0.0\"",
             "86: outside_host.nim.ip_address: `0.0.0.0` is not a valid IPv4 host address",
