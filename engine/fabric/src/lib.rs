@@ -3,8 +3,11 @@
 //! A [`Place`] is one owner's part of the network: the hypervisor of a frame, a Virtual I/O Server, what is outside. Its
 //! ports lead to other places, to guests, or to the host. Whoever drives it hands frames in and carries away what comes out.
 
+mod announcement;
 pub mod control;
 pub mod driver;
 mod place;
+pub mod vnic;
 
+pub use announcement::write_announcement;
 pub use place::{Outbox, Place, PortNumber};
