@@ -25,6 +25,7 @@ mod system;
 mod system_reader;
 #[cfg(test)]
 mod tests;
+pub mod topology;
 
 pub use console::{CONSOLES_MAX, ConsoleDescription, ConsoleUser, PREDEFINED_TASK_ROLES, Password};
 pub use error::{SiteError, SiteProblem};
