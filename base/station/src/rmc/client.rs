@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use varan_environment::Monotonic;
 
-use super::{BUFFER, INTERVAL, Identity, Kind, LONGEST_PAUSE, MISSES, Message, PAUSE, PORT, Reason};
+use super::{BUFFER, INTERVAL, Identity, Kind, MISSES, Message, PAUSE, PORT, Reason};
 use crate::{Station, TcpId, TcpState};
 
 /// How the session with a console is.
@@ -41,6 +41,7 @@ struct Console {
     state: State,
     reason: Reason,
     pause: Duration,
+    first_pause: Duration,
     bytes: Vec<u8>,
 }
 
@@ -50,6 +51,8 @@ pub struct Client {
     identity: Identity,
     running: bool,
     consoles: Vec<Console>,
+    /// Pause after a first attempt that failed.
+    pause: Duration,
 }
 
 /// A console that says nothing for so long is lost.
@@ -61,7 +64,14 @@ impl Client {
     /// A client that does not run and knows no console.
     #[must_use]
     pub fn new(identity: Identity) -> Self {
-        Self { identity, running: false, consoles: Vec::new() }
+        Self { identity, running: false, consoles: Vec::new(), pause: PAUSE }
+    }
+
+    /// Time from the end of a first attempt to the next one instead of [`PAUSE`]; further attempts take up to four times as
+    /// long. It is no time by which a failure is noticed, so a site may divide it.
+    pub fn set_pause(&mut self, pause: Duration) {
+        self.pause = pause;
+        self.consoles.iter_mut().for_each(|console| (console.pause, console.first_pause) = (pause, pause));
     }
 
     /// Who it says it is.
@@ -96,7 +106,8 @@ impl Client {
                     address: wanted.1,
                     state: State::Waiting(now),
                     reason: Reason::Trying,
-                    pause: PAUSE,
+                    pause: self.pause,
+                    first_pause: self.pause,
                     bytes: Vec::new(),
                 });
             }
@@ -117,7 +128,7 @@ impl Client {
         for console in &mut self.consoles {
             console.hang_up(now, station);
             console.state = State::Waiting(now);
-            console.pause = PAUSE;
+            console.pause = console.first_pause;
             console.reason = if running { Reason::Trying } else { Reason::Stopped };
         }
     }
@@ -208,7 +219,7 @@ impl Console {
         self.hang_up(now, station);
         self.reason = reason;
         self.state = State::Waiting(now.after(self.pause));
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.pause = (self.pause * 2).min(self.first_pause * 4);
     }
 
     fn work(&mut self, now: Monotonic, station: &mut Station, identity: &Identity) {
@@ -307,7 +318,7 @@ impl Console {
             Kind::Heartbeat => {
                 *heard = now;
                 since.get_or_insert(now);
-                self.pause = PAUSE;
+                self.pause = self.first_pause;
                 let answer = Message {
                     kind: Kind::Heartbeat,
                     session,

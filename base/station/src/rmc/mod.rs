@@ -53,10 +53,8 @@ pub const PORT: u16 = 657;
 pub const INTERVAL: Duration = Duration::from_secs(10);
 /// Heartbeats in a row that may be missing.
 pub const MISSES: u32 = 3;
-/// Time from the end of one attempt to the next one; doubles up to [`LONGEST_PAUSE`].
+/// Time from the end of one attempt to the next one; doubles up to four times as long.
 pub const PAUSE: Duration = Duration::from_secs(10);
-/// Longest time between attempts.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(40);
 /// Bytes of a connection's buffers: more than the longest message.
 const BUFFER: usize = 1_024;
 
