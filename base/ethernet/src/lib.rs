@@ -6,6 +6,7 @@
 //! in the bytes.
 
 mod address;
+mod complete;
 mod frame;
 mod pool;
 

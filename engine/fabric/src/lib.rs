@@ -6,6 +6,7 @@
 mod announcement;
 pub mod control;
 pub mod driver;
+pub mod host;
 mod place;
 pub mod vnic;
 
