@@ -7,3 +7,4 @@ pub mod network;
 pub mod storage;
 pub mod system;
 pub mod vios;
+pub mod vios_network;

@@ -596,6 +596,12 @@ pub trait ServerNetwork: Send + Sync {
     fn reset_accounting(&self, device: &str);
     /// The server adapter of a virtual NIC; `None` for one that is not configured.
     fn vnic_server(&self, slot: VirtualSlot) -> Option<VnicServerState>;
+    /// What the client of a virtual NIC said of itself when it logged in to this server adapter: operating system (`AIX`) and
+    /// device (`ent0`). `None` before that, or where the engine does not carry it.
+    fn vnic_client(&self, slot: VirtualSlot) -> Option<(String, String)> {
+        let _ = slot;
+        None
+    }
     /// Stations known by ARP: address, MAC address, interface.
     fn neighbours(&self) -> Vec<(Ipv4Addr, MacAddress, String)>;
     /// Packets and errors of an interface.

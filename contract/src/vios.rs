@@ -16,6 +16,7 @@ use varan_model::vios::{
 };
 
 pub use crate::system::RequestId;
+use crate::vios_network::{NetworkAnswer, NetworkChange, NetworkQuery};
 
 /// A device as the user named it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +110,8 @@ pub enum ViosQuery {
     Errors(ErrorQuery),
     /// Commands that changed something, oldest first (`lsgcl`).
     CommandLog,
+    /// The network.
+    Network(NetworkQuery),
     /// Bytes of a disk, a logical volume or a virtual target's file, for reading a device file: at most 1 MiB at once. Fewer
     /// bytes at its end.
     Bytes {
@@ -222,6 +225,8 @@ pub enum ViosAnswer {
     Errors(Vec<ErrorEntry>),
     /// `CommandLog`.
     CommandLog(Vec<CommandLogEntry>),
+    /// `Network`.
+    Network(NetworkAnswer),
     /// `Bytes`.
     Bytes(Vec<u8>),
 }
@@ -335,6 +340,8 @@ pub enum ViosChange {
         /// `Enabled` or `Disabled`.
         state: PathState,
     },
+    /// The network.
+    Network(NetworkChange),
     /// Makes a volume group (`mkvg`, `mksp`).
     CreateVolumeGroup {
         /// Name; `None` lets the server name it `vg00`, ...

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use varan_contract::block::BlockError;
+use varan_contract::network::{ServerNetwork, ServerNetworkConfiguration, ServerNetworkEvent};
 use varan_contract::storage::StorageError;
 use varan_contract::vios::{RequestId, ViosCallError, ViosChange, ViosDone};
 use varan_environment::Monotonic;
@@ -22,6 +23,7 @@ use crate::ShutdownRequests;
 use crate::decide::{self, Draft, Effect, Facts, Found, PathEvent, Prepare, refuse};
 use crate::facts;
 use crate::inbox::{Inbox, Input, ReplySender};
+use crate::network;
 use crate::open::Host;
 use crate::settings::{AdapterChange, ViosSpecification};
 use crate::store::{REQUESTS_KEPT, Store};
@@ -39,6 +41,7 @@ pub(crate) struct Parts {
     pub(crate) host: Arc<Host>,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) shutdown: Arc<dyn ShutdownRequests>,
+    pub(crate) network: Arc<dyn ServerNetwork>,
     pub(crate) time_scale: f64,
     /// Requests that were carried out before, with their answers.
     pub(crate) requests: Vec<(RequestId, ViosDone)>,
@@ -53,6 +56,9 @@ pub(crate) struct Authority {
     host: Arc<Host>,
     inbox: Arc<Inbox>,
     shutdown: Arc<dyn ShutdownRequests>,
+    network: Arc<dyn ServerNetwork>,
+    /// What the network was told last.
+    configured: ServerNetworkConfiguration,
     check_every: Duration,
     answers: HashMap<RequestId, ViosDone>,
     answer_order: VecDeque<RequestId>,
@@ -87,6 +93,8 @@ impl Authority {
             host: parts.host,
             inbox: parts.inbox,
             shutdown: parts.shutdown,
+            network: parts.network,
+            configured: ServerNetworkConfiguration::default(),
             check_every: Duration::from_secs_f64(seconds),
             answer_order: parts.requests.iter().map(|(id, _)| *id).collect(),
             answers: parts.requests.into_iter().collect(),
@@ -98,6 +106,8 @@ impl Authority {
 
     /// Runs until the inbox is closed.
     pub(crate) fn run(mut self) {
+        // An engine that outlived the last opening hears that the server does not run.
+        self.network.configure(self.configured.clone());
         loop {
             let now = self.host.environment.monotonic();
             let wait = self.next_check.map(|at| at.since(now));
@@ -110,19 +120,23 @@ impl Authority {
     fn step(&mut self, inputs: Vec<Input>) {
         let mut batch = Batch::default();
         let mut events = Vec::new();
+        let mut network_events = Vec::new();
         for input in inputs {
             match input {
                 Input::Path(event) => events.push(event),
+                Input::Network(event) => network_events.push(event),
                 Input::Change { id, change, reply } => self.decide(&mut batch, id, &change, reply),
                 other => {
                     // What is not a request is recorded by itself, after the requests that came before.
                     self.commit(std::mem::take(&mut batch));
+                    self.network_events(&std::mem::take(&mut network_events));
                     self.other(other);
                 }
             }
         }
         self.commit(batch);
         self.path_events(&events);
+        self.network_events(&network_events);
         let now = self.host.environment.monotonic();
         if self.next_check.is_some_and(|at| at <= now) {
             self.check();
@@ -148,7 +162,7 @@ impl Authority {
                 self.check();
                 let _ = reply.send(());
             }
-            Input::Change { .. } | Input::Path(_) => {}
+            Input::Change { .. } | Input::Path(_) | Input::Network(_) => {}
         }
     }
 
@@ -345,6 +359,9 @@ impl Authority {
     // Acting.
 
     fn act(&mut self, before: &Snapshot, changes: &[Change], effects: Vec<Effect>) {
+        if changes.iter().any(network::concerns) {
+            self.configure_network();
+        }
         for effect in effects {
             match effect {
                 Effect::Files => self.settle_files(changes),
@@ -362,8 +379,30 @@ impl Authority {
                     }
                 }
                 Effect::Login(slot) => self.log_in(slot),
+                Effect::ResetStatistics(device) => self.network.reset_statistics(&device),
+                Effect::ResetAccounting(device) => self.network.reset_accounting(&device),
                 Effect::Shutdown { force, restart } => self.shutdown.shutdown_requested(force, restart),
             }
+        }
+    }
+
+    /// Tells the network engine what the devices are to be now, where that is news.
+    fn configure_network(&mut self) {
+        let wanted = network::configuration(&self.world);
+        if wanted != self.configured {
+            self.configured = wanted.clone();
+            self.network.configure(wanted);
+        }
+    }
+
+    fn network_events(&mut self, events: &[ServerNetworkEvent]) {
+        if events.is_empty() || self.world.running.is_none() {
+            return;
+        }
+        let mut draft = Draft::new(&self.world);
+        decide::network_events(&mut draft, events, self.now());
+        if !draft.changes.is_empty() {
+            self.record(draft);
         }
     }
 

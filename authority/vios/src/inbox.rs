@@ -5,6 +5,7 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use varan_contract::network::ServerNetworkEvent;
 use varan_contract::storage::StorageError;
 use varan_contract::vios::{RequestId, ViosCallError, ViosChange, ViosDone};
 
@@ -14,6 +15,8 @@ use crate::world::{Connected, LastClient};
 
 /// Requests that may wait.
 const REQUESTS_WAITING_MAX: usize = 4_096;
+/// Events of the network that may wait; what comes above that is lost, as a full error log buffer loses entries.
+const EVENTS_WAITING_MAX: usize = 1_024;
 /// Inputs handled in one batch, so that one transaction stays small.
 const BATCH_MAX: usize = 256;
 
@@ -29,6 +32,7 @@ pub(crate) enum Input {
     Client { slot: u16, connected: Option<Box<Connected>>, last: Option<Box<LastClient>>, reply: ClientReply },
     Check { reply: SyncSender<()> },
     Path(PathEvent),
+    Network(ServerNetworkEvent),
 }
 
 /// Where the answer to a client's log-in goes.
@@ -39,7 +43,14 @@ struct Waiting {
     inputs: VecDeque<Input>,
     /// Events of paths; each path once.
     paths: VecDeque<PathEvent>,
+    events: VecDeque<ServerNetworkEvent>,
     closed: bool,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.inputs.is_empty() && self.paths.is_empty() && self.events.is_empty()
+    }
 }
 
 #[derive(Default)]
@@ -75,6 +86,16 @@ impl Inbox {
         self.filled.notify_one();
     }
 
+    pub(crate) fn network_event(&self, event: ServerNetworkEvent) {
+        let mut waiting = self.lock();
+        if waiting.closed || waiting.events.len() >= EVENTS_WAITING_MAX {
+            return;
+        }
+        waiting.events.push_back(event);
+        drop(waiting);
+        self.filled.notify_one();
+    }
+
     pub(crate) fn close(&self) {
         let mut waiting = self.lock();
         waiting.closed = true;
@@ -91,8 +112,9 @@ impl Inbox {
             if waiting.closed {
                 return None;
             }
-            if !waiting.inputs.is_empty() || !waiting.paths.is_empty() {
+            if !waiting.is_empty() {
                 let mut taken: Vec<Input> = waiting.paths.drain(..).map(Input::Path).collect();
+                taken.extend(waiting.events.drain(..).map(Input::Network));
                 let count = waiting.inputs.len().min(BATCH_MAX);
                 taken.extend(waiting.inputs.drain(..count));
                 return Some(taken);
@@ -102,7 +124,7 @@ impl Inbox {
                     let (guard, timeout) =
                         self.filled.wait_timeout(waiting, wait).unwrap_or_else(PoisonError::into_inner);
                     waiting = guard;
-                    if timeout.timed_out() && waiting.inputs.is_empty() && waiting.paths.is_empty() {
+                    if timeout.timed_out() && waiting.is_empty() {
                         return if waiting.closed { None } else { Some(Vec::new()) };
                     }
                 }

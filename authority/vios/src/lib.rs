@@ -16,6 +16,11 @@
 //! that is later; the wiring may do it sooner ([`Fence::set_epoch`]). Generations stand at both as
 //! [`generation_at_array`](varan_contract::storage::generation_at_array) says.
 //!
+//! The network engine that `open` takes is told, in whole, what the server's network devices are to be: empty at the opening
+//! and while the server does not run, and again after each recorded change that makes it another one. What happens there
+//! comes back through [`ServerNetworkEvents`], which the authority implements, and becomes entries of the error log. A server
+//! that a site brings with its network has it in [`ViosSettings::initial_network`]; [`NoNetwork`] carries nothing.
+//!
 //! A file that media are made from is put into [`ViosAuthority::upload_directory`] first. Files below
 //! [`ViosAuthority::root_directory`] are those that root sees; after a change below `var/vio/VMLibrary` the command line
 //! sends `RescanRepository`.
@@ -31,6 +36,8 @@ mod facts;
 mod files;
 mod inbox;
 mod multipath;
+mod network;
+mod network_reads;
 mod open;
 mod ordered;
 mod reads;
@@ -48,6 +55,7 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 use varan_block_engine::Fence;
 use varan_contract::block::BlockError;
+use varan_contract::network::{ServerNetwork, ServerNetworkEvent, ServerNetworkEvents};
 use varan_contract::storage::{StorageArray, StorageError};
 use varan_contract::vios::{
     DeviceSelector, RequestId, ViosAnswer, ViosCallError, ViosChange, ViosDone, ViosLink, ViosQuery,
@@ -57,13 +65,18 @@ use varan_model::vios::{DeviceName, ViosMessage};
 
 use crate::authority::Authority;
 use crate::inbox::{Inbox, Input};
+use crate::network_reads::NetworkReader;
 use crate::open::{Host, HostParts};
 use crate::reads::Reader;
 use crate::settings::Own;
 use crate::store::Store;
 use crate::world::{Change, Snapshot};
 
-pub use settings::{AdapterChange, AdapterKind, LocalDisk, ServerAdapter, ViosSettings, ViosSpecification};
+pub use network::NoNetwork;
+pub use settings::{
+    AdapterChange, AdapterKind, InitialBridge, InitialNetwork, LocalDisk, ServerAdapter, ViosSettings,
+    ViosSpecification,
+};
 pub use store::StoreError;
 
 /// Most bytes of a device that one question asks for.
@@ -81,6 +94,7 @@ pub struct ViosAuthority {
     published: Arc<ArcSwap<Snapshot>>,
     inbox: Arc<Inbox>,
     host: Arc<Host>,
+    network: Arc<dyn ServerNetwork>,
     thread: Mutex<Option<JoinHandle<()>>>,
     visited: AtomicU64,
     transactions: Arc<AtomicU64>,
@@ -97,6 +111,7 @@ impl ViosAuthority {
         array: Arc<dyn StorageArray>,
         fence: Arc<Fence>,
         shutdown: Arc<dyn ShutdownRequests>,
+        network: Arc<dyn ServerNetwork>,
     ) -> Result<Self, StoreError> {
         let file_error = |source| StoreError::File { path: settings.directory.clone(), source };
         varan_environment::make_directory(&settings.directory).map_err(file_error)?;
@@ -124,6 +139,7 @@ impl ViosAuthority {
             host: host.clone(),
             inbox: inbox.clone(),
             shutdown,
+            network: network.clone(),
             time_scale: settings.time_scale,
             requests: contents.requests,
             transactions: transactions.clone(),
@@ -132,7 +148,7 @@ impl ViosAuthority {
         let thread = std::thread::Builder::new().name("vios".to_owned());
         let thread = thread.spawn(move || authority.run()).map_err(file_error)?;
         let thread = Mutex::new(Some(thread));
-        Ok(Self { published, inbox, host, thread, visited: AtomicU64::new(0), transactions })
+        Ok(Self { published, inbox, host, network, thread, visited: AtomicU64::new(0), transactions })
     }
 
     /// The partition's operating system comes up: devices are found, targets serve. A server that runs already starts anew.
@@ -273,6 +289,10 @@ impl ViosLink for ViosAuthority {
         if let ViosQuery::Bytes { device, offset, length } = &query {
             return Ok(ViosAnswer::Bytes(self.read_bytes(&world, device, *offset, *length)?));
         }
+        if let ViosQuery::Network(query) = &query {
+            let reader = NetworkReader { world: &world, network: &*self.network };
+            return Ok(ViosAnswer::Network(reader.read(query)?));
+        }
         let host = self.host.clone();
         let is_open = move |target: &DeviceName| host.is_open(target);
         let reader = Reader {
@@ -290,6 +310,12 @@ impl ViosLink for ViosAuthority {
             return Err(ViosCallError::NoAnswer);
         }
         answer.recv().unwrap_or(Err(ViosCallError::NoAnswer))
+    }
+}
+
+impl ServerNetworkEvents for ViosAuthority {
+    fn network_event(&self, event: ServerNetworkEvent) {
+        self.inbox.network_event(event);
     }
 }
 

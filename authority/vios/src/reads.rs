@@ -38,7 +38,7 @@ impl Reader<'_> {
         self.world.devices.get(name)
     }
 
-    /// Answers; `Bytes` is not asked here.
+    /// Answers; `Bytes` and `Network` are not asked here.
     pub(crate) fn read(&self, query: &ViosQuery) -> Answer<ViosAnswer> {
         Ok(match query {
             ViosQuery::Identity => ViosAnswer::Identity(self.identity()?),
@@ -76,6 +76,7 @@ impl Reader<'_> {
             ViosQuery::CommandLog => {
                 ViosAnswer::CommandLog(self.world.commands.values().map(|entry| (**entry).clone()).collect())
             }
+            ViosQuery::Network(_) => ViosAnswer::Devices(Vec::new()),
             ViosQuery::Bytes { .. } => ViosAnswer::Bytes(Vec::new()),
         })
     }
@@ -161,6 +162,9 @@ impl Reader<'_> {
             (DeviceDetail::VirtualTarget(target), "LogicalUnitAddr") => Some(format!("{:#018x}", target.lun)),
             (DeviceDetail::VirtualTarget(target), "aix_tdev") => Some(target.backing.to_string()),
             _ => match (device.kind, name) {
+                (DeviceKind::Internet, "route") => {
+                    self.world.names.gateway.map(|gateway| format!("net,-hopcount,0,,0,{gateway}"))
+                }
                 (DeviceKind::Internet, "hostname") => Some(self.world.own.hostname.clone()),
                 (DeviceKind::System, "fwversion") => Some(specification.firmware.clone()),
                 (DeviceKind::System, "modelname") => {

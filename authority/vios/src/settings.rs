@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use varan_contract::engine::{GuestLogicalPort, GuestNetworkAdapter, GuestVnicServer};
 use varan_model::hardware::SlotDescription;
-use varan_model::ids::{MacAddress, MachineIdentity, PartitionId, PartitionUuid, VirtualSlot};
+use varan_model::ids::{LogicalPortId, MachineIdentity, PartitionId, PartitionUuid, VirtualSlot};
 use varan_model::site::PhysicalVolumeIdentifier;
 
 /// What a server is opened with.
@@ -20,6 +21,38 @@ pub struct ViosSettings {
     pub platform_level: String,
     /// Real waits (health checks of paths) are divided by this; not below one second.
     pub time_scale: f64,
+    /// Network that a server is installed with: configured when it starts for the first time in its life.
+    #[serde(default)]
+    pub initial_network: Option<InitialNetwork>,
+}
+
+/// The network of a server that a site brings with it. Devices get the names that a person's commands would give them, in
+/// this order: aggregations and Shared Ethernet Adapters one after the other, each with the next free number.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InitialNetwork {
+    /// Shared Ethernet Adapters.
+    pub bridges: Vec<InitialBridge>,
+    /// Default route.
+    pub gateway: Option<std::net::Ipv4Addr>,
+}
+
+/// A Shared Ethernet Adapter of an [`InitialNetwork`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InitialBridge {
+    /// Location code of the real port; several become a link aggregation in mode `8023ad` first.
+    pub real: Vec<String>,
+    /// Slots of the trunk adapters.
+    pub trunks: Vec<VirtualSlot>,
+    /// Slot of the trunk adapter of untagged frames, one of `trunks`.
+    pub default: VirtualSlot,
+    /// Slot of the control channel adapter.
+    pub control_channel: Option<VirtualSlot>,
+    /// `ha_mode`; `None` for the default.
+    pub mode: Option<String>,
+    /// Further attributes and values, as `mkvdev -attr` takes them.
+    pub attributes: Vec<(String, String)>,
+    /// Address and prefix length of its interface.
+    pub address: Option<(std::net::Ipv4Addr, u8)>,
 }
 
 /// What a server is told when its operating system comes up.
@@ -43,6 +76,9 @@ pub struct ViosSpecification {
     pub processors: u32,
     /// Virtual adapters.
     pub adapters: Vec<ServerAdapter>,
+    /// SR-IOV logical ports of the server's own, besides those of its virtual NIC server adapters.
+    #[serde(default)]
+    pub logical_ports: Vec<GuestLogicalPort>,
     /// Physical slots that the partition has.
     pub slots: Vec<SlotDescription>,
     /// Disks inside the machine that its adapters reach; the first that is marked so holds the root volume group.
@@ -89,10 +125,10 @@ pub enum AdapterKind {
     /// Virtual Fibre Channel server adapter.
     FibreChannelServer,
     /// Virtual Ethernet adapter.
-    Ethernet {
-        /// Address.
-        mac_address: MacAddress,
-    },
+    Ethernet(Box<GuestNetworkAdapter>),
+    /// Server's end of a backing device of a virtual NIC, with the logical port behind it. It is configured when it comes, and
+    /// gone with its removal, without a command.
+    VnicServer(Box<GuestVnicServer>),
     /// Virtual serial adapter of the console.
     Serial,
     /// The hypervisor's interface for mobility.
@@ -110,6 +146,10 @@ pub enum AdapterChange {
     AddSlot(SlotDescription),
     /// A physical slot, by its location code, is to be removed.
     RemoveSlot(String),
+    /// An SR-IOV logical port was added, or changed.
+    AddLogicalPort(Box<GuestLogicalPort>),
+    /// An SR-IOV logical port is to be removed.
+    RemoveLogicalPort(LogicalPortId),
 }
 
 /// What a server records of itself.
@@ -126,6 +166,9 @@ pub(crate) struct Own {
     /// Number of the last start; the last stop was orderly when `stopped` is true.
     pub(crate) generation: u64,
     pub(crate) stopped: bool,
+    /// What is to be configured at the first start.
+    #[serde(default)]
+    pub(crate) initial_network: Option<InitialNetwork>,
 }
 
 impl Own {
@@ -140,6 +183,7 @@ impl Own {
             next_command: 1,
             generation: 0,
             stopped: true,
+            initial_network: settings.initial_network.clone(),
         }
     }
 }

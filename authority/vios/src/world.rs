@@ -7,16 +7,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use varan_contract::engine::GuestLogicalPort;
 use varan_contract::storage::StorageClient;
 use varan_contract::vios::CommandLogEntry;
-use varan_model::ids::{MachineIdentity, PartitionId, PartitionUuid, VirtualSlot, WorldWidePortName};
+use varan_contract::vios_network::NetworkNames;
+use varan_model::ids::{
+    LogicalPortId, MachineIdentity, PartitionId, PartitionUuid, VirtualSlot, WorldWidePortName,
+};
 use varan_model::site::PhysicalVolumeIdentifier;
 use varan_model::vios::{
     Backing, Device, DeviceDetail, DeviceKind, DeviceName, DeviceState, ErrorEntry, MediaAccess, PathState,
 };
 
 use crate::ordered::OrderedTable;
-use crate::settings::{Own, ServerAdapter, ViosSpecification};
+use crate::settings::{AdapterKind, Own, ServerAdapter, ViosSpecification};
 
 /// What is true while the server runs.
 #[derive(Clone, Debug)]
@@ -24,6 +28,8 @@ pub(crate) struct Running {
     pub(crate) specification: ViosSpecification,
     /// Its virtual adapters by slot, as they are now.
     pub(crate) adapters: OrderedTable<u16, ServerAdapter>,
+    /// SR-IOV logical ports of its own by number, as they are now.
+    pub(crate) logical_ports: OrderedTable<u32, Arc<GuestLogicalPort>>,
     /// No change is taken any more.
     pub(crate) stopping: bool,
 }
@@ -211,6 +217,8 @@ pub(crate) struct Snapshot {
     pub(crate) connected: OrderedTable<u16, Arc<Connected>>,
     pub(crate) errors: OrderedTable<u64, Arc<ErrorEntry>>,
     pub(crate) commands: OrderedTable<u64, Arc<CommandLogEntry>>,
+    /// Routes and names.
+    pub(crate) names: Arc<NetworkNames>,
 }
 
 /// What backs a target, as the key of the table of backing devices.
@@ -259,6 +267,7 @@ pub(crate) enum Change {
     RemoveError(u64),
     PutCommand(u64, Box<CommandLogEntry>),
     RemoveCommand(u64),
+    Names(Box<NetworkNames>),
 }
 
 /// A row of the database: table and key, content or removal.
@@ -314,6 +323,7 @@ impl Change {
             Self::RemoveError(sequence) => gone("error", log_key(*sequence)),
             Self::PutCommand(number, entry) => put("command", log_key(*number), entry),
             Self::RemoveCommand(number) => gone("command", log_key(*number)),
+            Self::Names(names) => put("network", "1", names),
         }
     }
 
@@ -339,6 +349,7 @@ impl Change {
             }
             "error" => Self::PutError(serde_json::from_str(content)?),
             "command" => Self::PutCommand(number(key), serde_json::from_str(content)?),
+            "network" => Self::Names(serde_json::from_str(content)?),
             _ => return Ok(None),
         }))
     }
@@ -393,6 +404,7 @@ impl Snapshot {
             connected: OrderedTable::default(),
             errors: OrderedTable::default(),
             commands: OrderedTable::default(),
+            names: Arc::default(),
         }
     }
 
@@ -444,6 +456,7 @@ impl Snapshot {
             Change::RemoveError(sequence) => drop(self.errors.remove(&sequence)),
             Change::PutCommand(number, entry) => self.commands.put(number, Arc::new(*entry)),
             Change::RemoveCommand(number) => drop(self.commands.remove(&number)),
+            Change::Names(names) => self.names = Arc::new(*names),
         }
     }
 
@@ -577,6 +590,26 @@ impl Snapshot {
     /// The virtual adapter in a slot as the hypervisor shows it.
     pub(crate) fn adapter_in(&self, slot: VirtualSlot) -> Option<&ServerAdapter> {
         self.running.as_ref()?.adapters.get(&slot.0)
+    }
+
+    /// Ethernet devices, by name.
+    pub(crate) fn ethernet(&self) -> impl Iterator<Item = &Arc<Device>> {
+        let prefix = DeviceKind::EthernetAdapter.prefix();
+        let named = self.devices.from(&DeviceName::numbered(prefix, 0));
+        let named = named.take_while(move |(name, _)| name.parts().0 == prefix);
+        named.map(|(_, device)| device).filter(|device| device.kind.is_ethernet())
+    }
+
+    /// The logical port of that number: of the server's own, or of one of its virtual NIC server adapters.
+    pub(crate) fn logical_port(&self, id: LogicalPortId) -> Option<&GuestLogicalPort> {
+        let running = self.running.as_ref()?;
+        if let Some(port) = running.logical_ports.get(&id.0) {
+            return Some(port);
+        }
+        running.adapters.values().find_map(|adapter| match &adapter.kind {
+            AdapterKind::VnicServer(server) if server.logical_port.id == id => Some(&server.logical_port),
+            _ => None,
+        })
     }
 
     /// The volume group that a disk is in.

@@ -214,6 +214,74 @@ messages! {
     /// A source that cannot be read.
     FileUnreadable: 2, "{0}: A file or directory in the path name does not exist.", Unverified;
 
+    // Network.
+    /// Not an Ethernet device, or not one that can be used so.
+    EthernetInvalid: 1, "\"{0}\" cannot be used here: {1}.", Unverified;
+    /// A device of another kind.
+    NotBridge: 1, "\"{0}\" is not a Shared Ethernet Adapter.", Unverified;
+    /// A device of another kind.
+    NotAggregation: 1, "\"{0}\" is not a link aggregation adapter.", Unverified;
+    /// A device of another kind.
+    NotVlanDevice: 1, "\"{0}\" is not a VLAN adapter.", Unverified;
+    /// The adapter belongs to another device.
+    AdapterOwned: 4, "Adapter \"{0}\" is in use by \"{1}\".", Unverified;
+    /// The device is in use.
+    EthernetBusy: 4, "Method error (/usr/lib/methods/ucfgcommo):\n        0514-062 Cannot perform the requested function because the\n                 specified device is busy.\n", Captured;
+    /// The adapter's interface is configured.
+    AdapterHasAddress: 4, "Adapter \"{0}\" is in use: its interface \"{1}\" is configured. Remove it with rmtcpip first.", Unverified;
+    /// A virtual adapter that is no trunk.
+    NotTrunk: 4, "Adapter \"{0}\" is not a trunk adapter and cannot be bridged.", Unverified;
+    /// A logical port without promiscuous mode.
+    NotPromiscuous: 4, "Method error (/usr/lib/methods/cfgsea):\nFailed to configure SEA with return code 1 and SEA-specific error code 10:\nDetailed info: Setting real adapter {0} in promiscuous mode failed with error 1", Captured;
+    /// The default adapter is none of the list.
+    DefaultNotBridged: 1, "The default adapter \"{0}\" is not in the list of virtual adapters.", Unverified;
+    /// The default VLAN is not that of the default adapter.
+    DefaultVlanDiffers: 4, "The default ID {0} is not the PVID of the default adapter \"{1}\", which is {2}.", Unverified;
+    /// Trunk adapters of different priorities.
+    TrunkPrioritiesDiffer: 4, "The virtual adapters must have the same trunk priority: \"{0}\" has {1}, \"{2}\" has {3}.", Unverified;
+    /// A VLAN on two trunk adapters of one virtual switch.
+    VlanBridgedTwice: 4, "VLAN {0} of virtual switch {1} is on \"{2}\" and \"{3}\".", Unverified;
+    /// `ha_mode` without `ctl_chan` at an early level.
+    ControlChannelNeeded: 1, "The ha_mode attribute requires the ctl_chan attribute at this level.", Unverified;
+    /// `ctl_chan` without `ha_mode`.
+    ModeNeeded: 1, "The ctl_chan attribute requires the ha_mode attribute to be auto, sharing or standby.", Unverified;
+    /// An adapter that cannot be the control channel.
+    ControlChannelInvalid: 4, "Adapter \"{0}\" cannot be the control channel: {1}.", Unverified;
+    /// Load sharing with one trunk adapter.
+    SharingNeedsTrunks: 4, "The ha_mode sharing requires two or more virtual adapters.", Unverified;
+    /// Too few or too many links.
+    LinksInvalid: 1, "A link aggregation has 1 to 8 primary adapters and at most 8 backup adapters.", Unverified;
+    /// A VLAN that is none.
+    VlanInvalid: 1, "\"{0}\" is not a valid VLAN ID. Valid IDs are 1 to 4094.", Unverified;
+    /// The device has that VLAN already.
+    VlanTaken: 4, "VLAN {0} of adapter \"{1}\" is in use by \"{2}\".", Unverified;
+    /// No such interface.
+    InterfaceUnknown: 2, "Interface \"{0}\" was not found.", Unverified;
+    /// An address that is none, or not one of a host.
+    AddressInvalid: 1, "\"{0}\" is not a valid Internet address.", Unverified;
+    /// A mask that is none.
+    NetmaskInvalid: 1, "\"{0}\" is not a valid subnet mask.", Unverified;
+    /// Another interface has the address.
+    AddressTaken: 4, "Address {0} is in use by interface \"{1}\".", Unverified;
+    /// The interface has no address.
+    InterfaceNotConfigured: 4, "Interface \"{0}\" is not configured.", Unverified;
+    /// A gateway that no interface reaches.
+    GatewayUnreachable: 4, "0821-279 writing to routing socket: The network is not currently available.\ndefault net {0}: A route to the remote host is not available.", Unverified;
+    /// The route exists.
+    RouteExists: 4, "The route {0} gateway {1} exists already.", Unverified;
+    /// No such route.
+    RouteUnknown: 2, "The route {0} gateway {1} was not found.", Unverified;
+    /// No such entry.
+    HostUnknown: 2, "Address {0} is not in the host table.", Unverified;
+    /// A name that is none.
+    HostNameInvalid: 1, "\"{0}\" is not a valid host name.", Unverified;
+    /// Too many of something.
+    TooMany: 1, "There may be at most {0} {1}.", Unverified;
+    /// The accounting of a Shared Ethernet Adapter is off.
+    AccountingOff: 4, "Accounting is not enabled for device \"{0}\".", Unverified;
+    /// A device that keeps no counters.
+    NoStatistics: 4, "Unable to open device {0}, errno = 19", Unverified;
+
     // The server itself.
     /// An update bundle that is none.
     BundleInvalid: 4, "The update in \"{0}\" cannot be installed: {1}.", Own;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::kinds::DeviceKind;
 use super::mapping::Backing;
 use super::storage::{FibreChannelPort, ReservePolicy};
-use crate::ids::{InvalidIdentifier, MacAddress, PartitionId, VirtualSlot, WorldWidePortName};
+use crate::ids::{InvalidIdentifier, LogicalPortId, MacAddress, PartitionId, VirtualSlot, WorldWidePortName};
 use crate::site::{LogicalUnitNumber, PhysicalVolumeIdentifier, Udid};
 
 /// Longest name of a device (AIX: 15 bytes).
@@ -171,6 +171,9 @@ pub enum DeviceDetail {
         mac_address: MacAddress,
         /// Virtual slot; `None` for a physical port.
         slot: Option<VirtualSlot>,
+        /// Number of an SR-IOV logical port.
+        #[serde(default)]
+        logical_port: Option<LogicalPortId>,
     },
     /// A disk.
     Disk(DiskDetail),

@@ -130,6 +130,24 @@ pub enum ErrorTemplate {
     MigrationCompleted,
     /// `errlogger`.
     OperatorNotification,
+    /// A Shared Ethernet Adapter bridges now.
+    BridgePrimary,
+    /// The other Shared Ethernet Adapter bridges now.
+    BridgeBackup,
+    /// A Shared Ethernet Adapter lost its uplink.
+    BridgeLimbo,
+    /// Frames went in a circle through a Shared Ethernet Adapter.
+    BridgeLoop,
+    /// The two Shared Ethernet Adapters of a control channel do not fit.
+    BridgeMisconfigured,
+    /// The link of a port was lost.
+    LinkDown,
+    /// The link of a port is back.
+    LinkUp,
+    /// A link aggregation uses its backup.
+    AggregationFailover,
+    /// A link aggregation uses its main links again.
+    AggregationRecovery,
 }
 
 impl ErrorTemplate {
@@ -152,12 +170,33 @@ impl ErrorTemplate {
         Self::FileSystemFull,
         Self::MigrationCompleted,
         Self::OperatorNotification,
+        Self::BridgePrimary,
+        Self::BridgeBackup,
+        Self::BridgeLimbo,
+        Self::BridgeLoop,
+        Self::BridgeMisconfigured,
+        Self::LinkDown,
+        Self::LinkUp,
+        Self::AggregationFailover,
+        Self::AggregationRecovery,
     ];
 
     /// The template's row.
     #[must_use]
     pub fn row(self) -> &'static ErrorDescription {
         &TABLE[self as usize]
+    }
+
+    /// Recommended actions below the failure causes, a line each.
+    #[must_use]
+    pub fn recommended_actions(self) -> &'static [&'static str] {
+        match self {
+            Self::BridgeLimbo => &["SWITCHING TO LIMBO STATE"],
+            Self::BridgeLoop => &["CHECK THE CONTROL CHANNELS OF THE SHARED ETHERNET ADAPTERS"],
+            Self::BridgeMisconfigured => &["COMPARE THE ATTRIBUTES OF BOTH SHARED ETHERNET ADAPTERS"],
+            Self::LinkDown => &["PERFORM PROBLEM DETERMINATION PROCEDURES"],
+            _ => &[],
+        }
     }
 }
 
@@ -183,7 +222,7 @@ const fn row(
 use ErrorClass::{Hardware, Operator, Software};
 use ErrorType::{Informational, Permanent, Temporary, Unknown};
 
-static TABLE: [ErrorDescription; 17] = [
+static TABLE: [ErrorDescription; 26] = [
     row(
         (0x9DBC_FDEE, "ERRLOG_ON"),
         (Operator, Temporary),
@@ -305,6 +344,63 @@ static TABLE: [ErrorDescription; 17] = [
         "OPERATOR NOTIFICATION",
         (&["ERRLOGGER COMMAND"], &["ERRLOGGER COMMAND"]),
         Own,
+    ),
+    row(
+        (0x40D9_7644, "SEAHA_PRIMARY"),
+        (Hardware, Informational),
+        "BECOME PRIMARY",
+        (&[], &["BECOME PRIMARY"]),
+        Unverified,
+    ),
+    row(
+        (0xE48A_73A4, "SEAHA_BACKUP"),
+        (Hardware, Informational),
+        "BECOME BACKUP",
+        (&[], &["BECOME BACKUP"]),
+        Unverified,
+    ),
+    row(
+        (0x8D42_4E06, "VIOS_SEA_ADAP_FAIL"),
+        (Hardware, Informational),
+        "ADAPTER FAILURE",
+        (&[], &["ADAPTER FAILURE"]),
+        Captured,
+    ),
+    row(
+        (0x5EA0_100B, "SEA_LOOP"),
+        (Software, Permanent),
+        "NETWORK LOOP DETECTED",
+        (&["CONTROL CHANNEL MISSING OR DIFFERENT"], &["TWO SHARED ETHERNET ADAPTERS BRIDGE THE SAME VLAN"]),
+        Own,
+    ),
+    row(
+        (0x5EA0_C0F6, "SEAHA_CONFIG"),
+        (Software, Permanent),
+        "SHARED ETHERNET ADAPTERS DO NOT MATCH",
+        (&["CONFIGURATION"], &["CONFIGURATION"]),
+        Own,
+    ),
+    row(
+        (0xDD2E_9242, "LNCENT_PLINK_DOWN"),
+        (Hardware, Temporary),
+        "Physical link down",
+        (&[], &[]),
+        Captured,
+    ),
+    row(
+        (0xB50A_3F81, "LNCENT_PLINK_UP"),
+        (Hardware, Informational),
+        "Physical link up",
+        (&[], &[]),
+        Unverified,
+    ),
+    row((0xF384_6E13, "ECH_CHAN_FAIL"), (Hardware, Permanent), "ETHERCHANNEL FAILOVER", (&[], &[]), Captured),
+    row(
+        (0x8650_BE3F, "ECH_CHAN_RCVRY"),
+        (Hardware, Informational),
+        "ETHERCHANNEL RECOVERY",
+        (&[], &[]),
+        Captured,
     ),
 ];
 

@@ -163,6 +163,12 @@ pub enum DeviceKind {
     VirtualNicServer,
     /// A Shared Ethernet Adapter.
     SharedEthernetAdapter,
+    /// `ent3`: an SR-IOV logical port.
+    LogicalPort,
+    /// `ent8`: a link aggregation (EtherChannel).
+    LinkAggregation,
+    /// `ent9`: one VLAN of another adapter.
+    VlanDevice,
     /// `hdisk4`: a disk of the SAN.
     FibreChannelDisk,
     /// `hdisk0`: a disk on a SAS adapter.
@@ -204,6 +210,7 @@ pub struct Kind {
     pub evidence: Evidence,
 }
 
+mod network;
 mod table;
 
 impl DeviceKind {
@@ -234,6 +241,9 @@ impl DeviceKind {
         Self::LivePartitionMobility,
         Self::VirtualNicServer,
         Self::SharedEthernetAdapter,
+        Self::LogicalPort,
+        Self::LinkAggregation,
+        Self::VlanDevice,
         Self::FibreChannelDisk,
         Self::SasDisk,
         Self::OpticalDrive,
@@ -273,6 +283,26 @@ impl DeviceKind {
     #[must_use]
     pub fn attribute(self, name: &str) -> Option<&'static AttributeDefinition> {
         self.row().attributes.iter().find(|attribute| attribute.name == name)
+    }
+
+    /// Whether it carries Ethernet frames: `entN`.
+    #[must_use]
+    pub fn is_ethernet(self) -> bool {
+        matches!(
+            self,
+            Self::EthernetAdapter
+                | Self::VirtualEthernetAdapter
+                | Self::SharedEthernetAdapter
+                | Self::LogicalPort
+                | Self::LinkAggregation
+                | Self::VlanDevice
+        )
+    }
+
+    /// Whether it is made of other Ethernet devices.
+    #[must_use]
+    pub fn is_made_of_ethernet(self) -> bool {
+        matches!(self, Self::SharedEthernetAdapter | Self::LinkAggregation | Self::VlanDevice)
     }
 
     /// Whether it is a virtual target device.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use varan_block_engine::Fence;
 use varan_contract::storage::StorageArray;
 use varan_environment::Environment;
-use varan_vios::{AdapterChange, ShutdownRequests, ViosAuthority, ViosSettings, ViosSpecification};
+use varan_vios::{
+    AdapterChange, NoNetwork, ShutdownRequests, ViosAuthority, ViosSettings, ViosSpecification,
+};
 
 use super::ServerAuthority;
 use crate::world::Network;
@@ -22,7 +24,14 @@ pub fn open_here(
     let array: Arc<dyn StorageArray> = network.clone();
     // Whoever passes a request to stop on has done so before the server hears of it.
     let shutdown = Arc::new(PassedOn);
-    let opened = ViosAuthority::open(&settings, environment.clone(), array, Fence::new(), shutdown);
+    let opened = ViosAuthority::open(
+        &settings,
+        environment.clone(),
+        array,
+        Fence::new(),
+        shutdown,
+        Arc::new(NoNetwork),
+    );
     opened.map(|authority| Arc::new(authority) as Arc<dyn ServerAuthority>).map_err(|error| error.to_string())
 }
 

@@ -214,6 +214,7 @@ impl VirtualServers {
             platform_level: platform_level(&level).to_owned(),
             level,
             time_scale: self.frame.time_scale,
+            initial_network: None,
         };
         let myself = self.myself.clone();
         let gone = move || {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use varan_contract::engine::{
     AdapterChange, DeviceAdapterKind, GuestAdapter, GuestDeviceAdapter, GuestNetworkAdapter,
-    GuestSpecification,
+    GuestSpecification, GuestVnicServer,
 };
 use varan_model::hardware::{Hardware, SlotDescription};
 use varan_model::ids::VirtualSlot;
@@ -100,6 +100,7 @@ impl FrameSite {
             guest.io_slots.iter().filter_map(|slot| self.slot(slot.drc_index).cloned()).collect();
         let network = guest.network_adapters.iter().map(ethernet);
         let devices = guest.device_adapters.iter().filter_map(device);
+        let vnics = guest.vnic_servers.iter().map(vnic_server);
         ViosSpecification {
             generation: guest.generation.0,
             hostname: guest.installation.hostname.clone(),
@@ -109,7 +110,8 @@ impl FrameSite {
             firmware: format!("IBM,{}", self.hardware.firmware),
             memory: guest.memory_megabytes,
             processors: guest.processors.processors,
-            adapters: console_adapter().into_iter().chain(network).chain(devices).collect(),
+            adapters: console_adapter().into_iter().chain(network).chain(devices).chain(vnics).collect(),
+            logical_ports: guest.logical_ports.clone(),
             local_disks: self.local_disks(&slots, directory),
             slots,
             disk_names: self.names_on(&guest.name),
@@ -129,12 +131,13 @@ impl FrameSite {
             AdapterChange::Remove(AdapterAddress::Physical(index)) => {
                 ServerChange::RemoveSlot(self.slot(*index)?.location.clone())
             }
-            // Adapters of these kinds are none of the server's concern yet.
-            AdapterChange::Put(
-                GuestAdapter::LogicalPort(_) | GuestAdapter::Vnic(_) | GuestAdapter::VnicServer(_),
-            )
-            | AdapterChange::Remove(AdapterAddress::LogicalPort(_))
-            | AdapterChange::Withdraw(_) => return None,
+            AdapterChange::Put(GuestAdapter::LogicalPort(port)) => {
+                ServerChange::AddLogicalPort(Box::new(port.clone()))
+            }
+            AdapterChange::Put(GuestAdapter::VnicServer(server)) => ServerChange::Add(vnic_server(server)),
+            AdapterChange::Remove(AdapterAddress::LogicalPort(id)) => ServerChange::RemoveLogicalPort(*id),
+            // A server is no client of a virtual NIC.
+            AdapterChange::Put(GuestAdapter::Vnic(_)) | AdapterChange::Withdraw(_) => return None,
         })
     }
 }
@@ -147,9 +150,18 @@ fn console_adapter() -> [ServerAdapter; 1] {
 fn ethernet(adapter: &GuestNetworkAdapter) -> ServerAdapter {
     ServerAdapter {
         slot: adapter.slot,
-        kind: AdapterKind::Ethernet { mac_address: adapter.mac_address },
+        kind: AdapterKind::Ethernet(Box::new(adapter.clone())),
         remote: None,
         remote_slot: None,
+    }
+}
+
+fn vnic_server(server: &GuestVnicServer) -> ServerAdapter {
+    ServerAdapter {
+        slot: server.slot,
+        kind: AdapterKind::VnicServer(Box::new(server.clone())),
+        remote: Some(server.client),
+        remote_slot: Some(server.client_slot),
     }
 }
 

@@ -10,9 +10,10 @@ use varan_model::vios::{
 };
 
 use super::{
-    Draft, Effect, Facts, Prepare, Refused, disk_of, fibre_channel, find, in_use, refuse, server, target,
+    Draft, Effect, Facts, Prepare, Refused, disk_of, fibre_channel, find, in_use, network, refuse, server,
+    target,
 };
-use crate::settings::AdapterChange;
+use crate::settings::{AdapterChange, AdapterKind, ServerAdapter};
 use crate::world::{Change, MAP_PORT, Snapshot};
 
 /// Attribute of a disk by which its identifier is made or taken away: `chdev -attr pv=yes`.
@@ -86,6 +87,7 @@ pub(super) fn change(
         set_attribute(&mut next, name, value.clone());
     }
     if next != *device {
+        network::changed(draft, &device, &mut next)?;
         draft.put_device(next);
     }
     draft.outcome(&device.name, DeviceOutcome::Changed);
@@ -274,6 +276,7 @@ pub(crate) fn adapter_added(draft: &mut Draft, change: &AdapterChange) {
     let mut running = (**running).clone();
     match change {
         AdapterChange::Add(adapter) => {
+            forget_replaced(draft, adapter);
             running.adapters.put(adapter.slot.0, adapter.clone());
             let others =
                 running.specification.adapters.into_iter().filter(|other| other.slot != adapter.slot);
@@ -283,9 +286,49 @@ pub(crate) fn adapter_added(draft: &mut Draft, change: &AdapterChange) {
             running.specification.slots.retain(|other| other.location != slot.location);
             running.specification.slots.push(slot.clone());
         }
-        AdapterChange::Remove(_) | AdapterChange::RemoveSlot(_) => return,
+        AdapterChange::AddLogicalPort(port) => {
+            running.logical_ports.put(port.id.0, Arc::new((**port).clone()));
+            running.specification.logical_ports.retain(|other| other.id != port.id);
+            running.specification.logical_ports.push((**port).clone());
+        }
+        AdapterChange::Remove(_) | AdapterChange::RemoveSlot(_) | AdapterChange::RemoveLogicalPort(_) => {
+            return;
+        }
     }
     draft.change(Change::Running(Some(Box::new(running))));
+    if let AdapterChange::Add(adapter) = change
+        && matches!(adapter.kind, AdapterKind::VnicServer(_))
+    {
+        super::discovery::configure_vnic(draft, adapter);
+    }
+}
+
+/// The server adapter of a virtual NIC that another one replaces in its slot, with another logical port behind it.
+fn forget_replaced(draft: &mut Draft, adapter: &ServerAdapter) {
+    let Some(before) = draft.world.adapter_in(adapter.slot).cloned() else { return };
+    let AdapterKind::VnicServer(server) = &before.kind else { return };
+    let same = matches!(&adapter.kind, AdapterKind::VnicServer(next) if next.logical_port.id == server.logical_port.id);
+    if !same {
+        remove_vnic(draft, &before);
+    }
+}
+
+/// The devices of a virtual NIC's server adapter go, with the logical port behind it: nothing else can use them.
+fn remove_vnic(draft: &mut Draft, adapter: &ServerAdapter) {
+    let AdapterKind::VnicServer(server) = &adapter.kind else { return };
+    let locations = [draft.world.virtual_location(adapter.slot), server.logical_port.location.clone()];
+    for location in locations {
+        for name in
+            draft.world.locations.get(&location).cloned().into_iter().flat_map(|names| (*names).clone())
+        {
+            for child in draft.world.children_of(&name).to_vec() {
+                if is_interface(&draft.world, &child) {
+                    draft.change(Change::RemoveDevice(child));
+                }
+            }
+            draft.change(Change::RemoveDevice(name));
+        }
+    }
 }
 
 /// An adapter is to be removed while the server runs: refused, with lines for the console, while its device is available.
@@ -299,8 +342,18 @@ pub(crate) fn adapter_removed(
     let location = match change {
         AdapterChange::Remove(slot) => draft.world.virtual_location(*slot),
         AdapterChange::RemoveSlot(location) => location.clone(),
-        AdapterChange::Add(_) | AdapterChange::AddSlot(_) => return Ok(()),
+        AdapterChange::RemoveLogicalPort(id) => match draft.world.logical_port(*id) {
+            Some(port) => port.location.clone(),
+            None => return Ok(()),
+        },
+        AdapterChange::Add(_) | AdapterChange::AddSlot(_) | AdapterChange::AddLogicalPort(_) => return Ok(()),
     };
+    if let AdapterChange::Remove(slot) = change
+        && let Some(adapter) = draft.world.adapter_in(*slot).cloned()
+        && matches!(adapter.kind, AdapterKind::VnicServer(_))
+    {
+        remove_vnic(draft, &adapter);
+    }
     let available = |name: &DeviceName| {
         draft.world.devices.get(name).is_some_and(|device| device.state == DeviceState::Available)
     };
@@ -337,7 +390,11 @@ pub(crate) fn adapter_removed(
         AdapterChange::RemoveSlot(location) => {
             running.specification.slots.retain(|slot| slot.location != *location);
         }
-        AdapterChange::Add(_) | AdapterChange::AddSlot(_) => {}
+        AdapterChange::RemoveLogicalPort(id) => {
+            running.logical_ports.remove(&id.0);
+            running.specification.logical_ports.retain(|port| port.id != *id);
+        }
+        AdapterChange::Add(_) | AdapterChange::AddSlot(_) | AdapterChange::AddLogicalPort(_) => {}
     }
     draft.change(Change::Running(Some(Box::new(running))));
     Ok(())

@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use varan_contract::engine::GuestLogicalPort;
 use varan_contract::vios::{DeviceOutcome, DeviceSelector};
 use varan_model::hardware::SlotDescription;
 use varan_model::vios::device::DiskDetail;
@@ -20,7 +21,7 @@ use varan_model::vios::{
     ReservePolicy, ViosMessage, ViosRefusal,
 };
 
-use super::{Draft, Facts, Found, disk_of, find, refuse, root};
+use super::{Draft, Facts, Found, disk_of, find, network, refuse, root};
 use crate::settings::{AdapterKind, ServerAdapter, ViosSpecification};
 use crate::world::{Change, Path, Running};
 
@@ -47,7 +48,11 @@ pub(crate) fn boot(draft: &mut Draft, specification: &ViosSpecification, facts: 
     for adapter in &specification.adapters {
         adapters.put(adapter.slot.0, adapter.clone());
     }
-    let running = Running { specification: specification.clone(), adapters, stopping: false };
+    let mut logical_ports = crate::ordered::OrderedTable::default();
+    for port in &specification.logical_ports {
+        logical_ports.put(port.id.0, Arc::new(port.clone()));
+    }
+    let running = Running { specification: specification.clone(), adapters, logical_ports, stopping: false };
     draft.change(Change::Running(Some(Box::new(running))));
     let mut own = (*draft.world.own).clone();
     let crashed = !own.stopped && own.generation != 0;
@@ -68,6 +73,10 @@ pub(crate) fn boot(draft: &mut Draft, specification: &ViosSpecification, facts: 
     draft.log(facts.now, ErrorTemplate::RmcStarted, "RMCdaemon", Vec::new());
     let seen = look(draft, None, facts);
     forget_what_is_gone(draft, &seen);
+    network::configure(draft);
+    for failure in network::install(draft) {
+        eprintln!("vios: the network that the site gives is incomplete: {failure}");
+    }
     root::install(draft, facts);
     root::mark_groups(draft, facts);
     configure_targets(draft, facts);
@@ -87,8 +96,25 @@ pub(crate) fn configure(
         return Err(refuse(ViosMessage::DeviceNotAvailable).with(&device.name));
     }
     look(draft, below.map(|device| device.name.clone()), facts);
+    network::configure(draft);
     configure_targets(draft, facts);
     Ok(())
+}
+
+/// The server adapter of a virtual NIC that was added is configured at once, without `cfgdev`.
+pub(super) fn configure_vnic(draft: &mut Draft, adapter: &ServerAdapter) {
+    let AdapterKind::VnicServer(server) = &adapter.kind else { return };
+    let mut places = BTreeMap::new();
+    for location in [draft.world.virtual_location(adapter.slot), server.logical_port.location.clone()] {
+        for name in draft.world.locations.get(&location).into_iter().flat_map(|names| names.iter()) {
+            if let Some(device) = draft.world.devices.get(name) {
+                places.insert((device.kind, location.clone()), name.clone());
+            }
+        }
+    }
+    let (seen, kept) = (BTreeSet::new(), BTreeSet::new());
+    let mut search = Search { draft, seen, kept, places, below: None };
+    search.virtual_adapter(adapter);
 }
 
 fn look(draft: &mut Draft, below: Option<DeviceName>, facts: &Facts<'_>) -> BTreeSet<DeviceName> {
@@ -110,6 +136,9 @@ fn look(draft: &mut Draft, below: Option<DeviceName>, facts: &Facts<'_>) -> BTre
     let adapters: Vec<ServerAdapter> = running.adapters.values().cloned().collect();
     for adapter in &adapters {
         search.virtual_adapter(adapter);
+    }
+    for port in running.logical_ports.values() {
+        search.logical_port(port);
     }
     search.local_disks(found);
     search.fabric_disks(specification, found);
@@ -254,7 +283,7 @@ impl Search<'_> {
                     self.device(kind, &port.location, Some(&adapter), DeviceDetail::None);
                 }
             } else if let Some(mac_address) = port.mac_address {
-                let detail = DeviceDetail::Ethernet { mac_address, slot: None };
+                let detail = DeviceDetail::Ethernet { mac_address, slot: None, logical_port: None };
                 self.ethernet(DeviceKind::EthernetAdapter, &port.location, &bus, detail);
             }
         }
@@ -268,10 +297,32 @@ impl Search<'_> {
         self.device(DeviceKind::SasProtocol, location, Some(&adapter), DeviceDetail::None)
     }
 
-    fn ethernet(&mut self, kind: DeviceKind, location: &str, bus: &DeviceName, detail: DeviceDetail) {
-        let Some(adapter) = self.device(kind, location, Some(bus), detail) else { return };
+    /// An SR-IOV logical port: on the real thing each has a bus of its own.
+    fn logical_port(&mut self, port: &GuestLogicalPort) {
+        let system = self.draft.world.device("sys0").map(|device| device.name.clone());
+        let bus = self.device(DeviceKind::PciBus, &port.location, system.as_ref(), DeviceDetail::None);
+        let Some(bus) = bus else { return };
+        let detail =
+            DeviceDetail::Ethernet { mac_address: port.mac_address, slot: None, logical_port: Some(port.id) };
+        let name = self.ethernet(DeviceKind::LogicalPort, &port.location, &bus, detail);
+        let Some(device) = name.and_then(|name| self.draft.world.devices.get(&name).cloned()) else { return };
+        let description =
+            format!("{} VF({})", port.description.trim_end(), DeviceKind::LogicalPort.row().unique_type);
+        if device.description() != description {
+            self.draft.put_device(Device { description: Some(description), ..(*device).clone() });
+        }
+    }
+
+    fn ethernet(
+        &mut self,
+        kind: DeviceKind,
+        location: &str,
+        bus: &DeviceName,
+        detail: DeviceDetail,
+    ) -> Option<DeviceName> {
+        let adapter = self.device(kind, location, Some(bus), detail)?;
         // Interfaces have the number of their adapter, and no place of their own.
-        let Some(number) = adapter.parts().1 else { return };
+        let number = adapter.parts().1?;
         for kind in [DeviceKind::EthernetInterface, DeviceKind::Ieee8023Interface] {
             let name = DeviceName::numbered(kind.prefix(), number);
             match self.draft.world.devices.get(&name).map(|device| device.state) {
@@ -288,6 +339,7 @@ impl Search<'_> {
                 None => {}
             }
         }
+        Some(adapter)
     }
 
     fn virtual_adapter(&mut self, adapter: &ServerAdapter) {
@@ -301,14 +353,20 @@ impl Search<'_> {
             AdapterKind::FibreChannelServer => {
                 self.device(DeviceKind::VirtualFibreChannelServer, &place, Some(&bus), detail);
             }
-            AdapterKind::Ethernet { mac_address } => {
-                let detail = DeviceDetail::Ethernet { mac_address: *mac_address, slot: Some(adapter.slot) };
+            AdapterKind::Ethernet(ethernet) => {
+                let mac_address = ethernet.mac_address;
+                let detail =
+                    DeviceDetail::Ethernet { mac_address, slot: Some(adapter.slot), logical_port: None };
                 self.ethernet(DeviceKind::VirtualEthernetAdapter, &format!("{place}-T1"), &bus, detail);
             }
             AdapterKind::Serial => {
                 let serial = self.device(DeviceKind::VirtualSerialAdapter, &place, Some(&bus), detail);
                 let kind = DeviceKind::VirtualTerminal;
                 self.device(kind, &format!("{place}-L0"), serial.as_ref(), DeviceDetail::None);
+            }
+            AdapterKind::VnicServer(server) => {
+                self.logical_port(&server.logical_port);
+                self.device(DeviceKind::VirtualNicServer, &place, Some(&bus), detail);
             }
             AdapterKind::Vasi => {}
         }
@@ -530,6 +588,17 @@ pub(crate) fn local_udid(location: &str) -> String {
     format!("2A1135000C{:014X}03IBMsas", (hash ^ (hash >> 56)) & 0xFF_FFFF_FFFF_FFFF)
 }
 
+/// Whether a location code is that of an SR-IOV logical port: it ends with `-S5`.
+fn is_logical_place(location: &str) -> bool {
+    location.rsplit('-').next().is_some_and(|part| part.starts_with('S'))
+}
+
+/// Whether a device is an interface of one that is made of others: it is there as long as that is.
+fn is_interface_of_made(world: &crate::world::Snapshot, device: &Device) -> bool {
+    let parent = device.parent.as_ref().and_then(|parent| world.devices.get(parent));
+    parent.is_some_and(|parent| parent.kind.is_made_of_ethernet())
+}
+
 /// What was not found at a start is defined, and paths that were not seen are missing.
 fn forget_what_is_gone(draft: &mut Draft, seen: &BTreeSet<DeviceName>) {
     let gone: Vec<Arc<Device>> = draft
@@ -537,10 +606,28 @@ fn forget_what_is_gone(draft: &mut Draft, seen: &BTreeSet<DeviceName>) {
         .devices
         .values()
         .filter(|device| !device.kind.is_target() && !seen.contains(&device.name))
-        .filter(|device| device.kind != DeviceKind::SharedEthernetAdapter)
+        .filter(|device| !device.kind.is_made_of_ethernet() && !is_interface_of_made(&draft.world, device))
         .cloned()
         .collect();
     for device in gone {
+        // What belongs to a virtual NIC goes with it; another logical port is kept for those who use it.
+        let vanishes = device.kind == DeviceKind::VirtualNicServer
+            || device.kind == DeviceKind::LogicalPort
+                && network::users(&draft.world, &device.name).is_empty()
+                && network::configured_interface(&draft.world, &device.name).is_none()
+            || device.kind == DeviceKind::PciBus
+                && is_logical_place(&device.location)
+                && draft.world.children_of(&device.name).is_empty();
+        if vanishes {
+            for child in draft.world.children_of(&device.name).to_vec() {
+                draft.change(Change::RemoveDevice(child));
+            }
+            draft.change(Change::RemoveDevice(device.name.clone()));
+            continue;
+        }
+        if !draft.world.devices.contains(&device.name) {
+            continue;
+        }
         if device.state == DeviceState::Available {
             draft.put_device(Device { state: DeviceState::Defined, ..(*device).clone() });
         }

@@ -5,6 +5,8 @@ mod device;
 mod discovery;
 mod fibre_channel;
 mod media;
+mod network;
+mod network_log;
 mod pool;
 mod root;
 mod server;
@@ -31,6 +33,8 @@ pub(crate) use device::{adapter_added, adapter_removed};
 pub(crate) use discovery::{boot, configure};
 pub(crate) use fibre_channel::mapped_port;
 pub(crate) use media::{LIBRARY_VOLUME, UPLOADS, file_of_medium};
+pub(crate) use network::{accounted, address_of, listed, parts, users, virtual_adapter};
+pub(crate) use network_log::network_events;
 pub(crate) use pool::{file_path, usable_of};
 pub(crate) use server::{PathEvent, names_lost, path_events, stopped};
 pub(crate) use target::target_of;
@@ -121,6 +125,10 @@ pub(crate) enum Effect {
     Header { disk: DeviceName, header: DiskHeader },
     /// Port names of the client of an adapter log in through its port, which is another one now.
     Login(u16),
+    /// A network device's counters begin anew.
+    ResetStatistics(String),
+    /// What a Shared Ethernet Adapter counts for its clients begins anew.
+    ResetAccounting(String),
     /// The partition's operating system stops.
     Shutdown { force: bool, restart: bool },
 }
@@ -261,7 +269,8 @@ pub(crate) fn in_use(world: &Snapshot, device: &Device, facts: &Facts<'_>) -> bo
             });
             below || fibre_channel::has_clients(world, &device.name)
         }
-        Kind::EthernetInterface => device.attribute("state") == Some("up"),
+        kind if kind.is_ethernet() => network::in_use(world, device),
+        Kind::EthernetInterface | Kind::Ieee8023Interface => device.attribute("state") == Some("up"),
         _ => false,
     }
 }
@@ -353,6 +362,7 @@ fn carry_out(draft: &mut Draft, change: &ViosChange, facts: &Facts<'_>) -> Refus
             media::load(draft, medium, drive, *force, *release, facts)
         }
         C::Unload { drive, release } => media::unload(draft, drive, *release, facts),
+        C::Network(change) => network::carry_out(draft, change),
         C::RescanRepository => media::rescan(draft, facts),
         C::WriteBytes { device, offset, data } => server::write_bytes(draft, device, *offset, data),
         C::ClearErrors { days } => server::clear_errors(draft, *days, facts),

@@ -3,14 +3,21 @@
 #![allow(dead_code, missing_docs)]
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
 use varan_block_engine::{Fence, MemoryDevice};
 use varan_contract::block::{
     BlockDevice, BlockError, BlockRequest, Completion, Epoch, Geometry, Nexus, PathGeneration, QueueFull,
     Udid,
+};
+use varan_contract::engine::{GuestLogicalPort, GuestNetworkAdapter};
+use varan_contract::network::{
+    ClientStatistics, NetworkDeviceStatistics, PingResult, PortStatistics, ServerNetwork,
+    ServerNetworkConfiguration, VnicServerState,
 };
 use varan_contract::storage::{FabricUnit, Reservation, StorageArray, StorageClient, StorageError};
 use varan_contract::vios::{
@@ -22,7 +29,8 @@ use varan_model::ids::{MacAddress, PartitionId, PartitionUuid, VirtualSlot, Worl
 use varan_model::site::LogicalUnitNumber;
 use varan_model::vios::ViosMessage;
 use varan_vios::{
-    AdapterKind, LocalDisk, ServerAdapter, ShutdownRequests, ViosAuthority, ViosSettings, ViosSpecification,
+    AdapterKind, InitialNetwork, LocalDisk, ServerAdapter, ShutdownRequests, ViosAuthority, ViosSettings,
+    ViosSpecification,
 };
 
 pub const TARGET_PORT: WorldWidePortName = WorldWidePortName(0x5005_0768_0140_F32C);
@@ -336,8 +344,80 @@ pub struct Server {
     pub number: u16,
     pub adapters: Vec<ServerAdapter>,
     pub fence: Arc<Fence>,
+    pub network: Arc<TestNetwork>,
+    pub initial_network: Option<InitialNetwork>,
+    pub level: String,
+    /// Physical Ethernet ports: address of each.
+    pub ports: Vec<u64>,
+    pub logical_ports: Vec<GuestLogicalPort>,
     generation: u64,
     request: u128,
+}
+
+/// A virtual Ethernet adapter; a trunk with a priority.
+pub fn ethernet(slot: u16, address: u64, vlan: u16, trunk: Option<u8>) -> ServerAdapter {
+    let mut adapter =
+        GuestNetworkAdapter::untagged(VirtualSlot(slot), MacAddress(address), "ETHERNET0", vlan);
+    adapter.trunk_priority = trunk;
+    let kind = AdapterKind::Ethernet(Box::new(adapter));
+    ServerAdapter { slot: VirtualSlot(slot), kind, remote: None, remote_slot: None }
+}
+
+/// A network engine that remembers what it was told.
+#[derive(Default)]
+pub struct TestNetwork {
+    pub configurations: Mutex<Vec<ServerNetworkConfiguration>>,
+    pub resets: Mutex<Vec<String>>,
+    pub vnics: Mutex<BTreeMap<u16, VnicServerState>>,
+}
+
+impl TestNetwork {
+    pub fn last(&self) -> ServerNetworkConfiguration {
+        self.configurations.lock().expect("unpoisoned").last().cloned().unwrap_or_default()
+    }
+}
+
+impl ServerNetwork for TestNetwork {
+    fn configure(&self, configuration: ServerNetworkConfiguration) {
+        self.configurations.lock().expect("unpoisoned").push(configuration);
+    }
+
+    fn statistics(&self, device: &str) -> Option<NetworkDeviceStatistics> {
+        let port = PortStatistics { transmitted_frames: device.len() as u64, ..PortStatistics::default() };
+        Some(NetworkDeviceStatistics { port, ..NetworkDeviceStatistics::default() })
+    }
+
+    fn reset_statistics(&self, device: &str) {
+        self.resets.lock().expect("unpoisoned").push(device.to_owned());
+    }
+
+    fn accounting(&self, _: &str) -> Vec<ClientStatistics> {
+        Vec::new()
+    }
+
+    fn reset_accounting(&self, device: &str) {
+        self.resets.lock().expect("unpoisoned").push(format!("{device} accounting"));
+    }
+
+    fn vnic_server(&self, slot: VirtualSlot) -> Option<VnicServerState> {
+        self.vnics.lock().expect("unpoisoned").get(&slot.0).cloned()
+    }
+
+    fn vnic_client(&self, _: VirtualSlot) -> Option<(String, String)> {
+        Some(("AIX".to_owned(), "ent0".to_owned()))
+    }
+
+    fn neighbours(&self) -> Vec<(Ipv4Addr, MacAddress, String)> {
+        Vec::new()
+    }
+
+    fn interface(&self, _: &str) -> Option<PortStatistics> {
+        None
+    }
+
+    fn ping(&self, _: Ipv4Addr, count: u32, _: u16, _: Duration) -> PingResult {
+        PingResult { sent: count, answers: Vec::new(), unreachable: true }
+    }
 }
 
 pub fn port(server: u16, number: u64) -> WorldWidePortName {
@@ -390,8 +470,7 @@ impl Server {
             let kind = AdapterKind::FibreChannelServer;
             adapters.push(ServerAdapter { slot: VirtualSlot(slot), kind, remote: None, remote_slot: None });
         }
-        let kind = AdapterKind::Ethernet { mac_address: MacAddress(0x0202_0304_0506) };
-        adapters.push(ServerAdapter { slot: VirtualSlot(2), kind, remote: None, remote_slot: None });
+        adapters.push(ethernet(2, 0x0202_0304_0506, 1, None));
         let kind = AdapterKind::Serial;
         adapters.push(ServerAdapter { slot: VirtualSlot(0), kind, remote: None, remote_slot: None });
         let mut server = Self {
@@ -402,6 +481,11 @@ impl Server {
             number,
             adapters,
             fence: Fence::new(),
+            network: Arc::default(),
+            initial_network: None,
+            level: "2.2.5.10".into(),
+            ports: Vec::new(),
+            logical_ports: Vec::new(),
             generation: 0,
             request: u128::from(number) << 64 | u128::from(std::process::id()) << 32,
         };
@@ -420,9 +504,10 @@ impl Server {
         ViosSettings {
             partition: PartitionUuid(0xA000 + u128::from(self.number)),
             directory: self.directory.0.join("vios"),
-            level: "2.2.5.10".into(),
+            level: self.level.clone(),
             platform_level: "6.1.0.0".into(),
             time_scale: 1.0,
+            initial_network: self.initial_network.clone(),
         }
     }
 
@@ -435,6 +520,7 @@ impl Server {
             self.array.clone(),
             self.fence.clone(),
             self.shutdowns.clone(),
+            self.network.clone(),
         );
         self.vios = Some(opened.expect("opens"));
     }
@@ -464,7 +550,8 @@ impl Server {
             memory: 8_192,
             processors: 2,
             adapters: self.adapters.clone(),
-            slots: vec![slot(2), slot(3)],
+            slots: vec![slot(2), slot(3), self.ethernet_slot()],
+            logical_ports: self.logical_ports.clone(),
             local_disks: vec![LocalDisk {
                 location: "U78C9.001.WZS8141-P2-D1".into(),
                 adapter: None,
@@ -474,6 +561,26 @@ impl Server {
                 boot: true,
             }],
             disk_names: Vec::new(),
+        }
+    }
+
+    /// An adapter in slot C7 with the server's physical Ethernet ports.
+    fn ethernet_slot(&self) -> SlotDescription {
+        let location = "U78C9.001.WZS8141-P1-C7".to_owned();
+        let ports = self.ports.iter().enumerate().map(|(index, address)| SlotPort {
+            location: format!("{location}-T{}", index + 1),
+            mac_address: Some(MacAddress(*address)),
+            port_name: None,
+        });
+        SlotDescription {
+            drc_index: 0x2101_0300,
+            bus: 514,
+            unit: "U78C9.001.WZS8141".into(),
+            description: "Ethernet".into(),
+            occupied: !self.ports.is_empty(),
+            function: PciFunction::default(),
+            ports: ports.collect(),
+            location,
         }
     }
 

@@ -1,11 +1,19 @@
 //! The table of kinds. Attributes of `vioslpm0` as in the seeds' slide and captures; the others as captured from AIX.
 
+use super::network::{
+    AGGREGATION, BRIDGE, ETHERNET, INTERFACE, INTERNET, LOGICAL_PORT, LOOPBACK, NIC_SERVER, VIRTUAL_ETHERNET,
+    VLAN,
+};
 use super::{AttributeDefinition, DeviceClass, DeviceKind, Kind, Values};
 use crate::codes::Evidence::{self, Captured, Seed, Unverified};
 
-const YES_NO: Values = Values::OneOf(&["yes", "no"]);
+pub(super) const YES_NO: Values = Values::OneOf(&["yes", "no"]);
 
-const fn fixed(name: &'static str, default: &'static str, description: &'static str) -> AttributeDefinition {
+pub(super) const fn fixed(
+    name: &'static str,
+    default: &'static str,
+    description: &'static str,
+) -> AttributeDefinition {
     AttributeDefinition {
         name,
         default,
@@ -16,7 +24,7 @@ const fn fixed(name: &'static str, default: &'static str, description: &'static 
     }
 }
 
-const fn set(
+pub(super) const fn set(
     name: &'static str,
     default: &'static str,
     description: &'static str,
@@ -25,7 +33,7 @@ const fn set(
     AttributeDefinition { name, default, description, settable: true, values, when_closed: false }
 }
 
-const fn closed(
+pub(super) const fn closed(
     name: &'static str,
     default: &'static str,
     description: &'static str,
@@ -224,39 +232,6 @@ static TARGET_MEDIA: [AttributeDefinition; 4] = [
     set("vsdesc", "", "Virtual Storage Description", Values::Text),
 ];
 
-static ETHERNET: [AttributeDefinition; 5] = [
-    set("alt_addr", "0x000000000000", "Alternate ethernet address", Values::Text),
-    closed("flow_ctrl", "yes", "Request Transmit and Receive Flow Control", YES_NO),
-    closed("jumbo_frames", "no", "Request jumbo frames", YES_NO),
-    closed("large_receive", "yes", "Request Rx TCP segment aggregation", YES_NO),
-    closed("large_send", "yes", "Request Tx TCP segment offload", YES_NO),
-];
-
-static VIRTUAL_ETHERNET: [AttributeDefinition; 14] = [
-    closed("alt_addr", "0x000000000000", "Alternate Ethernet Address", Values::Text),
-    closed("chksum_offload", "yes", "Enable Checksum Offload for IPv4 packets", YES_NO),
-    closed("max_buf_huge", "64", "Maximum Huge Buffers", Values::Number(24, 128, 1)),
-    closed("max_buf_large", "64", "Maximum Large Buffers", Values::Number(24, 256, 1)),
-    closed("max_buf_medium", "256", "Maximum Medium Buffers", Values::Number(128, 2_048, 1)),
-    closed("max_buf_small", "2048", "Maximum Small Buffers", Values::Number(512, 4_096, 1)),
-    closed("max_buf_tiny", "2048", "Maximum Tiny Buffers", Values::Number(512, 4_096, 1)),
-    closed("min_buf_huge", "24", "Minimum Huge Buffers", Values::Number(24, 128, 1)),
-    closed("min_buf_large", "24", "Minimum Large Buffers", Values::Number(24, 256, 1)),
-    closed("min_buf_medium", "128", "Minimum Medium Buffers", Values::Number(128, 2_048, 1)),
-    closed("min_buf_small", "512", "Minimum Small Buffers", Values::Number(512, 4_096, 1)),
-    closed("min_buf_tiny", "512", "Minimum Tiny Buffers", Values::Number(512, 4_096, 1)),
-    fixed("trace_debug", "no", "Trace debug enable"),
-    fixed("use_alt_addr", "no", "Enable Alternate Ethernet Address"),
-];
-
-static INTERFACE: [AttributeDefinition; 5] = [
-    set("mtu", "1500", "Maximum IP Packet Size for This Device", Values::Number(60, 65_390, 1)),
-    set("netaddr", "", "Internet Address", Values::Text),
-    set("netmask", "", "Subnet Mask", Values::Text),
-    set("remmtu", "576", "Maximum IP Packet Size for REMOTE Networks", Values::Number(60, 65_394, 1)),
-    set("state", "down", "Current Interface Status", Values::OneOf(&["up", "down", "detach"])),
-];
-
 static SYSTEM: [AttributeDefinition; 8] = [
     set("autorestart", "true", "Automatically REBOOT OS after a crash", Values::OneOf(&["true", "false"])),
     set("fullcore", "false", "Enable full CORE dump", Values::OneOf(&["true", "false"])),
@@ -279,11 +254,6 @@ static PROCESSOR: [AttributeDefinition; 4] = [
     fixed("state", "enable", "Processor state"),
     fixed("type", "", "Processor type"),
 ];
-
-static INTERNET: [AttributeDefinition; 2] =
-    [set("hostname", "", "Host Name", Values::Text), set("route", "", "Route", Values::Text)];
-
-static NIC_SERVER: [AttributeDefinition; 1] = [fixed("label", "", "User defined label")];
 
 pub(super) fn row(wanted: DeviceKind) -> &'static Kind {
     use DeviceClass as Class;
@@ -391,7 +361,7 @@ pub(super) fn row(wanted: DeviceKind) -> &'static Kind {
             }
         }
         DeviceKind::Loopback => {
-            const { &kind(Class::Interface, ("LO", "lo"), "lo", "Loopback Network Interface", &[], Captured) }
+            const { &kind(Class::Interface, ("LO", "lo"), "lo", "Loopback Network Interface", &LOOPBACK, Captured) }
         }
         DeviceKind::SasAdapter => {
             const {
@@ -502,10 +472,37 @@ pub(super) fn row(wanted: DeviceKind) -> &'static Kind {
                     ("pseudo", "sea"),
                     "ent",
                     "Shared Ethernet Adapter",
-                    &[],
+                    &BRIDGE,
                     Captured,
                 ))
             }
+        }
+        DeviceKind::LogicalPort => {
+            const {
+                &kind(
+                    Class::Adapter,
+                    ("pciex", "df1028e21410e304"),
+                    "ent",
+                    "PCIe3 4-Port 10GbE SR Adapter VF(df1028e21410e304)",
+                    &LOGICAL_PORT,
+                    Seed,
+                )
+            }
+        }
+        DeviceKind::LinkAggregation => {
+            const {
+                &virtual_kind(kind(
+                    Class::Adapter,
+                    ("pseudo", "ibm_ech"),
+                    "ent",
+                    "EtherChannel / IEEE 802.3ad Link Aggregation",
+                    &AGGREGATION,
+                    Captured,
+                ))
+            }
+        }
+        DeviceKind::VlanDevice => {
+            const { &virtual_kind(kind(Class::Adapter, ("vlan", "eth"), "ent", "VLAN", &VLAN, Captured)) }
         }
         DeviceKind::FibreChannelDisk => {
             const {

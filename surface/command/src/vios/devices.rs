@@ -132,21 +132,20 @@ fn print_devices(
 
 /// The devices that a word of `-type` means.
 fn of_type(word: &str) -> Option<fn(&Device) -> bool> {
-    let ethernet = |device: &Device| {
-        matches!(
-            device.kind,
-            DeviceKind::EthernetAdapter
-                | DeviceKind::VirtualEthernetAdapter
-                | DeviceKind::SharedEthernetAdapter
-        )
+    // Those that a Shared Ethernet Adapter is made of, and those that an interface can be on.
+    let for_bridges = |device: &Device| {
+        device.kind.is_ethernet()
+            && !matches!(device.kind, DeviceKind::SharedEthernetAdapter | DeviceKind::VlanDevice)
     };
+    let for_addresses = |device: &Device| device.kind.is_ethernet();
     Some(match word {
         "adapter" => |device| device.kind.class() == DeviceClass::Adapter,
         "disk" => |device| device.kind.class() == DeviceClass::Disk,
         "optical" => |device| device.kind.class() == DeviceClass::Optical,
         "tty" => |device| device.kind.class() == DeviceClass::Terminal,
         "sea" => |device| device.kind == DeviceKind::SharedEthernetAdapter,
-        "ent4sea" | "ent4ip" => ethernet,
+        "ent4sea" => for_bridges,
+        "ent4ip" => for_addresses,
         "util" => |device| matches!(device.kind.class(), DeviceClass::Pseudo | DeviceClass::System),
         // There are none of these.
         "tape" | "tape_server" | "usb_disk" | "lv" => |_| false,
@@ -240,7 +239,7 @@ pub(crate) fn vpd(device: &Device) -> String {
         DeviceDetail::FibreChannel(port) => {
             text.push_str(&vpd_row("Network Address", &port.port_name.to_string().to_uppercase()));
         }
-        DeviceDetail::Ethernet { mac_address, slot } => {
+        DeviceDetail::Ethernet { mac_address, slot, .. } => {
             text.push_str(&vpd_row("Network Address", &mac_address.to_string().to_uppercase()));
             if slot.is_some() {
                 text.push_str(&vpd_row("Displayable Message", device.description()));

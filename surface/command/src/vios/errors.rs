@@ -116,6 +116,13 @@ fn detailed(entry: &ErrorEntry, identity: &ViosIdentity) -> String {
     causes("Probable Causes", row.probable_causes);
     let failures = if row.class == ErrorClass::Operator { "User Causes" } else { "Failure Causes" };
     causes(failures, row.failure_causes);
+    let actions = entry.template.recommended_actions();
+    if !actions.is_empty() {
+        text.push_str("\n        Recommended Actions\n");
+        for action in actions {
+            text.push_str(&format!("        {action}\n"));
+        }
+    }
     if !entry.details.is_empty() {
         text.push_str("\nDetail Data\n");
         for (title, value) in &entry.details {
