@@ -17,10 +17,12 @@
 //!   Adapters without a common control channel make a loop.
 //! - Where no server has said anything about a VLAN's trunks (a trunk adapter without a Shared Ethernet Adapter), the usable
 //!   one with the lowest priority number is active.
-//! - What was said is forgotten when the carrier goes, or the adapter is plugged in anew: the server says it again.
+//! - What was said is forgotten when the carrier goes or the adapter is taken out: the server says it again. A change of the
+//!   adapter while it is plugged in keeps it.
 //!
-//! A trunk that is not active gets and sends no frames of its VLANs but those of VLAN 4095, on which all usable trunks of a
-//! virtual switch hear each other: there Shared Ethernet Adapters without a control channel adapter find each other.
+//! A trunk that is not active gets and sends only frames to and from the adapter's own address, and those of VLAN 4095, on
+//! which all usable trunks of a virtual switch hear each other: there Shared Ethernet Adapters without a control channel
+//! adapter find each other.
 
 use varan_ethernet::{EthernetAddress, Frame, VlanTag};
 

@@ -7,7 +7,10 @@ mod announcement;
 pub mod control;
 pub mod driver;
 pub mod host;
+pub mod hypervisor;
 mod place;
+mod table;
+mod vlan;
 pub mod vnic;
 
 pub use announcement::write_announcement;
