@@ -8,6 +8,7 @@ pub mod control;
 pub mod driver;
 pub mod host;
 pub mod hypervisor;
+pub mod outside;
 mod place;
 mod table;
 mod vlan;

@@ -157,7 +157,6 @@ impl AddressTable {
     }
 
     /// Number of entries.
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.used
     }
