@@ -10,6 +10,7 @@
 //! | [`Control::Gone`] | hypervisor to server | a trunk or control channel adapter | another such adapter left this VLAN |
 //! | [`Control::AskLife`] | hypervisor to server | the server's control port | asks for a sign of life |
 //! | [`Control::Alive`] | server to hypervisor | the server's control port | the answer, with the same number |
+//! | [`Control::VnicServer`] | hypervisor to server | the server's control port | a virtual NIC's backing device, when it changes and when the carrier comes |
 //!
 //! Which trunk adapter of a VLAN is in use:
 //! - A trunk is usable while its port has a carrier from the server: the server sets it up while something uses the device.
@@ -63,6 +64,19 @@ pub enum Control {
         /// Number of the question that is answered.
         number: u32,
     },
+    /// How a virtual NIC's backing device is, at its server.
+    VnicServer {
+        /// Virtual slot of the server adapter.
+        slot: u16,
+        /// The client's frames go over it: the client is logged in.
+        active: bool,
+        /// It works.
+        operational: bool,
+        /// The client has been logged in since the server adapter was made.
+        client_known: bool,
+        /// Failover priority.
+        priority: u8,
+    },
 }
 
 impl Control {
@@ -76,8 +90,12 @@ impl Control {
             Self::Gone { vlan } => (2, 0, vlan, 0),
             Self::AskLife { number } => (3, 0, 0, number),
             Self::Alive { number } => (4, 0, 0, number),
+            Self::VnicServer { slot, active, operational, client_known, priority } => {
+                let flags = u8::from(active) | u8::from(operational) << 1 | u8::from(client_known) << 2;
+                (5, flags, slot, u32::from(priority))
+            }
         };
-        let to_server = matches!(self, Self::Gone { .. } | Self::AskLife { .. });
+        let to_server = matches!(self, Self::Gone { .. } | Self::AskLife { .. } | Self::VnicServer { .. });
         let (destination, source) =
             if to_server { (port, HYPERVISOR_ADDRESS) } else { (HYPERVISOR_ADDRESS, port) };
         frame.tag = None;
@@ -115,6 +133,13 @@ impl Control {
             2 if from_hypervisor && (1..=4_095).contains(&vlan) => Some(Self::Gone { vlan }),
             3 if from_hypervisor => Some(Self::AskLife { number }),
             4 if from_server => Some(Self::Alive { number }),
+            5 if from_hypervisor => Some(Self::VnicServer {
+                slot: vlan,
+                active: flags & 1 != 0,
+                operational: flags & 2 != 0,
+                client_known: flags & 4 != 0,
+                priority: u8::try_from(number).ok()?,
+            }),
             _ => None,
         }
     }
@@ -135,6 +160,13 @@ mod tests {
             Control::Gone { vlan: 4_095 },
             Control::AskLife { number: u32::MAX },
             Control::Alive { number: 7 },
+            Control::VnicServer {
+                slot: 32_897,
+                active: true,
+                operational: true,
+                client_known: false,
+                priority: 100,
+            },
         ];
         for message in messages {
             let mut frame = Frame::default();

@@ -10,6 +10,7 @@ pub mod host;
 pub mod hypervisor;
 pub mod outside;
 mod place;
+pub mod server;
 mod table;
 mod vlan;
 pub mod vnic;

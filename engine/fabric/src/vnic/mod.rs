@@ -44,4 +44,5 @@ mod tests;
 
 pub use device::{BackingDevice, DeviceHealth, ServerHealth};
 pub use machine::{Action, FailoverMachine, VnicSetup};
+pub(crate) use probe::probe_address;
 pub use probe::{is_probe_address, write_probe};

@@ -7,7 +7,7 @@
 use varan_ethernet::{EthernetAddress, Frame, TYPE_ARP};
 
 /// The address that probes of a device come from: locally administered, one of eight for each virtual NIC.
-pub(super) fn probe_address(client: EthernetAddress, mark: u8) -> EthernetAddress {
+pub(crate) fn probe_address(client: EthernetAddress, mark: u8) -> EthernetAddress {
     let mut bytes = client.0;
     bytes[0] = 0xE2 | (mark & 7) << 2;
     EthernetAddress(bytes)

@@ -1,0 +1,5 @@
+//! Two Virtual I/O Servers, a hypervisor and a switch outside in virtual time, with faults.
+
+mod faults;
+mod scenarios;
+mod world;
