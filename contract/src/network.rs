@@ -218,6 +218,30 @@ pub trait HypervisorNetwork: Send + Sync {
     fn activate(&self, partition: PartitionUuid, slot: VirtualSlot, port: LogicalPortId) -> bool;
 }
 
+/// The network of a frame on which nothing is carried: what is set up is forgotten, and nothing is known of any port.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoNetwork;
+
+impl HypervisorNetwork for NoNetwork {
+    fn put_switch(&self, _: &str, _: VirtualSwitchMode) {}
+    fn remove_switch(&self, _: &str) {}
+    fn put_shared_port(&self, _: PhysicalPortSetup) {}
+    fn remove_shared_port(&self, _: &str) {}
+    fn physical_port(&self, _: &str) -> Option<PhysicalPortState> {
+        None
+    }
+    fn logical_port(&self, _: LogicalPortId) -> Option<PortStatistics> {
+        None
+    }
+    fn clear_statistics(&self, _: &str, _: Option<LogicalPortId>) {}
+    fn backing_devices(&self, _: PartitionUuid, _: VirtualSlot) -> Vec<BackingDeviceState> {
+        Vec::new()
+    }
+    fn activate(&self, _: PartitionUuid, _: VirtualSlot, _: LogicalPortId) -> bool {
+        false
+    }
+}
+
 /// Where a network port of a Virtual I/O Server is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum PortPlace {

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use varan_model::attributes::profile::RemoteNames;
 use varan_model::configuration::BootMode;
-use varan_model::ids::{MachineIdentity, PartitionId, PartitionUuid, VirtualSlot};
+use varan_model::ids::{LogicalPortId, MachineIdentity, PartitionId, PartitionUuid, VirtualSlot};
 use varan_model::lock::LockEntry;
-use varan_model::partition::{Keylock, Partition, PartitionEntry, Profile};
+use varan_model::partition::{Keylock, Partition, PartitionEntry, PartitionState, Profile};
 use varan_model::profile_data::{ProfileData, RestoreKind};
 use varan_model::record::Assignment;
 use varan_model::refusal::{Refusal, Subject};
@@ -27,6 +27,7 @@ use varan_model::utilization::UtilizationReport;
 
 use crate::engine::{GuestTerminal, StopRequest};
 use crate::fault::SystemFault;
+use crate::network::{BackingDeviceState, PhysicalPortState, PortStatistics};
 
 /// Identity of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -125,6 +126,46 @@ pub struct AdapterRequest {
     pub force: bool,
     /// Minutes to wait for the operating system; 0 waits for ever.
     pub wait_minutes: u32,
+}
+
+/// A change of a virtual NIC that leaves its backing devices as they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VnicChange {
+    /// Takes part in traffic (`true`), or is cut off.
+    Enable(bool),
+    /// A backing device gets another failover priority.
+    SetBackingDevice {
+        /// Its logical port.
+        port: LogicalPortId,
+        /// Record of `failover_priority`.
+        record: Vec<Assignment>,
+    },
+    /// A backing device is made active.
+    Activate {
+        /// Its logical port.
+        port: LogicalPortId,
+        /// Automatic failover stays on; else it is turned off, as on the real console.
+        keep_automatic: bool,
+    },
+}
+
+/// Partitions with the states of ports and virtual NICs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkReport {
+    /// System.
+    pub system: Arc<ManagedSystem>,
+    /// Partitions.
+    pub entries: Vec<PartitionEntry>,
+    /// Names of the partitions that adapters refer to.
+    pub names: Arc<RemoteNames>,
+    /// States of the Virtual I/O Servers that host backing devices of them.
+    pub servers: Vec<(PartitionId, PartitionState)>,
+    /// Physical ports of SR-IOV adapters in shared mode, by location code.
+    pub physical_ports: Vec<(String, PhysicalPortState)>,
+    /// Logical ports of the partitions that are in use.
+    pub logical_ports: Vec<(LogicalPortId, PortStatistics)>,
+    /// Backing devices of the partitions' virtual NICs.
+    pub virtual_nics: Vec<(PartitionId, VirtualSlot, Vec<BackingDeviceState>)>,
 }
 
 /// Attributes of a partition's current configuration that are set together.
@@ -238,6 +279,8 @@ pub enum SystemRequest {
     ReadProfileData,
     /// Partitions with the names that their virtual adapters refer to. Answered by [`SystemReply::Adapters`].
     ListAdapters(PartitionFilter),
+    /// Partitions with the states of ports and virtual NICs. Answered by [`SystemReply::Network`].
+    ListNetwork(PartitionFilter),
     /// Logins of virtual Fibre Channel ports. Answered by [`SystemReply::PortLogins`].
     ListPortLogins {
         /// Partitions.
@@ -384,6 +427,56 @@ pub enum SystemRequest {
     },
     /// `chhwres -r virtualio` on the adapters of a partition.
     ChangeAdapter(AdapterRequest),
+    /// `chhwres -r virtualio --rsubtype vnic -o e|d` and `--rsubtype vnicbkdev`.
+    ChangeVnic {
+        /// Partition.
+        partition: Selector,
+        /// Virtual slot.
+        slot: VirtualSlot,
+        /// What happens. A warning is answered by [`SystemReply::Warned`].
+        change: VnicChange,
+    },
+    /// `chhwres -r sriov --rsubtype logport` on a partition.
+    ChangeLogicalPort {
+        /// Partition.
+        partition: Selector,
+        /// What happens.
+        operation: ListOperation,
+        /// Record.
+        record: Vec<Assignment>,
+        /// Past the guest of a running partition that has no RMC connection.
+        force: bool,
+        /// Minutes to wait for the operating system; 0 waits for ever.
+        wait_minutes: u32,
+    },
+    /// `chhwres -r sriov --rsubtype adapter`: an adapter comes to shared mode (`Add`) or leaves it (`Remove`).
+    ChangeSriovAdapter {
+        /// What happens.
+        operation: ListOperation,
+        /// Record of `slot_id` or `adapter_id`.
+        record: Vec<Assignment>,
+    },
+    /// `chhwres -r sriov --rsubtype physport -o s`.
+    ChangeSriovPort {
+        /// Record of `adapter_id`, `phys_port_id` and what is set.
+        record: Vec<Assignment>,
+    },
+    /// `chhwres -r sriov --rsubtype physport|logport -o c`: counters begin anew.
+    ClearPortStatistics {
+        /// Record of `adapter_id` and `phys_port_id` or `logical_port_id`.
+        record: Vec<Assignment>,
+    },
+    /// `chhwres -r virtualio --rsubtype vnetwork -o a|r`: a VLAN is on all trunk adapters of a load group, or on none.
+    ChangeVirtualNetwork {
+        /// Name, `VLAN3331-ETHERNET0`.
+        name: String,
+        /// `Add` or `Remove`.
+        operation: ListOperation,
+        /// Record of `load_group`, and `vlan_id` and `vswitch` where they are stated.
+        record: Vec<Assignment>,
+        /// Minutes to wait for the operating systems; 0 waits for ever.
+        wait_minutes: u32,
+    },
     /// `chhwres -r io -o a|r|m`: a physical slot of a partition.
     ChangeIoSlot {
         /// Partition.
@@ -528,6 +621,7 @@ impl SystemRequest {
                 | Self::ListSystemProfiles
                 | Self::ReadProfileData
                 | Self::ListAdapters(_)
+                | Self::ListNetwork(_)
                 | Self::ListPortLogins { .. }
         )
     }
@@ -558,6 +652,7 @@ impl SystemRequest {
             Self::ListPartitions(partitions)
             | Self::ListProfiles { partitions, .. }
             | Self::ListAdapters(partitions)
+            | Self::ListNetwork(partitions)
             | Self::ListPortLogins { partitions, .. } => RequestSubject::Partitions(partitions),
             Self::SetIndicator { indicator: Indicator::Partition(partition), .. } => {
                 RequestSubject::Change(vec![partition])
@@ -576,6 +671,10 @@ impl SystemRequest {
             | Self::RemovePartition { server_adapters: true, .. }
             | Self::ClearIoSlots { .. }
             | Self::ChangeVirtualSwitch { .. }
+            | Self::ChangeVirtualNetwork { .. }
+            | Self::ChangeSriovAdapter { .. }
+            | Self::ChangeSriovPort { .. }
+            | Self::ClearPortStatistics { .. }
             | Self::ChangeProcessorPool { .. }
             | Self::SetAccessPassword { .. }
             | Self::Fault(_)
@@ -609,6 +708,8 @@ impl SystemRequest {
             | Self::SetSharing { partition, .. }
             | Self::ChangeAdapter(AdapterRequest { partition, .. })
             | Self::ChangeIoSlot { partition, .. }
+            | Self::ChangeVnic { partition, .. }
+            | Self::ChangeLogicalPort { partition, .. }
             | Self::AssignProcessorPool { partition, .. }
             | Self::ChangePortLogins { partition, .. }
             | Self::RemoveLock { partition: Some(partition) }
@@ -640,6 +741,10 @@ pub enum SystemReply {
         /// Names of the partitions that adapters refer to.
         names: Arc<RemoteNames>,
     },
+    /// Partitions with the states of ports and virtual NICs.
+    Network(Box<NetworkReport>),
+    /// Done, and there is something to know about it.
+    Warned(Refusal),
     /// Profiles with their system.
     Profiles {
         /// System.

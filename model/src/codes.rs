@@ -211,6 +211,70 @@ messages! {
     FaultRefused: "", "The fault was not injected: {0}.", Own, "See the reason given.";
     /// The host cannot start a partition.
     HostRefused: "HSCL03F9", "The partition cannot be started on this host: {0}.", Own, "See the reason given.";
+    /// No SR-IOV adapter of that number in shared mode, or in that slot.
+    SriovAdapterNotFound: "HSCL1280", "The SR-IOV adapter {0} was not found.", Unverified, "List them with lshwres -r sriov --rsubtype adapter.";
+    /// No such physical port.
+    SriovPortNotFound: "HSCL1281", "The SR-IOV adapter with ID {0} has no physical port with ID {1}.", Unverified, "List them with lshwres -r sriov --rsubtype physport --level eth; the first port has ID 0.";
+    /// An adapter that one partition has to itself.
+    SriovAdapterDedicated: "HSCL1282", "The SR-IOV adapter in the slot {0} is in dedicated mode.", Unverified, "Change it to shared mode with chhwres -r sriov --rsubtype adapter -o a.";
+    /// An adapter that is in shared mode already, or that nobody can have to itself.
+    SriovAdapterShared: "HSCL1283", "The adapter in the slot {0} is an SR-IOV adapter in shared mode.", Unverified, "Change it to dedicated mode with chhwres -r sriov --rsubtype adapter -o r.";
+    /// An adapter whose mode cannot change.
+    SriovAdapterInUse: "HSCL1284", "The mode of the SR-IOV adapter in the slot {0} cannot be changed because {1}.", Unverified, "List its logical ports with lshwres -r sriov --rsubtype logport --level eth.";
+    /// An adapter number that another one has.
+    SriovAdapterIdUsed: "HSCL1285", "The SR-IOV adapter ID {0} is already used.", Unverified, "Leave it out, or choose another one.";
+    /// No such logical port.
+    LogicalPortNotFound: "HSCL1286", "The logical port {0} was not found.", Unverified, "List them with lshwres -r sriov --rsubtype logport --level eth.";
+    /// A logical port that the partition does not have.
+    LogicalPortNotOwned: "HSCL1287", "The logical port {0} is not assigned to the partition {1}.", Unverified, "List them with lshwres -r sriov --rsubtype logport --level eth.";
+    /// What a change of a logical port failed for follows.
+    LogicalPortRefused: "HSCL127D:", "{0}", Captured, "The second code says why.";
+    /// A logical port that the partition has already.
+    LogicalPortOwned: "HSCL1288", "The logical port {0} is already assigned to the partition.", Unverified, "Choose another logical port, or leave it out.";
+    /// A logical port that another partition, or a vNIC, has.
+    LogicalPortUsed: "HSCL1289", "The logical port {0} is assigned to the partition {1}.", Unverified, "Choose another logical port, or leave it out.";
+    /// No logical port is left.
+    LogicalPortsExhausted: "HSCL128A", "All {2} logical ports that physical port {1} of the SR-IOV adapter with ID {0} can have are in use.", Unverified, "Remove a logical port, or use another physical port.";
+    /// The sum over a physical port.
+    CapacityExceeded: "HSCL1293", "The total capacity of all logical ports on physical port {1} of the SR-IOV adapter with ID {0} would exceed 100.0; it is {2} without the change.", Unverified, "Ask for less, or use another physical port.";
+    /// A capacity that is not in whole steps.
+    CapacityGranularity: "HSCL1294", "The capacity specified for the logical port with configuration ID {0} is {1}. This is not a multiple of the capacity granularity of the specified protocol of this physical port which is {2}.", Captured, "Use a multiple of min_eth_capacity_granularity.";
+    /// A capacity that is too small or too large.
+    CapacityRange: "HSCL1295", "The capacity {0} is outside the valid range {1} to {2}.", Unverified, "See min_eth_capacity_granularity of the physical port.";
+    /// Too many promiscuous logical ports.
+    PromiscuousExceeded: "HSCL1257", "Physical port {1} of the SR-IOV adapter with ID {0} supports {2} logical ports in promiscuous mode, and all of them are configured.", Unverified, "Use another physical port.";
+    /// A port that has no such protocol.
+    LogicalPortProtocol: "HSCL128B", "Physical port {1} of the SR-IOV adapter with ID {0} does not support logical ports of type {2}.", Unverified, "List the port with lshwres -r sriov --rsubtype physport.";
+    /// A machine without vNICs.
+    VnicUnsupported: "HSCL12A0", "The managed system does not support virtual NICs.", Unverified, "vNICs need firmware level FW840 on a POWER8 system or later.";
+    /// A machine or a console without failover of vNICs.
+    VnicFailoverUnsupported: "HSCL12A1", "Virtual NIC failover is not supported: {0}.", Unverified, "It needs firmware level FW860 and management console V8 R8.6.0.";
+    /// No backing device, or too many.
+    VnicBackingDeviceCount: "HSCL12A2", "A virtual NIC has from 1 to {0} backing devices; {1} were specified.", Unverified, "Remove a backing device first.";
+    /// Two backing devices on one physical port.
+    VnicPortRepeated: "HSCL12A3", "The virtual NIC in virtual slot {0} has more than one backing device on physical port {2} of the SR-IOV adapter with ID {1}.", Unverified, "Use another physical port.";
+    /// A server that is none, or is the client itself.
+    VnicServerInvalid: "HSCL12A4", "The partition {0} cannot host a backing device of a virtual NIC: {1}.", Unverified, "Name a Virtual I/O Server.";
+    /// A server that cannot be asked.
+    VnicServerUnavailable: "HSCL12A5", "The Virtual I/O Server {0} must be running with an RMC connection to host a backing device of a virtual NIC.", Unverified, "Check rmc_state of the Virtual I/O Server.";
+    /// A server that is needed.
+    VnicServerHosts: "HSCL12A6", "The Virtual I/O Server {0} hosts a backing device of a virtual NIC of partition {1}.", Unverified, "Remove the backing device first.";
+    /// What a backing device does not allow to be changed.
+    VnicAttributeFixed: "HSCL12A7", "The attribute {0} of a virtual NIC cannot be changed after it was created.", Unverified, "Remove the virtual NIC and create it anew.";
+    /// No such backing device.
+    VnicBackingDeviceNotFound: "HSCL12A8", "The virtual NIC in virtual slot {0} has no backing device {1}.", Unverified, "List them with lshwres -r virtualio --rsubtype vnicbkdev --level lpar.";
+    /// A backing device that cannot carry anything.
+    VnicBackingDeviceDown: "HSCL12A9", "The backing device on logical port {0} cannot be made active because its status is {1}.", Unverified, "List them with lshwres -r virtualio --rsubtype vnicbkdev --level lpar.";
+    /// What follows from making a backing device active.
+    VnicFailoverTurnedOff: "", "Automatic failover by priority of the virtual NIC in virtual slot {0} is now turned off.  Turn it on with -o s -a auto_priority_failover=1, or keep it on with -o act -a keep_auto_priority_failover=1.", Own, "The real console turns it off without a word.";
+    /// No virtual slot of a server is left.
+    VnicServerSlotsExhausted: "HSCL12AA", "The Virtual I/O Server {0} hosts as many backing devices as it can.", Unverified, "Use another Virtual I/O Server.";
+    /// Two trunk adapters of one VLAN with the same priority.
+    TrunkPriorityUsed: "HSCL12B0", "The trunk priority {0} is already used by the adapter in virtual slot {4} of partition {3} for VLAN {1} on virtual switch {2}.", Unverified, "Trunk adapters of one VLAN need priorities of their own.";
+    /// A group of trunk adapters that does not exist.
+    LoadGroupNotFound: "", "No trunk adapter with port VLAN ID {0} is on virtual switch {1}.", Own, "List trunk adapters with lshwres -r virtualio --rsubtype eth --level lpar.";
+    /// Trunk adapters that cannot be changed together.
+    LoadGroupRefused: "", "The VLAN was not added to any Virtual I/O Server, because the trunk adapter in virtual slot {1} of partition {0} cannot take it: {2}", Own, "See the reason given.";
     /// DLPAR without RMC: memory and processors.
     DlparNoRmc: "HSCL2957", "Either there is currently no RMC connection between the management console and the partition {0} or the partition does not support dynamic partitioning operations. Verify the network setup on the management console and the partition, and ensure that any firewall authentication between the management console and the partition has occurred.", Captured, "Check rmc_state; --force does not help here.";
     /// DLPAR ended short of the wish.

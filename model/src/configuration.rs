@@ -8,7 +8,9 @@ use crate::adapters::{
 };
 use crate::ibm_i::IbmIConfiguration;
 use crate::ids::{PartitionId, VirtualSlot};
+use crate::sriov::LogicalPort;
 use crate::units::ProcessingUnits;
+use crate::vnic::{BackingDevice, VirtualNic};
 
 /// A closed set of words, each with the spelling of the command line.
 macro_rules! words {
@@ -215,6 +217,15 @@ pub struct Configuration {
     pub ethernet_adapters: Vec<VirtualEthernetAdapter>,
     /// Virtual Fibre Channel adapters.
     pub fibre_channel_adapters: Vec<VirtualFibreChannelAdapter>,
+    /// SR-IOV logical ports for Ethernet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ethernet_logical_ports: Vec<LogicalPort>,
+    /// SR-IOV logical ports for RDMA over converged Ethernet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roce_logical_ports: Vec<LogicalPort>,
+    /// Virtual NICs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub virtual_nics: Vec<VirtualNic>,
     /// Boot mode.
     pub boot_mode: BootMode,
     /// Report lost connections to the service processor.
@@ -284,6 +295,9 @@ impl Default for Configuration {
             scsi_adapters: Vec::new(),
             ethernet_adapters: Vec::new(),
             fibre_channel_adapters: Vec::new(),
+            ethernet_logical_ports: Vec::new(),
+            roce_logical_ports: Vec::new(),
+            virtual_nics: Vec::new(),
             boot_mode: BootMode::Normal,
             connection_monitoring: false,
             auto_start: false,
@@ -314,8 +328,19 @@ impl Configuration {
         slots.extend(self.scsi_adapters.iter().map(|adapter| (adapter.slot, "scsi")));
         slots.extend(self.ethernet_adapters.iter().map(|adapter| (adapter.slot, "ethernet")));
         slots.extend(self.fibre_channel_adapters.iter().map(|adapter| (adapter.slot, "fc")));
+        slots.extend(self.virtual_nics.iter().map(|adapter| (adapter.slot, "vnic")));
         slots.sort_unstable();
         slots
+    }
+
+    /// SR-IOV logical ports of the partition's own.
+    pub fn logical_ports(&self) -> impl Iterator<Item = &LogicalPort> {
+        self.ethernet_logical_ports.iter().chain(&self.roce_logical_ports)
+    }
+
+    /// Backing devices of virtual NICs, each with its virtual NIC.
+    pub fn backing_devices(&self) -> impl Iterator<Item = (&VirtualNic, &BackingDevice)> {
+        self.virtual_nics.iter().flat_map(|nic| nic.backing_devices.iter().map(move |device| (nic, device)))
     }
 
     /// Every partition number that an adapter, the power control list or the paging names.
@@ -331,6 +356,7 @@ impl Configuration {
         found.extend(ids(&self.scsi_adapters));
         found.extend(ids(&self.fibre_channel_adapters));
         found.extend(&self.power_control);
+        found.extend(self.backing_devices().filter_map(|(_, device)| device.server));
         let paging = self.shared_memory.iter().flat_map(|shared| shared.paging_servers());
         found.extend(paging);
         found.sort_unstable();

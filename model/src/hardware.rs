@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::firmware::{FirmwareImage, FirmwareLevels};
 use crate::ids::{InvalidIdentifier, MacAddress, MachineIdentity, SystemUuid, WorldWidePortName};
+use crate::sriov::SriovAdapterDescription;
 use crate::units::ProcessingUnits;
 
 /// Processor generations.
@@ -157,6 +158,12 @@ pub struct Hardware {
     pub management_vlan: (u16, String),
     /// Physical I/O slots that exist, in the site file's order.
     pub slots: Vec<SlotDescription>,
+    /// Virtual switches that are in VEPA mode at first.
+    #[serde(default)]
+    pub vepa_switches: Vec<String>,
+    /// SR-IOV adapters, in the order of their slots.
+    #[serde(default)]
+    pub sriov_adapters: Vec<SriovAdapterDescription>,
 }
 
 /// A physical I/O slot as the site file describes it.
@@ -343,6 +350,32 @@ impl Hardware {
     }
 }
 
+/// Adapter 1 in shared mode and adapter 2 that is dedicated, each with two ports.
+#[cfg(test)]
+fn sample_sriov_adapters() -> Vec<SriovAdapterDescription> {
+    use crate::sriov::{Capacity, SriovPortDescription, SriovPortType};
+    let port = |adapter: u16, port: u8| SriovPortDescription {
+        location: format!("U78C9.001.WZS8141-P1-C{}-T{}", adapter + 4, port + 1),
+        mac_address: MacAddress(0x0090_FA00_0100 + u64::from(adapter) * 16 + u64::from(port)),
+        speed: 10_000,
+        label: String::new(),
+        sub_label: String::new(),
+        kind: SriovPortType::Ethernet,
+        maximum_logical_ports: 4,
+    };
+    let adapter = |adapter: u16| SriovAdapterDescription {
+        adapter: crate::ids::SriovAdapterId(adapter),
+        drc_index: 0x2101_0100 + u32::from(adapter),
+        location: format!("U78C9.001.WZS8141-P1-C{}", adapter + 4),
+        description: "PCIe3 4-Port 10GbE SR Adapter".to_owned(),
+        shared: adapter == 1,
+        maximum_logical_ports: 6,
+        granularity: Capacity(200),
+        ports: vec![port(adapter, 0), port(adapter, 1)],
+    };
+    vec![adapter(1), adapter(2)]
+}
+
 #[cfg(test)]
 pub(crate) fn sample() -> Hardware {
     Hardware {
@@ -363,6 +396,8 @@ pub(crate) fn sample() -> Hardware {
         enterprise_edition: true,
         virtual_switches: vec!["ETHERNET0".to_owned()],
         management_vlan: (1, "ETHERNET0".to_owned()),
+        vepa_switches: Vec::new(),
+        sriov_adapters: sample_sriov_adapters(),
         slots: vec![SlotDescription {
             drc_index: 0x2102_0013,
             bus: 531,

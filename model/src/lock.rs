@@ -19,6 +19,8 @@ pub enum LockedFor {
     VirtualAdapter,
     /// A physical slot is added or removed.
     PhysicalSlot,
+    /// An SR-IOV logical port is added or removed.
+    LogicalPort,
     /// The firmware is updated.
     Firmware,
 }
@@ -32,6 +34,7 @@ impl LockedFor {
             Self::Processors => "proc",
             Self::VirtualAdapter => "virtualio",
             Self::PhysicalSlot => "io",
+            Self::LogicalPort => "sriov",
             Self::Firmware => "lic",
         }
     }

@@ -1,6 +1,6 @@
 //! Managed systems: settings that are recorded, state, and what is free.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use crate::configuration::words;
 use crate::firmware::FirmwareLevels;
 use crate::hardware::Hardware;
-use crate::ids::PartitionId;
+use crate::ids::{PartitionId, SriovAdapterId};
 use crate::partition::{Keylock, Partition, ReferenceCodes, Usage};
 use crate::rules::unique::UniqueName;
 use crate::service::Indicators;
+use crate::sriov::{SriovAdapterDescription, SriovAdapterSettings};
 use crate::units::ProcessingUnits;
 
 words! {
@@ -180,6 +181,32 @@ pub struct SystemSettings {
     /// Hardware that is out of use. The service processor remembers it over a loss of power.
     #[serde(default)]
     pub failed_hardware: Vec<FailedHardware>,
+    /// Modes of virtual switches that were set; the others are as the site file says.
+    #[serde(default)]
+    pub switch_modes: BTreeMap<String, SwitchMode>,
+    /// SR-IOV adapters that were set up, by DRC index; the others are as delivered.
+    #[serde(default)]
+    pub sriov_adapters: BTreeMap<u32, SriovAdapterSettings>,
+}
+
+/// How a virtual switch treats frames between its own ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SwitchMode {
+    /// Virtual Ethernet bridge: it passes them on.
+    Veb,
+    /// Virtual Ethernet port aggregator: all goes by way of the outside switch.
+    Vepa,
+}
+
+impl SwitchMode {
+    /// The word of the command line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Veb => "VEB",
+            Self::Vepa => "VEPA",
+        }
+    }
 }
 
 impl SystemSettings {
@@ -212,6 +239,8 @@ impl SystemSettings {
                 reserved_units: ProcessingUnits(0),
             }],
             failed_hardware: Vec::new(),
+            switch_modes: BTreeMap::new(),
+            sriov_adapters: BTreeMap::new(),
         }
     }
 }
@@ -299,6 +328,55 @@ impl ManagedSystem {
         self.settings.name == name
             || self.hardware.aliases.iter().any(|alias| alias == name)
             || self.hardware.identity.to_string() == name
+    }
+
+    /// The mode of a virtual switch.
+    #[must_use]
+    pub fn switch_mode(&self, name: &str) -> SwitchMode {
+        let at_first = if self.hardware.vepa_switches.iter().any(|one| one == name) {
+            SwitchMode::Vepa
+        } else {
+            SwitchMode::Veb
+        };
+        self.settings.switch_modes.get(name).copied().unwrap_or(at_first)
+    }
+
+    /// How an SR-IOV adapter is set up.
+    #[must_use]
+    pub fn sriov_settings(&self, adapter: &SriovAdapterDescription) -> SriovAdapterSettings {
+        let present = self.settings.sriov_adapters.get(&adapter.drc_index);
+        // A later site file may describe another adapter in the slot.
+        let fits = present.filter(|settings| settings.ports.len() == adapter.ports.len());
+        fits.cloned().unwrap_or_else(|| adapter.delivered())
+    }
+
+    /// SR-IOV adapters with how they are set up, those in shared mode first by number, then the others by slot.
+    #[must_use]
+    pub fn sriov_adapters(&self) -> Vec<(&SriovAdapterDescription, SriovAdapterSettings)> {
+        let adapters = self.hardware.sriov_adapters.iter();
+        let mut found: Vec<_> = adapters.map(|adapter| (adapter, self.sriov_settings(adapter))).collect();
+        found.sort_by_key(|(adapter, settings)| {
+            (settings.adapter.is_none(), settings.adapter, adapter.drc_index)
+        });
+        found
+    }
+
+    /// The SR-IOV adapter of that number, in shared mode.
+    #[must_use]
+    pub fn shared_adapter(
+        &self,
+        id: SriovAdapterId,
+    ) -> Option<(&SriovAdapterDescription, SriovAdapterSettings)> {
+        let adapters = self.hardware.sriov_adapters.iter();
+        let mut adapters = adapters.map(|adapter| (adapter, self.sriov_settings(adapter)));
+        adapters.find(|(_, settings)| settings.adapter == Some(id))
+    }
+
+    /// Whether the hypervisor itself has the slot of that DRC index, for an SR-IOV adapter in shared mode.
+    #[must_use]
+    pub fn is_shared_slot(&self, drc_index: u32) -> bool {
+        let adapter = self.hardware.sriov_adapters.iter().find(|adapter| adapter.drc_index == drc_index);
+        adapter.is_some_and(|adapter| self.sriov_settings(adapter).adapter.is_some())
     }
 
     /// Whether there is a virtual switch of that name.

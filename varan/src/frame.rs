@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use varan_contract::engine::{BootDisk, PartitionEngine};
+use varan_contract::network::NoNetwork;
 use varan_environment::Environment;
 use varan_model::configuration::PartitionEnvironment;
 use varan_model::hardware::Hardware;
@@ -323,6 +324,7 @@ pub fn start(
     let guests = GuestSettings {
         boot_disks: Arc::new(LosableBootDisks::new(FileBootDisks { directory: directory.join("disks") })),
         network: Some(management_network(system, index)),
+        hypervisor: Arc::new(NoNetwork),
     };
     let options = EngineOptions {
         time_scale: site.time_scale,

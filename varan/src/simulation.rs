@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use varan_contract::engine::{BootDisk, PartitionEngine, StopRequest};
+use varan_contract::network::NoNetwork;
 use varan_contract::system::{
     CallError, DynamicOperation, PowerOnOptions, RequestId, Resource, Selector, SystemEvents, SystemPower,
     SystemRequest,
@@ -148,7 +149,11 @@ impl World {
             firmware: opened.firmware,
             requests: opened.requests,
             engine: engine.clone(),
-            guests: GuestSettings { boot_disks: self.disks.clone(), network: Some(self.network) },
+            guests: GuestSettings {
+                boot_disks: self.disks.clone(),
+                network: Some(self.network),
+                hypervisor: Arc::new(NoNetwork),
+            },
             environment,
             time_scale: 1.0,
             inbox: inbox.clone(),

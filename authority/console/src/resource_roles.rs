@@ -190,6 +190,12 @@ impl ResourceScope {
                 entries.retain(|entry| allowed(entry.partition.id));
                 before != entries.len()
             }
+            SystemReply::Network(report) => {
+                let before = report.entries.len();
+                report.entries.retain(|entry| allowed(entry.partition.id));
+                report.virtual_nics.retain(|(id, ..)| allowed(*id));
+                before != report.entries.len()
+            }
             SystemReply::Profiles { profiles, .. } => {
                 let before = profiles.len();
                 profiles.retain(|(partition, _)| allowed(partition.id));
@@ -217,6 +223,7 @@ impl ResourceScope {
             | SystemReply::Errors { .. }
             | SystemReply::ProfileData(_)
             | SystemReply::TerminalClosed(_)
+            | SystemReply::Warned(_)
             | SystemReply::ClaimNeeded { .. } => false,
         };
         if left_out && matches!(asked, Some(PartitionFilter::Only(_))) {

@@ -1,5 +1,7 @@
 //! From a partition's current configuration to what an engine needs to power it on.
 
+mod network;
+
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -8,6 +10,7 @@ use varan_contract::engine::{
     GuestAdapter, GuestDeviceAdapter, GuestEthernetPort, GuestIoSlot, GuestNetworkAdapter,
     GuestSpecification, Installation, Personality,
 };
+use varan_contract::network::HypervisorNetwork;
 use varan_model::adapters::{AdapterSide, Remote, RemoteSlot, VirtualEthernetAdapter};
 use varan_model::configuration::{BootMode, Configuration};
 use varan_model::hardware::{SlotDescription, SlotPort};
@@ -71,6 +74,8 @@ pub struct GuestSettings {
     pub boot_disks: Arc<dyn BootDisks>,
     /// Management network; `None` where nobody answers DHCP.
     pub network: Option<ManagementNetwork>,
+    /// What carries frames in the frame.
+    pub hypervisor: Arc<dyn HypervisorNetwork>,
 }
 
 /// Builds the specification of a partition that was activated.
@@ -105,9 +110,9 @@ pub fn specification(
         network_adapters: network_adapters(world, entry, settings),
         device_adapters: device_adapters(&content),
         io_slots: io_slots(world, &content),
-        logical_ports: Vec::new(),
-        virtual_nics: Vec::new(),
-        vnic_servers: Vec::new(),
+        logical_ports: network::logical_ports(world, &content),
+        virtual_nics: content.virtual_nics.iter().map(network::virtual_nic).collect(),
+        vnic_servers: network::vnic_servers(world, partition.id),
         boot_disk: match installation.engine {
             GuestEngine::Embedded => Some(settings.boot_disks.open(partition.uuid)?),
             // Its disks are the ones that its adapters lead to.
@@ -196,7 +201,7 @@ fn network_adapter(
 }
 
 /// Reads `allowed_os_mac_addrs`: `all`, `none`, or addresses with commas or slashes between them.
-fn allowed_addresses(text: &str) -> AllowedAddresses {
+pub(crate) fn allowed_addresses(text: &str) -> AllowedAddresses {
     match text {
         "" | "all" => AllowedAddresses::All,
         "none" => AllowedAddresses::None,
@@ -281,12 +286,20 @@ pub fn adapter_at(
             let network = content.ethernet_adapters.iter().find(|adapter| adapter.slot == slot);
             let network = network.map(|adapter| network_adapter(world, entry, settings, adapter));
             let device = || device_adapters(content).into_iter().find(|adapter| adapter.slot == slot);
-            network.map(GuestAdapter::Network).or_else(|| device().map(GuestAdapter::Device))
+            let nic = content.virtual_nics.iter().find(|nic| nic.slot == slot);
+            let nic = || nic.map(|nic| GuestAdapter::Vnic(network::virtual_nic(nic)));
+            let server =
+                || network::vnic_server(world, entry.partition.id, slot).map(GuestAdapter::VnicServer);
+            let network = network.map(GuestAdapter::Network);
+            network.or_else(|| device().map(GuestAdapter::Device)).or_else(nic).or_else(server)
         }
         AdapterAddress::Physical(index) => {
             let slot = io_slots(world, content).into_iter().find(|slot| slot.drc_index == index);
             slot.map(GuestAdapter::Physical)
         }
-        AdapterAddress::LogicalPort(_) => None,
+        AdapterAddress::LogicalPort(id) => {
+            let ports = network::logical_ports(world, content);
+            ports.into_iter().find(|port| port.id == id).map(GuestAdapter::LogicalPort)
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use varan_contract::engine::{EngineError, GuestTerminal, PartitionEngine};
+use varan_contract::network::HypervisorNetwork;
 use varan_contract::system::{
     CallError, Origin, RequestId, Selector, SystemEvents, SystemLink, SystemReply, SystemRequest,
 };
@@ -24,7 +25,7 @@ use crate::decide;
 use crate::guest::GuestSettings;
 use crate::inbox::Inbox;
 use crate::opening::Opened;
-use crate::reads::read;
+use crate::reads::{complete_network, read};
 use crate::world::Snapshot;
 
 /// A running managed system.
@@ -36,6 +37,7 @@ pub struct SystemHandle {
     thread: Mutex<Option<JoinHandle<()>>>,
     visited: AtomicU64,
     environment: Arc<dyn Environment>,
+    hypervisor: Arc<dyn HypervisorNetwork>,
 }
 
 /// Starts the authority of an opened system on a thread of its own. `make_engine` gets the inbox that the engine reports
@@ -55,7 +57,7 @@ pub fn start(
     let published = Arc::new(ArcSwap::from_pointee(opened.world.snapshot.clone()));
     let subscribers: Arc<Mutex<Vec<Arc<dyn SystemEvents>>>> = Arc::default();
     let name = format!("system {}", opened.world.system().hardware.site_name);
-    let clock = environment.clone();
+    let (clock, hypervisor) = (environment.clone(), guests.hypervisor.clone());
     let mut authority = Authority::new(Parts {
         world: opened.world,
         store: opened.store,
@@ -71,13 +73,23 @@ pub fn start(
     });
     let initial = opened.start;
     let run = move || {
+        authority.set_up_network();
         authority.adopt();
         authority.start_initial(&initial);
         authority.run();
     };
     let thread = std::thread::Builder::new().name(name).spawn(run)?;
     let (thread, visited) = (Mutex::new(Some(thread)), AtomicU64::default());
-    Ok(SystemHandle { published, inbox, engine, subscribers, thread, visited, environment: clock })
+    Ok(SystemHandle {
+        published,
+        inbox,
+        engine,
+        subscribers,
+        thread,
+        visited,
+        environment: clock,
+        hypervisor,
+    })
 }
 
 impl SystemHandle {
@@ -151,8 +163,10 @@ impl SystemHandle {
             let snapshot = self.published.load();
             decide::check_access(&snapshot.system, origin, &request)?;
             let mut reply = read(&snapshot, &request, &self.visited)?;
-            if let SystemReply::Utilization(report) = &mut reply {
-                self.count(report);
+            match &mut reply {
+                SystemReply::Utilization(report) => self.count(report),
+                SystemReply::Network(report) => complete_network(report, &*self.hypervisor),
+                _ => {}
             }
             return Ok(reply);
         }

@@ -1,9 +1,11 @@
 //! Reads: answered from the published snapshot, without the authority's thread and without the database.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use varan_contract::system::{PartitionFilter, SystemReply, SystemRequest};
+use varan_contract::network::HypervisorNetwork;
+use varan_contract::system::{NetworkReport, PartitionFilter, SystemReply, SystemRequest};
 use varan_model::attributes::profile::RemoteNames;
 use varan_model::codes::MessageKey;
 use varan_model::configuration::Configuration;
@@ -13,6 +15,7 @@ use varan_model::partition::{Partition, PartitionEntry, Profile};
 use varan_model::profile_data::ProfileData;
 use varan_model::refusal::Refusal;
 use varan_model::rules::port_login::{self, PortLogin};
+use varan_model::rules::sriov;
 use varan_model::utilization::{PartitionUtilization, UtilizationReport};
 
 use crate::world::Snapshot;
@@ -36,6 +39,10 @@ pub fn read(
             let contents = entries.iter().filter_map(|entry| entry.partition.current.as_ref());
             let names = Arc::new(remote_names(snapshot, contents));
             Ok(SystemReply::Adapters { system: snapshot.system.clone(), entries, names })
+        }
+        SystemRequest::ListNetwork(filter) => {
+            let entries = select(snapshot, filter, visited)?;
+            Ok(SystemReply::Network(Box::new(network(snapshot, entries))))
         }
         SystemRequest::ListProfiles { partitions, names, last_valid } => {
             let chosen = select(snapshot, partitions, visited)?;
@@ -72,6 +79,46 @@ pub fn read(
             })))
         }
         _ => Ok(SystemReply::System(snapshot.system.clone())),
+    }
+}
+
+/// What the snapshot says of the network; states and counters are the hypervisor's.
+fn network(snapshot: &Snapshot, entries: Vec<PartitionEntry>) -> NetworkReport {
+    let contents = || entries.iter().filter_map(|entry| entry.partition.current.as_ref());
+    let servers: BTreeSet<PartitionId> =
+        contents().flat_map(Configuration::backing_devices).filter_map(|(_, device)| device.server).collect();
+    let state = |id: PartitionId| Some((id, snapshot.partitions.get(id.0)?.runtime.state));
+    NetworkReport {
+        system: snapshot.system.clone(),
+        names: Arc::new(remote_names(snapshot, contents())),
+        servers: servers.into_iter().filter_map(state).collect(),
+        entries,
+        physical_ports: Vec::new(),
+        logical_ports: Vec::new(),
+        virtual_nics: Vec::new(),
+    }
+}
+
+/// Asks the hypervisor for the states and counters that a report lacks.
+pub(crate) fn complete_network(report: &mut NetworkReport, hypervisor: &dyn HypervisorNetwork) {
+    for (adapter, settings) in report.system.sriov_adapters() {
+        if settings.adapter.is_some() {
+            let state = |location: &String| Some((location.clone(), hypervisor.physical_port(location)?));
+            let ports = adapter.ports.iter().filter_map(|port| state(&port.location));
+            report.physical_ports.extend(ports);
+        }
+    }
+    for entry in &report.entries {
+        let Some(content) = &entry.partition.current else { continue };
+        let counters = |port| Some((port, hypervisor.logical_port(port)?));
+        report.logical_ports.extend(sriov::logical_port_ids(content).filter_map(counters));
+        if entry.runtime.state.is_off() {
+            continue;
+        }
+        for nic in &content.virtual_nics {
+            let states = hypervisor.backing_devices(entry.partition.uuid, nic.slot);
+            report.virtual_nics.push((entry.partition.id, nic.slot, states));
+        }
     }
 }
 

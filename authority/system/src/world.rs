@@ -1,14 +1,19 @@
 //! The state of a managed system as its authority holds it, and the snapshot that readers get.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use varan_contract::system::Selector;
 use varan_model::codes::MessageKey;
-use varan_model::ids::{MacAddress, PartitionId, PartitionUuid, WorldWidePortName};
+use varan_model::configuration::{Configuration, PartitionEnvironment};
+use varan_model::ids::{
+    LogicalPortId, MacAddress, PartitionId, PartitionUuid, PhysicalPortId, SriovAdapterId, VirtualSlot,
+    WorldWidePortName,
+};
 use varan_model::lock::OperationLock;
 use varan_model::partition::{Partition, PartitionEntry, Runtime};
 use varan_model::refusal::Refusal;
+use varan_model::rules::sriov::{self, PortPlace, PortUse};
 use varan_model::rules::{PartitionLookup, validity};
 use varan_model::service::{ErrorLog, Failure};
 use varan_model::system::{ManagedSystem, SystemSettings, SystemState};
@@ -107,6 +112,72 @@ struct Indexes {
     port_names: HashMap<WorldWidePortName, (PartitionUuid, u32)>,
     slots: HashMap<u32, PartitionId>,
     uuids: HashMap<PartitionUuid, PartitionId>,
+    /// SR-IOV logical ports of current configurations.
+    logical_ports: HashMap<LogicalPortId, PartitionId>,
+    /// What current configurations take of SR-IOV physical ports.
+    port_uses: HashMap<PortPlace, PortUse>,
+    /// Server adapters of backing devices, by server and slot: the client's virtual NIC.
+    hosted: BTreeMap<(PartitionId, VirtualSlot), (PartitionId, VirtualSlot)>,
+    /// Trunk adapters of current configurations by virtual switch and VLAN.
+    trunks: HashMap<(String, u16), BTreeMap<(PartitionId, VirtualSlot), u8>>,
+}
+
+impl Indexes {
+    /// Adds what the network of a current configuration takes.
+    fn add_network(&mut self, id: PartitionId, content: &Configuration) {
+        self.logical_ports.extend(sriov::logical_port_ids(content).map(|port| (port, id)));
+        for (place, own) in sriov::uses(content) {
+            self.port_uses.entry(place).or_default().add(own);
+        }
+        for (nic, device) in content.backing_devices() {
+            if let (Some(server), Some(slot)) = (device.server, device.server_slot) {
+                self.hosted.insert((server, slot), (id, nic.slot));
+            }
+        }
+        for (key, slot, priority) in trunks(content) {
+            self.trunks.entry(key).or_default().insert((id, slot), priority);
+        }
+    }
+
+    /// Takes it out again.
+    fn remove_network(&mut self, id: PartitionId, content: &Configuration) {
+        for port in sriov::logical_port_ids(content) {
+            if self.logical_ports.get(&port) == Some(&id) {
+                self.logical_ports.remove(&port);
+            }
+        }
+        for (place, own) in sriov::uses(content) {
+            if let Some(taken) = self.port_uses.get_mut(&place) {
+                taken.give_back(own);
+                if taken.ports == 0 {
+                    self.port_uses.remove(&place);
+                }
+            }
+        }
+        for place in sriov::server_slots(content) {
+            if self.hosted.get(&place).is_some_and(|(client, _)| *client == id) {
+                self.hosted.remove(&place);
+            }
+        }
+        for (key, slot, _) in trunks(content) {
+            if let Some(adapters) = self.trunks.get_mut(&key) {
+                adapters.remove(&(id, slot));
+                if adapters.is_empty() {
+                    self.trunks.remove(&key);
+                }
+            }
+        }
+    }
+}
+
+/// Every VLAN of every trunk adapter: virtual switch and VLAN, slot, priority.
+fn trunks(content: &Configuration) -> impl Iterator<Item = ((String, u16), VirtualSlot, u8)> + '_ {
+    content.ethernet_adapters.iter().filter_map(|adapter| Some((adapter, adapter.trunk_priority?))).flat_map(
+        |(adapter, priority)| {
+            let vlans = std::iter::once(&adapter.port_vlan_id).chain(&adapter.additional_vlan_ids);
+            vlans.map(move |vlan| ((adapter.virtual_switch.clone(), *vlan), adapter.slot, priority))
+        },
+    )
 }
 
 /// The authority's own state: the snapshot to be published next, with indexes for its rules.
@@ -129,7 +200,7 @@ fn uncount<K: std::hash::Hash + Eq>(map: &mut HashMap<K, (PartitionUuid, u32)>, 
     }
 }
 
-fn contents(partition: &Partition) -> impl Iterator<Item = &varan_model::configuration::Configuration> {
+fn contents(partition: &Partition) -> impl Iterator<Item = &Configuration> {
     partition.profiles.iter().map(|profile| &profile.configuration).chain(&partition.current)
 }
 
@@ -266,6 +337,9 @@ impl World {
                     .for_each(|one| uncount(&mut self.indexes.mac_addresses, one));
                 validity::port_names(content).for_each(|one| uncount(&mut self.indexes.port_names, one));
             }
+            if let Some(content) = &entry.partition.current {
+                self.indexes.remove_network(entry.partition.id, content);
+            }
             self.indexes.uuids.remove(&entry.partition.uuid);
             if after.is_none_or(|after| after.partition.uuid != entry.partition.uuid) {
                 self.snapshot.uuids.remove(&entry.partition.uuid.to_string());
@@ -294,7 +368,42 @@ impl World {
                 count(&mut self.indexes.port_names, name, partition.uuid);
             }
         }
+        if let Some(content) = &partition.current {
+            self.indexes.add_network(partition.id, content);
+        }
         self.indexes.uuids.insert(partition.uuid, partition.id);
+    }
+
+    /// The virtual NICs that a server hosts backing devices of: server slot, client and the slot there, by server slot.
+    pub fn hosted(
+        &self,
+        server: PartitionId,
+    ) -> impl Iterator<Item = (VirtualSlot, PartitionId, VirtualSlot)> + '_ {
+        let range = (server, VirtualSlot(0))..=(server, VirtualSlot(u16::MAX));
+        self.indexes.hosted.range(range).map(|((_, slot), (client, nic))| (*slot, *client, *nic))
+    }
+
+    /// The virtual NIC that a server adapter of a server is for: client and slot there.
+    #[must_use]
+    pub fn hosted_at(&self, server: PartitionId, slot: VirtualSlot) -> Option<(PartitionId, VirtualSlot)> {
+        self.indexes.hosted.get(&(server, slot)).copied()
+    }
+
+    /// Trunk adapters of a VLAN of a virtual switch: partition, slot, priority.
+    pub fn trunk_adapters(
+        &self,
+        switch: &str,
+        vlan: u16,
+    ) -> impl Iterator<Item = (PartitionId, VirtualSlot, u8)> + '_ {
+        let adapters = self.indexes.trunks.get(&(switch.to_owned(), vlan));
+        adapters.into_iter().flatten().map(|((partition, slot), priority)| (*partition, *slot, *priority))
+    }
+
+    /// A logical port of an adapter that somebody has.
+    #[must_use]
+    pub fn used_port_of(&self, adapter: SriovAdapterId) -> Option<(LogicalPortId, PartitionId)> {
+        let ports = self.indexes.logical_ports.iter().filter(|(port, _)| port.adapter() == adapter);
+        ports.min().map(|(port, holder)| (*port, *holder))
     }
 
     fn index_slots(&mut self, entry: &PartitionEntry) {
@@ -350,6 +459,10 @@ impl World {
         assert_eq!(fresh.indexes.port_names, self.indexes.port_names);
         assert_eq!(fresh.indexes.slots, self.indexes.slots);
         assert_eq!(fresh.indexes.uuids, self.indexes.uuids);
+        assert_eq!(fresh.indexes.logical_ports, self.indexes.logical_ports);
+        assert_eq!(fresh.indexes.port_uses, self.indexes.port_uses);
+        assert_eq!(fresh.indexes.hosted, self.indexes.hosted);
+        assert_eq!(fresh.indexes.trunks, self.indexes.trunks);
     }
 }
 
@@ -377,5 +490,22 @@ impl PartitionLookup for World {
     fn free_id(&self) -> Option<PartitionId> {
         let most = self.system().hardware.maximum_partitions;
         self.snapshot.partitions.lowest_free(most).map(PartitionId)
+    }
+
+    fn logical_port_holder(&self, port: LogicalPortId) -> Option<PartitionId> {
+        self.indexes.logical_ports.get(&port).copied()
+    }
+
+    fn port_use(&self, adapter: SriovAdapterId, port: PhysicalPortId) -> PortUse {
+        self.indexes.port_uses.get(&(adapter, port)).copied().unwrap_or_default()
+    }
+
+    fn backing_device_client(&self, server: PartitionId, slot: VirtualSlot) -> Option<PartitionId> {
+        self.indexes.hosted.get(&(server, slot)).map(|(client, _)| *client)
+    }
+
+    fn is_virtual_io_server(&self, id: PartitionId) -> bool {
+        let entry = self.snapshot.partitions.get(id.0);
+        entry.is_some_and(|entry| entry.partition.environment == PartitionEnvironment::VirtualIoServer)
     }
 }

@@ -11,6 +11,7 @@ pub mod partition;
 pub mod port_login;
 pub mod processor;
 pub mod profile;
+pub mod sriov;
 pub mod system;
 pub mod virtual_io;
 pub mod vnic;
@@ -165,6 +166,13 @@ impl<Row: 'static> Attribute<Row> {
     #[must_use]
     pub const fn since(mut self, release: Release) -> Self {
         self.since = release;
+        self
+    }
+
+    /// Of this platform alone.
+    #[must_use]
+    pub const fn own(mut self) -> Self {
+        self.evidence = Evidence::Own;
         self
     }
 
@@ -342,6 +350,12 @@ mod tests {
         check(&virtual_io::SLOTS);
         check(&virtual_io::VIRTUAL_SWITCHES);
         check(&virtual_io::VIRTUAL_NETWORKS);
+        check(&sriov::SRIOV_ADAPTERS);
+        check(&sriov::PHYSICAL_PORTS);
+        check(&sriov::PHYSICAL_PORT_STATISTICS);
+        check(&sriov::UNCONFIGURED_PORTS);
+        check(&sriov::LOGICAL_PORTS);
+        check(&sriov::LOGICAL_PORT_STATISTICS);
         check(&vnic::VNICS);
         check(&vnic::VNIC_BACKING_DEVICES);
     }

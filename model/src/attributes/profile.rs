@@ -287,7 +287,8 @@ pub static PROFILE: Table<ProfileRow> = Table {
         .change(Change::Anytime),
         adapters!("virtual_fc_adapters", fibre_channel_adapters, "Virtual Fibre Channel adapters."),
         Attribute::new("vnic_adapters", "vNICs.", |row: &ProfileRow| {
-            row.since_family(ProcessorFamily::Power8, none())
+            let nics = Configuration::print_all(&row.content().virtual_nics, &|id| row.name_of(id));
+            row.since_family(ProcessorFamily::Power8, Value::list(nics))
         })
         .change(Change::Anytime)
         .since(Release(9, 1, 0, 0)),
@@ -361,10 +362,10 @@ pub static PROFILE: Table<ProfileRow> = Table {
         Attribute::new("electronic_err_reporting", "Electronic error reporting.", |row: &ProfileRow| {
             row.aix_linux(Value::of("null"))
         }),
-        Attribute::new("sriov_eth_logical_ports", "SR-IOV Ethernet logical ports.", |_: &ProfileRow| none())
-            .change(Change::Anytime),
+        adapters!("sriov_eth_logical_ports", ethernet_logical_ports, "SR-IOV Ethernet logical ports."),
         Attribute::new("sriov_roce_logical_ports", "SR-IOV RoCE logical ports.", |row: &ProfileRow| {
-            row.since_family(ProcessorFamily::Power9, none())
+            let ports = Configuration::print_all(&row.content().roce_logical_ports, &|id| row.name_of(id));
+            row.since_family(ProcessorFamily::Power9, Value::list(ports))
         })
         .change(Change::Anytime)
         .since(Release(9, 1, 9, 40)),

@@ -14,7 +14,7 @@ use crate::partition::PartitionEntry;
 use crate::rules::addresses;
 use crate::rules::virtual_io::{VIRTUAL_SWITCHES_MAX, next_free_slot};
 use crate::rules::virtual_network::VirtualNetwork;
-use crate::system::ManagedSystem;
+use crate::system::{ManagedSystem, SwitchMode};
 
 /// A row: one adapter of a partition's current configuration.
 #[derive(Clone, Debug)]
@@ -342,8 +342,8 @@ pub static SLOTS: Table<SlotRow> = Table {
     ],
 };
 
-/// A row of `lshwres -r virtualio --rsubtype vswitch`: name, and the VLANs of the adapters on the switch, sorted.
-pub type VirtualSwitchRow = (String, Vec<u16>);
+/// A row of `lshwres -r virtualio --rsubtype vswitch`: name, the VLANs of the adapters on the switch, sorted, and its mode.
+pub type VirtualSwitchRow = (String, Vec<u16>, SwitchMode);
 
 /// Attributes of `lshwres -r virtualio --rsubtype vswitch`.
 pub static VIRTUAL_SWITCHES: Table<VirtualSwitchRow> = Table {
@@ -353,6 +353,13 @@ pub static VIRTUAL_SWITCHES: Table<VirtualSwitchRow> = Table {
         Attribute::new("vlan_ids", "VLANs of the adapters on it.", |row: &VirtualSwitchRow| {
             Value::list(row.1.iter().map(u16::to_string).collect())
         }),
+        Attribute::new("switch_mode", "VEB, VEPA.", |row: &VirtualSwitchRow| Value::of(row.2.word()))
+            .on_request()
+            .unverified(),
+        Attribute::new("mode", "VEB, VEPA.", |_: &VirtualSwitchRow| Value::NotApplicable)
+            .change(Change::Anytime)
+            .unlisted()
+            .unverified(),
         Attribute::new("new_name", "Another name.", |_: &VirtualSwitchRow| Value::NotApplicable)
             .change(Change::Anytime)
             .unlisted()

@@ -26,7 +26,7 @@ pub fn plan(
     }
     plan_memory(&mut content, system)?;
     plan_processors(&mut content, system)?;
-    plan_slots(&mut content, lookup)?;
+    plan_slots(&mut content, system, lookup)?;
     Ok(content)
 }
 
@@ -48,6 +48,7 @@ fn take_everything(content: &mut Configuration, system: &ManagedSystem) {
         .hardware
         .slots
         .iter()
+        .filter(|slot| !system.is_shared_slot(slot.drc_index))
         .map(|slot| crate::adapters::PhysicalSlot { drc_index: slot.drc_index, pool: None, required: false })
         .collect();
 }
@@ -97,15 +98,26 @@ fn fitting_processors(content: &Configuration, least: ProcessingUnits) -> Result
     Ok(processors)
 }
 
-fn plan_slots(content: &mut Configuration, lookup: &dyn PartitionLookup) -> Result<(), Refusal> {
+fn plan_slots(
+    content: &mut Configuration,
+    system: &ManagedSystem,
+    lookup: &dyn PartitionLookup,
+) -> Result<(), Refusal> {
     for slot in content.physical_slots.iter().filter(|slot| slot.required) {
+        if system.is_shared_slot(slot.drc_index) {
+            let index = format!("{:08X}", slot.drc_index);
+            return Err(Refusal::new(MessageKey::SriovAdapterShared).with(index));
+        }
         if let Some(holder) = lookup.slot_holder(slot.drc_index) {
             let index = format!("{:08X}", slot.drc_index);
             let holder = lookup.name_of(holder).unwrap_or_else(|| holder.to_string());
             return Err(Refusal::new(MessageKey::PhysicalSlotInUse).with(index).with(holder));
         }
     }
-    content.physical_slots.retain(|slot| slot.required || lookup.slot_holder(slot.drc_index).is_none());
+    content.physical_slots.retain(|slot| {
+        let free = lookup.slot_holder(slot.drc_index).is_none() && !system.is_shared_slot(slot.drc_index);
+        slot.required || free
+    });
     Ok(())
 }
 

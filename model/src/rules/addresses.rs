@@ -7,6 +7,7 @@
 use crate::adapters::AdapterSide;
 use crate::configuration::Configuration;
 use crate::ids::{MacAddress, MachineIdentity, WorldWidePortName};
+use crate::sriov::LogicalPort;
 use crate::system::SystemSettings;
 
 /// Bits of the counter.
@@ -62,7 +63,7 @@ pub fn generate_port_names(
     }
 }
 
-/// Gives every virtual Ethernet adapter of a current configuration without a MAC address one: the one that the same slot
+/// Gives every network adapter of a current configuration without a MAC address one: the one that the same slot
 /// had before (`previous`), or a new one.
 pub fn generate_mac_addresses(
     content: &mut Configuration,
@@ -71,21 +72,30 @@ pub fn generate_mac_addresses(
     settings: &mut SystemSettings,
     taken: &dyn Fn(MacAddress) -> bool,
 ) {
-    for adapter in &mut content.ethernet_adapters {
-        if adapter.mac_address.is_some() {
-            continue;
-        }
-        let before = previous.and_then(|configuration| {
-            configuration.ethernet_adapters.iter().find(|earlier| earlier.slot == adapter.slot)
-        });
-        adapter.mac_address = before.and_then(|earlier| earlier.mac_address);
-        while adapter.mac_address.is_none() {
+    let mut generate = |place: &mut Option<MacAddress>, before: Option<MacAddress>| {
+        *place = place.or(before);
+        while place.is_none() {
             let address = mac_address(identity, settings.mac_addresses_generated);
             settings.mac_addresses_generated += 1;
             if !taken(address) {
-                adapter.mac_address = Some(address);
+                *place = Some(address);
             }
         }
+    };
+    for adapter in &mut content.ethernet_adapters {
+        let before = previous
+            .and_then(|before| before.ethernet_adapters.iter().find(|earlier| earlier.slot == adapter.slot));
+        generate(&mut adapter.mac_address, before.and_then(|earlier| earlier.mac_address));
+    }
+    for port in content.ethernet_logical_ports.iter_mut().chain(&mut content.roce_logical_ports) {
+        let same = |earlier: &&LogicalPort| earlier.id == port.id && port.id.is_some();
+        let before = previous.and_then(|before| before.logical_ports().find(same));
+        generate(&mut port.mac_address, before.and_then(|earlier| earlier.mac_address));
+    }
+    for nic in &mut content.virtual_nics {
+        let before =
+            previous.and_then(|before| before.virtual_nics.iter().find(|earlier| earlier.slot == nic.slot));
+        generate(&mut nic.mac_address, before.and_then(|earlier| earlier.mac_address));
     }
 }
 

@@ -244,6 +244,7 @@ fn apply_settings(
 pub fn check_partition(partition: &Partition, content: &Configuration) -> Result<(), Refusal> {
     super::shared_memory::check(content, partition.environment)?;
     super::ibm_i::check(content, partition.environment)?;
+    super::sriov::check_environment(content, partition.environment)?;
     let restartable =
         partition.settings.remote_restart_capable || partition.settings.simplified_remote_restart_capable;
     if restartable && !content.physical_slots.is_empty() {

@@ -12,13 +12,17 @@ pub mod port_login;
 pub mod processor_pool;
 pub mod profile;
 pub mod shared_memory;
+pub mod sriov;
 pub mod system_profile;
 pub mod unique;
 pub mod validity;
 pub mod virtual_io;
 pub mod virtual_network;
 
-use crate::ids::{MacAddress, PartitionId, PartitionUuid, WorldWidePortName};
+use crate::ids::{
+    LogicalPortId, MacAddress, PartitionId, PartitionUuid, PhysicalPortId, SriovAdapterId, VirtualSlot,
+    WorldWidePortName,
+};
 
 /// What a rule asks about the other partitions of the system. Every answer takes the same time however many there are.
 pub trait PartitionLookup {
@@ -34,6 +38,25 @@ pub trait PartitionLookup {
     fn slot_holder(&self, drc_index: u32) -> Option<PartitionId>;
     /// A number that no partition has, the lowest.
     fn free_id(&self) -> Option<PartitionId>;
+    /// The partition whose current configuration has that SR-IOV logical port, for itself or behind a virtual NIC.
+    fn logical_port_holder(&self, port: LogicalPortId) -> Option<PartitionId> {
+        let _ = port;
+        None
+    }
+    /// What current configurations take of an SR-IOV physical port.
+    fn port_use(&self, adapter: SriovAdapterId, port: PhysicalPortId) -> sriov::PortUse {
+        let _ = (adapter, port);
+        sriov::PortUse::default()
+    }
+    /// The client of a server's adapter for a backing device in that slot.
+    fn backing_device_client(&self, server: PartitionId, slot: VirtualSlot) -> Option<PartitionId> {
+        let _ = (server, slot);
+        None
+    }
+    /// Whether the partition is a Virtual I/O Server.
+    fn is_virtual_io_server(&self, id: PartitionId) -> bool {
+        self.name_of(id).is_some()
+    }
 }
 
 #[cfg(test)]

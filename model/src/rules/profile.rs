@@ -4,7 +4,7 @@ use super::edit::{
     capital, edit_list, elements, flag, number, only_set, optional, quantity, small_quantity, value_invalid,
     word,
 };
-use super::{PartitionLookup, ibm_i, shared_memory};
+use super::{PartitionLookup, ibm_i, shared_memory, sriov};
 use crate::adapters::{Element, Remote};
 use crate::codes::MessageKey;
 use crate::configuration::{BootMode, Configuration, ProcessorMode, SharingMode, console_serial_adapters};
@@ -191,11 +191,18 @@ pub static SETTERS: &[(&str, Setter)] = &[
         resolve_all(&mut content.fibre_channel_adapters, context)
     }),
     ("virtual_eth_vsi_profiles", none_only),
-    ("vnic_adapters", none_only),
+    ("vnic_adapters", |content, assignment, context| {
+        edit_list(&mut content.virtual_nics, assignment)?;
+        sriov::resolve_servers(&mut content.virtual_nics, context)
+    }),
     ("vtpm_adapters", none_only),
     ("hca_adapters", none_only),
-    ("sriov_eth_logical_ports", none_only),
-    ("sriov_roce_logical_ports", none_only),
+    ("sriov_eth_logical_ports", |content, assignment, _| {
+        edit_list(&mut content.ethernet_logical_ports, assignment)
+    }),
+    ("sriov_roce_logical_ports", |content, assignment, _| {
+        edit_list(&mut content.roce_logical_ports, assignment)
+    }),
     ("boot_mode", |content, assignment, _| {
         content.boot_mode = word(assignment, BootMode::ALL, BootMode::word)?;
         Ok(())

@@ -19,6 +19,7 @@ pub fn check(content: &Configuration, system: &ManagedSystem) -> Result<(), Refu
         check_memory(content, system)?;
         check_processors(content, system)?;
     }
+    super::sriov::check(content, system)?;
     check_slots(content)
 }
 
@@ -124,7 +125,10 @@ fn check_slots(content: &Configuration) -> Result<(), Refusal> {
 
 /// Every MAC address that a configuration states.
 pub fn mac_addresses(content: &Configuration) -> impl Iterator<Item = MacAddress> + '_ {
-    content.ethernet_adapters.iter().filter_map(|adapter| adapter.mac_address)
+    let ethernet = content.ethernet_adapters.iter().filter_map(|adapter| adapter.mac_address);
+    let logical_ports = content.logical_ports().filter_map(|port| port.mac_address);
+    let virtual_nics = content.virtual_nics.iter().filter_map(|nic| nic.mac_address);
+    ethernet.chain(logical_ports).chain(virtual_nics)
 }
 
 /// Every port name that a configuration states.

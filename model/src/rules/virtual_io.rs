@@ -4,15 +4,18 @@ use serde::{Deserialize, Serialize};
 
 use super::edit::{capital, elements, flag, number, only_set, value_invalid};
 use super::profile::{EditContext, check_repeats, resolve_all};
+use super::sriov;
 use crate::adapters::{
     AdapterSide, Element, Remote, RemoteSlot, VirtualEthernetAdapter, VirtualFibreChannelAdapter,
     VirtualScsiAdapter, VirtualSerialAdapter,
 };
 use crate::codes::MessageKey;
 use crate::configuration::{Configuration, words};
-use crate::ids::{MacAddress, VirtualSlot};
+use crate::ids::{LogicalPortId, MacAddress, PhysicalPortId, SriovAdapterId, VirtualSlot};
 use crate::record::{Assignment, Operation};
 use crate::refusal::Refusal;
+use crate::sriov::LogicalPort;
+use crate::vnic::{BackingDevice, VirtualNic};
 
 /// Most virtual switches of a managed system, as the site file's reader allows.
 pub const VIRTUAL_SWITCHES_MAX: usize = 16;
@@ -28,6 +31,8 @@ words! {
         FibreChannel = "fc",
         /// Virtual serial.
         Serial = "serial",
+        /// Virtual NIC.
+        Vnic = "vnic",
     }
 }
 
@@ -83,6 +88,14 @@ pub fn add(
                 required: pair.required,
             };
             content.serial_adapters.push(complete(adapter, context)?);
+        }
+        AdapterKind::Vnic => {
+            if !record.iter().any(|one| one.name == "backing_devices") {
+                return Err(Refusal::new(MessageKey::AttributesMissing).with("backing_devices"));
+            }
+            let mut nic = VirtualNic::new(slot);
+            change_vnic(&mut nic, record, true, context)?;
+            content.virtual_nics.push(nic);
         }
     }
     Ok(())
@@ -339,6 +352,256 @@ fn change_vlans(vlans: &mut Vec<u16>, assignment: &Assignment) -> Result<(), Ref
     Ok(())
 }
 
+/// Changes a virtual NIC.
+///
+/// # Errors
+/// No virtual NIC in the slot, an unknown attribute or one that only creation takes, a value out of range, a backing device
+/// that is there already or that is not there.
+pub fn set_vnic(
+    content: &mut Configuration,
+    partition: &str,
+    slot: VirtualSlot,
+    record: &[Assignment],
+    context: &EditContext<'_>,
+) -> Result<(), Refusal> {
+    check_repeats(record)?;
+    let nic = vnic_mut(content, partition, slot)?;
+    change_vnic(nic, record, false, context)
+}
+
+/// The virtual NIC in a slot.
+///
+/// # Errors
+/// [`MessageKey::VirtualAdapterNotFound`].
+pub fn vnic_mut<'a>(
+    content: &'a mut Configuration,
+    partition: &str,
+    slot: VirtualSlot,
+) -> Result<&'a mut VirtualNic, Refusal> {
+    let nic = content.virtual_nics.iter_mut().find(|nic| nic.slot == slot);
+    nic.ok_or_else(|| not_found(partition, Some(AdapterKind::Vnic), slot))
+}
+
+fn change_vnic(
+    nic: &mut VirtualNic,
+    record: &[Assignment],
+    creating: bool,
+    context: &EditContext<'_>,
+) -> Result<(), Refusal> {
+    for assignment in record {
+        let name = assignment.name.as_str();
+        if name == "backing_devices" {
+            change_backing_devices(nic, assignment, context)?;
+            continue;
+        }
+        only_set(assignment)?;
+        if !creating && matches!(name, "mac_addr" | "desired_mode" | "is_required") {
+            return Err(Refusal::new(MessageKey::VnicAttributeFixed).with(name));
+        }
+        let unknown = || Refusal::new(MessageKey::AttributeInvalid).with(name);
+        // Enabling and disabling are operations of their own.
+        let set = if name == "is_disabled" { None } else { nic.set(name, &assignment.value) };
+        set.ok_or_else(unknown)?.map_err(|reason| value_invalid(assignment, reason))?;
+        if name == "auto_priority_failover" && nic.auto_priority_failover {
+            // From now on the best one is active, whatever a person chose before.
+            nic.preferred = None;
+        }
+    }
+    Ok(())
+}
+
+fn change_backing_devices(
+    nic: &mut VirtualNic,
+    assignment: &Assignment,
+    context: &EditContext<'_>,
+) -> Result<(), Refusal> {
+    let given = elements(assignment)?;
+    let given = given.iter().map(|text| BackingDevice::parse(text)).collect::<Result<Vec<_>, _>>();
+    let given = given.map_err(|error| value_invalid(assignment, error))?;
+    let mut named = VirtualNic { backing_devices: given, ..VirtualNic::new(nic.slot) };
+    sriov::resolve_servers(std::slice::from_mut(&mut named), context)?;
+    let given = named.backing_devices;
+    let same =
+        |one: &BackingDevice, other: &BackingDevice| one.same_port(other) && one.server == other.server;
+    match assignment.operation {
+        Operation::Set => {
+            let before = std::mem::replace(&mut nic.backing_devices, given);
+            for device in &mut nic.backing_devices {
+                // What stays keeps its logical port; its capacity cannot change.
+                if let Some(kept) = before.iter().find(|one| same(one, device)) {
+                    *device = BackingDevice { priority: device.priority, ..kept.clone() };
+                }
+            }
+        }
+        Operation::Add => nic.backing_devices.extend(given),
+        Operation::Remove => {
+            for device in given {
+                let Some(at) = nic.backing_devices.iter().position(|one| same(one, &device)) else {
+                    let text = device.print(&|id| context.lookup.name_of(id).unwrap_or_default());
+                    return Err(Refusal::new(MessageKey::ElementAbsent).with(&assignment.name).with(text));
+                };
+                nic.backing_devices.remove(at);
+            }
+        }
+    }
+    let preferred = nic.preferred.filter(|port| nic.backing_device(*port).is_some());
+    nic.preferred = preferred;
+    Ok(())
+}
+
+/// Changes a backing device of a virtual NIC: its failover priority is all that can change.
+///
+/// # Errors
+/// No such virtual NIC or backing device, another attribute, a priority out of range.
+pub fn set_backing_device(
+    content: &mut Configuration,
+    partition: &str,
+    (slot, port): (VirtualSlot, LogicalPortId),
+    record: &[Assignment],
+) -> Result<(), Refusal> {
+    check_repeats(record)?;
+    let nic = vnic_mut(content, partition, slot)?;
+    let missing = || Refusal::new(MessageKey::VnicBackingDeviceNotFound).with(slot).with(port);
+    let device = nic.backing_devices.iter_mut().find(|device| device.logical_port == Some(port));
+    let device = device.ok_or_else(missing)?;
+    if record.is_empty() {
+        return Err(Refusal::new(MessageKey::AttributesMissing).with("failover_priority"));
+    }
+    for assignment in record {
+        match assignment.name.as_str() {
+            "failover_priority" => {
+                only_set(assignment)?;
+                device.priority = match number::<u8>(assignment)? {
+                    priority @ 1..=100 => priority,
+                    _ => return Err(value_invalid(assignment, "it is from 1 to 100")),
+                };
+            }
+            "capacity" | "max_capacity" => {
+                return Err(Refusal::new(MessageKey::VnicAttributeFixed).with(&assignment.name));
+            }
+            name => return Err(Refusal::new(MessageKey::AttributeInvalid).with(name)),
+        }
+    }
+    Ok(())
+}
+
+/// Adds a logical port (`chhwres -r sriov --rsubtype logport -o a`) that is completed later.
+///
+/// # Errors
+/// An unknown or missing attribute, a value out of range.
+pub fn add_logical_port(content: &mut Configuration, record: &[Assignment]) -> Result<(), Refusal> {
+    check_repeats(record)?;
+    let missing: Vec<&str> = ["adapter_id", "phys_port_id", "logical_port_type"]
+        .into_iter()
+        .filter(|name| !record.iter().any(|one| one.name == *name))
+        .collect();
+    if !missing.is_empty() {
+        return Err(Refusal::new(MessageKey::AttributesMissing).with(missing.join(", ")));
+    }
+    let mut port = LogicalPort::new(SriovAdapterId(0), PhysicalPortId(0));
+    port.required = false;
+    let mut ethernet = true;
+    for assignment in record {
+        only_set(assignment)?;
+        if assignment.name == "logical_port_type" {
+            ethernet = match assignment.value.as_str() {
+                "eth" => true,
+                "roce" => false,
+                _ => return Err(value_invalid(assignment, "it is eth or roce")),
+            };
+            continue;
+        }
+        set_port(&mut port, assignment)?;
+    }
+    if port
+        .configuration_id
+        .is_some_and(|id| content.logical_ports().any(|one| one.configuration_id == Some(id)))
+    {
+        return Err(Refusal::new(MessageKey::ElementPresent)
+            .with("config_id")
+            .with(port.configuration_id.unwrap_or(0)));
+    }
+    let list = if ethernet { &mut content.ethernet_logical_ports } else { &mut content.roce_logical_ports };
+    list.push(port);
+    Ok(())
+}
+
+fn set_port(port: &mut LogicalPort, assignment: &Assignment) -> Result<(), Refusal> {
+    let unknown = || Refusal::new(MessageKey::AttributeInvalid).with(&assignment.name);
+    let set = port.set(&assignment.name, &assignment.value);
+    set.ok_or_else(unknown)?.map_err(|reason| value_invalid(assignment, reason))
+}
+
+/// The logical port that a record names by `logical_port_id`.
+///
+/// # Errors
+/// It names none, or one that is not of the adapter that it names.
+pub fn named_logical_port(record: &[Assignment]) -> Result<LogicalPortId, Refusal> {
+    let named = record.iter().find(|one| one.name == "logical_port_id");
+    let named = named.ok_or_else(|| Refusal::new(MessageKey::AttributesMissing).with("logical_port_id"))?;
+    let port: LogicalPortId = named.value.parse().map_err(|error| value_invalid(named, error))?;
+    if let Some(adapter) = record.iter().find(|one| one.name == "adapter_id") {
+        let id: SriovAdapterId = adapter.value.parse().map_err(|error| value_invalid(adapter, error))?;
+        if port.adapter() != id {
+            return Err(Refusal::new(MessageKey::LogicalPortNotFound).with(port));
+        }
+    }
+    Ok(port)
+}
+
+/// Changes a logical port: what its operating system can be told while it uses it.
+///
+/// # Errors
+/// No such logical port, an attribute that cannot change, a value out of range.
+pub fn set_logical_port(
+    content: &mut Configuration,
+    partition: &str,
+    record: &[Assignment],
+) -> Result<LogicalPortId, Refusal> {
+    check_repeats(record)?;
+    let id = named_logical_port(record)?;
+    let ports = content.ethernet_logical_ports.iter_mut().chain(&mut content.roce_logical_ports);
+    let port = ports.into_iter().find(|port| port.id == Some(id));
+    let port = port.ok_or_else(|| Refusal::new(MessageKey::LogicalPortNotOwned).with(id).with(partition))?;
+    for assignment in
+        record.iter().filter(|one| !matches!(one.name.as_str(), "logical_port_id" | "adapter_id"))
+    {
+        only_set(assignment)?;
+        let changes = matches!(
+            assignment.name.as_str(),
+            "diag_mode"
+                | "huge_dma_window_mode"
+                | "allowed_os_mac_addrs"
+                | "allowed_vlan_ids"
+                | "port_vlan_id"
+                | "pvid_priority"
+        );
+        if !changes {
+            return Err(Refusal::new(MessageKey::AttributeInvalid).with(&assignment.name));
+        }
+        set_port(port, assignment)?;
+    }
+    Ok(id)
+}
+
+/// Removes a logical port.
+///
+/// # Errors
+/// [`MessageKey::LogicalPortNotOwned`].
+pub fn remove_logical_port(
+    content: &mut Configuration,
+    partition: &str,
+    id: LogicalPortId,
+) -> Result<(), Refusal> {
+    let before = content.logical_ports().count();
+    content.ethernet_logical_ports.retain(|port| port.id != Some(id));
+    content.roce_logical_ports.retain(|port| port.id != Some(id));
+    if content.logical_ports().count() == before {
+        return Err(Refusal::new(MessageKey::LogicalPortNotOwned).with(id).with(partition));
+    }
+    Ok(())
+}
+
 fn not_found(partition: &str, kind: Option<AdapterKind>, slot: VirtualSlot) -> Refusal {
     let kind = kind.map_or("virtual", AdapterKind::word);
     Refusal::new(MessageKey::VirtualAdapterNotFound).with(partition).with(kind).with(slot)
@@ -366,7 +629,8 @@ pub fn remove(
     let removed = wanted(AdapterKind::Ethernet) && take(&mut content.ethernet_adapters, slot)
         || wanted(AdapterKind::Scsi) && take(&mut content.scsi_adapters, slot)
         || wanted(AdapterKind::FibreChannel) && take(&mut content.fibre_channel_adapters, slot)
-        || wanted(AdapterKind::Serial) && take(&mut content.serial_adapters, slot);
+        || wanted(AdapterKind::Serial) && take(&mut content.serial_adapters, slot)
+        || wanted(AdapterKind::Vnic) && take(&mut content.virtual_nics, slot);
     if removed { Ok(()) } else { Err(not_found(partition, kind, slot)) }
 }
 

@@ -1,7 +1,9 @@
 //! How adapters of a site file show themselves on the bus and by their ports.
 
-use super::io::Adapter;
+use super::io::{Adapter, Slot, SriovMode};
 use crate::hardware::{PciFunction, SlotPort};
+use crate::ids::SriovAdapterId;
+use crate::sriov::{Capacity, SriovAdapterDescription, SriovPortDescription};
 
 /// Vendor of the subsystem of every adapter here: the machines' maker.
 const SUBSYSTEM_VENDOR: u16 = 0x1014;
@@ -51,5 +53,34 @@ impl Adapter {
                 })
                 .collect(),
         }
+    }
+}
+
+impl Slot {
+    /// The SR-IOV adapter in the slot, as the hypervisor knows it.
+    #[must_use]
+    pub fn sriov_adapter(&self) -> Option<SriovAdapterDescription> {
+        let Some(Adapter::Sriov(adapter)) = &self.adapter else { return None };
+        // The reader allows at most 127 adapters, 1,024 logical ports and 100 %.
+        let small = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
+        let ports = adapter.ports.iter().map(|port| SriovPortDescription {
+            location: port.location_code.to_string(),
+            mac_address: port.mac_address,
+            speed: port.speed,
+            label: port.label.clone(),
+            sub_label: port.sub_label.clone(),
+            kind: port.port_type,
+            maximum_logical_ports: small(port.maximum_logical_ports),
+        });
+        Some(SriovAdapterDescription {
+            adapter: SriovAdapterId(small(adapter.adapter_id)),
+            drc_index: self.drc_index.0,
+            location: self.location_code.to_string(),
+            description: self.description.clone(),
+            shared: adapter.mode == SriovMode::Shared,
+            maximum_logical_ports: small(adapter.maximum_logical_ports),
+            granularity: Capacity(small(adapter.capacity_granularity)),
+            ports: ports.collect(),
+        })
     }
 }

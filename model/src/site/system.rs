@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
 
 use super::identifiers::Ipv4Network;
-use super::io::{Adapter, Unit};
+use super::io::{Adapter, Slot, Unit};
 use super::partition::InitialPartition;
 use super::storage::LocalDisk;
 use crate::firmware::FirmwareLevels;
@@ -231,6 +231,13 @@ impl ManagedSystemDescription {
             virtual_switches: self.virtual_switches.iter().map(|switch| switch.name.clone()).collect(),
             management_vlan: (self.management.vlan, self.management.virtual_switch.clone()),
             slots: self.slot_descriptions(),
+            vepa_switches: self.vepa_switches(),
+            sriov_adapters: self
+                .units
+                .iter()
+                .flat_map(|unit| &unit.slots)
+                .filter_map(Slot::sriov_adapter)
+                .collect(),
         };
         hardware.deliver(
             self.firmware_level.clone(),
@@ -238,6 +245,11 @@ impl ManagedSystemDescription {
             self.service_pack_name.clone(),
         );
         hardware
+    }
+
+    fn vepa_switches(&self) -> Vec<String> {
+        let vepa = self.virtual_switches.iter().filter(|switch| switch.mode == VirtualSwitchMode::Vepa);
+        vepa.map(|switch| switch.name.clone()).collect()
     }
 
     fn slot_descriptions(&self) -> Vec<SlotDescription> {

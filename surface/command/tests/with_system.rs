@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use common::{FixedWorld, World, directory, hardware, partition};
 use varan_console::SystemConnection;
 use varan_contract::engine::*;
+use varan_contract::network::NoNetwork;
 use varan_contract::system::SystemLink;
 use varan_model::hardware::ProcessorFamily;
 use varan_model::ids::PartitionUuid;
@@ -99,7 +100,8 @@ fn system(path: &std::path::Path) -> (Arc<SystemHandle>, SystemConnection) {
     };
     let engine =
         |inbox| Ok(Arc::new(Engine { inbox, running: Mutex::default() }) as Arc<dyn PartitionEngine>);
-    let guests = GuestSettings { boot_disks: Arc::new(NoDisks), network: None };
+    let guests =
+        GuestSettings { boot_disks: Arc::new(NoDisks), network: None, hypervisor: Arc::new(NoNetwork) };
     let opened = open(opening).expect("opened");
     let handle = Arc::new(start(opened, engine, guests, environment.clone(), 1.0).expect("started"));
     let link = handle.clone() as Arc<dyn SystemLink>;

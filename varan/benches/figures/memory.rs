@@ -92,6 +92,7 @@ fn start_frame(
             prefix: network.prefix_length,
             system_index: u16::try_from(index).expect("few frames"),
         }),
+        hypervisor: Arc::new(varan_contract::network::NoNetwork),
     };
     let options =
         EngineOptions { time_scale: site.time_scale, workers: Workers::Threads(std::num::NonZeroUsize::MIN) };

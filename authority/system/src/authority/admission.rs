@@ -48,6 +48,9 @@ impl Authority {
     fn admit(&mut self, effects: &[Effect]) -> Result<Vec<Admitted>, Refusal> {
         let mut admitted = Vec::new();
         for effect in effects {
+            if let Effect::ActivateBackingDevice { partition, slot, port } = effect {
+                self.check_backing_device(*partition, *slot, *port)?;
+            }
             let Effect::Start(id) = effect else { continue };
             let Some(entry) = self.world.snapshot.partitions.get(id.0).cloned() else { continue };
             if let Err(refusal) = self.admit_guest(&entry) {

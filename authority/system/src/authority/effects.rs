@@ -76,6 +76,12 @@ impl Authority {
                     self.guest_is_gone(partition);
                 }
             }
+            Effect::SetUpSwitch(name, mode) => self.set_up_switch(&name, mode),
+            Effect::SetUpPorts(drc_index) => self.set_up_ports(drc_index),
+            Effect::ClearStatistics(port, logical) => self.guests.hypervisor.clear_statistics(&port, logical),
+            Effect::ActivateBackingDevice { partition, slot, port } => {
+                self.guests.hypervisor.activate(partition, slot, port);
+            }
             Effect::Forget(partition) => {
                 self.engine.forget(partition);
                 self.guests.boot_disks.remove(partition);

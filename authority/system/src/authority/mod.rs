@@ -17,6 +17,7 @@ mod effects;
 mod events;
 mod firmware;
 mod locks;
+mod network;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
@@ -541,6 +542,7 @@ impl Authority {
             Answer::WhenUnlocked(number) => self.unlock(number, reply),
             Answer::WhenFirmwareEnds(plan) => self.begin_update(id, &plan, reply),
             Answer::With(answer) => {
+                self.act(decision.effects);
                 let _ = reply.try_send(Ok(answer));
             }
             Answer::Now => {

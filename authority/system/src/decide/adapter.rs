@@ -28,6 +28,7 @@ use varan_model::refusal::Refusal;
 use varan_model::rules::PartitionLookup;
 use varan_model::rules::virtual_io;
 
+use super::course::{self, Course};
 use super::definition::check_reachable;
 use super::dynamic::{current, with_configuration};
 use super::{Answer, Decision, Effect, Moment};
@@ -62,6 +63,29 @@ pub struct AdapterPlan {
     pub wait_minutes: u32,
     /// What it holds.
     pub lock: Arc<OperationLock>,
+    /// The change of several guests' adapters that it is a step of.
+    pub course: Option<Box<Course>>,
+}
+
+impl AdapterPlan {
+    /// A plan by which a partition gets an adapter.
+    pub(super) fn new(
+        moment: Moment,
+        entry: &PartitionEntry,
+        address: AdapterAddress,
+        wait_minutes: u32,
+        operation: LockedFor,
+    ) -> Self {
+        Self {
+            token: moment.token,
+            partition: entry.partition.uuid,
+            address,
+            step: AdapterStep::Add,
+            wait_minutes,
+            lock: moment.lock(operation),
+            course: None,
+        }
+    }
 }
 
 /// How a change of an adapter reaches the partition.
@@ -125,11 +149,14 @@ pub(super) fn with_adapters(entry: &PartitionEntry, content: Configuration) -> P
         kept.fibre_channel_adapters.clone_from(&content.fibre_channel_adapters);
         kept.serial_adapters.clone_from(&content.serial_adapters);
         kept.physical_slots.clone_from(&content.physical_slots);
+        kept.ethernet_logical_ports.clone_from(&content.ethernet_logical_ports);
+        kept.roce_logical_ports.clone_from(&content.roce_logical_ports);
+        kept.virtual_nics = super::definition::stated_nics(content);
     }
     partition
 }
 
-fn locked(entry: &PartitionEntry, lock: Option<Arc<OperationLock>>) -> Change {
+pub(super) fn locked(entry: &PartitionEntry, lock: Option<Arc<OperationLock>>) -> Change {
     let mut runtime = (*entry.runtime).clone();
     runtime.lock = lock;
     Change::PutRuntime(entry.partition.id, Box::new(runtime))
@@ -179,13 +206,14 @@ fn without(content: &Configuration, partition: &Partition, address: AdapterAddre
             let _ = virtual_io::remove(&mut content, &partition.name, None, slot);
         }
         AdapterAddress::Physical(index) => content.physical_slots.retain(|slot| slot.drc_index != index),
-        // No configuration has one yet.
-        AdapterAddress::LogicalPort(_) => {}
+        AdapterAddress::LogicalPort(id) => {
+            let _ = virtual_io::remove_logical_port(&mut content, &partition.name, id);
+        }
     }
     content
 }
 
-fn refusal_of(entry: &PartitionEntry, plan: &AdapterPlan, details: Vec<String>) -> Refusal {
+pub(super) fn refusal_of(entry: &PartitionEntry, plan: &AdapterPlan, details: Vec<String>) -> Refusal {
     let key = match (plan.step, plan.address) {
         (
             AdapterStep::Add | AdapterStep::UndoRemove,
@@ -219,6 +247,9 @@ pub struct AdapterEnd {
 #[must_use]
 pub fn finish(world: &World, plan: &AdapterPlan, answer: Result<(), Vec<String>>, token: u64) -> AdapterEnd {
     let nothing = AdapterEnd { decision: Decision::default(), refusal: None, otherwise: Decision::default() };
+    if let Some(course) = &plan.course {
+        return course::finish(world, plan, course, answer, token);
+    }
     let Some(entry) = world.by_uuid(plan.partition) else { return nothing };
     let unlock = locked(entry, None);
     let otherwise = Decision::change(unlock.clone());
@@ -246,6 +277,9 @@ pub fn finish(world: &World, plan: &AdapterPlan, answer: Result<(), Vec<String>>
                 changes: vec![Change::PutPartition(Box::new(partition)), unlock],
                 ..Decision::default()
             };
+            if let AdapterAddress::Virtual(slot) = plan.address {
+                decision.effects.extend(super::vnic::withdrawals(world, &content, slot));
+            }
             // Nobody waits for this answer: what the guest gave up it can take.
             let back = Effect::PutAdapter { partition: plan.partition, address: plan.address, token: 0 };
             let otherwise = Decision { effects: vec![back], ..otherwise };
@@ -334,6 +368,9 @@ pub(super) fn change_slot(
     if world.system().hardware.slot(index).is_none() {
         return Err(Refusal::new(MessageKey::PhysicalSlotNotFound).with(format_args!("{index:08X}")));
     }
+    if world.system().is_shared_slot(index) {
+        return Err(Refusal::new(MessageKey::SriovAdapterShared).with(format_args!("{index:08X}")));
+    }
     let content = current(entry)?;
     let has = content.physical_slots.iter().any(|slot| slot.drc_index == index);
     let address = AdapterAddress::Physical(index);
@@ -345,6 +382,7 @@ pub(super) fn change_slot(
         step,
         wait_minutes,
         lock: lock.clone(),
+        course: None,
     };
     if *operation == DynamicOperation::Add {
         let way = way(entry, false, Doing::Adding, force)?;

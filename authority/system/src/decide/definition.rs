@@ -7,16 +7,17 @@ use varan_model::ids::PartitionUuid;
 use varan_model::partition::{Partition, PartitionEntry, Profile, SYSTEM_NAME_CHARACTERS_MAX};
 use varan_model::record::Assignment;
 use varan_model::refusal::Refusal;
-use varan_model::rules::addresses;
 use varan_model::rules::creation::{self, Creation};
 use varan_model::rules::edit::{flag, number, value_invalid, word};
 use varan_model::rules::partition::{self as partition_rules, PartitionEdit, check_name, description};
 use varan_model::rules::profile::{self as profile_rules, EditContext, check_repeats};
 use varan_model::rules::unique::UniqueName;
+use varan_model::rules::{addresses, sriov};
 use varan_model::system::{StartPolicy, SystemSettings};
+use varan_model::vnic::VirtualNic;
 
 use super::system_profile::without_lost_members;
-use super::{Decision, Moment};
+use super::{Decision, Moment, course};
 use crate::world::{Change, World};
 use varan_model::rules::PartitionLookup;
 
@@ -98,7 +99,21 @@ pub(super) fn current_as_profile(partition: &Partition) -> Option<Configuration>
     for adapter in &mut configuration.ethernet_adapters {
         adapter.mac_address = stated_address(partition, adapter.slot);
     }
+    configuration.virtual_nics = stated_nics(&configuration);
     Some(configuration)
+}
+
+/// Virtual NICs as a profile states them: what their servers have for them belongs to the current configuration.
+pub(super) fn stated_nics(content: &Configuration) -> Vec<VirtualNic> {
+    let mut nics = content.virtual_nics.clone();
+    for nic in &mut nics {
+        nic.preferred = None;
+        for device in &mut nic.backing_devices {
+            device.logical_port = None;
+            device.server_slot = None;
+        }
+    }
+    nics
 }
 
 fn stated_address(
@@ -216,23 +231,29 @@ pub(super) fn apply_profile(world: &World, selector: &Selector, name: &str) -> R
         }
         let mut partition = revised(entry);
         let mut settings = world.system().settings.clone();
-        take_profile(world, &mut partition, &profile.configuration, name, &mut settings);
+        take_profile(world, &mut partition, &profile.configuration, name, &mut settings)?;
+        let effects =
+            course::server_effects(world, entry.partition.current.as_ref(), partition.current.as_ref());
         let mut changes = vec![Change::PutPartition(Box::new(partition))];
         changes.extend(settings_change(world, settings));
-        Ok(Decision { changes, ..Decision::default() })
+        Ok(Decision { changes, effects, ..Decision::default() })
     };
     apply().map_err(|refusal| refusal.about("changing", "partition", &entry.partition.name))
 }
 
 /// Makes `content` the current configuration of the partition, with addresses for its adapters.
+///
+/// # Errors
+/// SR-IOV logical ports that cannot be had.
 pub(super) fn take_profile(
     world: &World,
     partition: &mut Partition,
     content: &Configuration,
     profile: &str,
     settings: &mut SystemSettings,
-) {
+) -> Result<(), Refusal> {
     let mut content = content.clone();
+    sriov::complete(&mut content, partition.current.as_ref(), world.system(), world)?;
     let identity = &world.system().hardware.identity;
     let reserved = &world.system().settings.reserved_names;
     let taken = |address| {
@@ -242,6 +263,7 @@ pub(super) fn take_profile(
     partition.settings.take_from_profile(&content);
     partition.current = Some(content);
     profile.clone_into(&mut partition.current_profile);
+    Ok(())
 }
 
 pub(super) fn remove_profile(world: &World, selector: &Selector, name: &str) -> Result<Decision, Refusal> {

@@ -5,6 +5,7 @@ mod access;
 mod adapter;
 mod attributes;
 mod claim;
+mod course;
 mod definition;
 mod dynamic;
 mod dynamic_end;
@@ -18,8 +19,11 @@ mod removal;
 mod restore;
 mod runtime;
 mod service;
+mod sriov;
 mod system_profile;
 mod virtual_io;
+mod virtual_network;
+mod vnic;
 
 pub use access::check_access;
 pub use adapter::{
@@ -27,6 +31,7 @@ pub use adapter::{
     request_of as adapter_request, take_back as take_back_adapter,
 };
 pub use claim::{subject, unique_names};
+pub use course::{Before, Course, Place};
 pub use dynamic::{DynamicPlan, allocation, request_of};
 pub use dynamic_end::{finish_dynamic, give_up, keep_what_is, set_back};
 pub use fault::{RMC_SILENCE_SECONDS, guest_crashed};
@@ -41,11 +46,11 @@ use std::sync::atomic::AtomicU64;
 
 use varan_contract::engine::{AdapterAddress, GuestFault, ProcessorAllocation, StopRequest};
 use varan_contract::system::{Origin, SystemReply, SystemRequest};
-use varan_model::ids::{PartitionId, PartitionUuid};
+use varan_model::ids::{LogicalPortId, PartitionId, PartitionUuid, VirtualSlot};
 use varan_model::partition::Usage;
 use varan_model::refusal::Refusal;
 use varan_model::rules::firmware::FirmwarePlan;
-use varan_model::system::SystemState;
+use varan_model::system::{SwitchMode, SystemState};
 
 use crate::world::{Change, World};
 
@@ -123,6 +128,21 @@ pub enum Effect {
         partition: PartitionUuid,
         /// Address.
         address: AdapterAddress,
+    },
+    /// A virtual switch is there in this mode, or not any more.
+    SetUpSwitch(String, Option<SwitchMode>),
+    /// The physical ports of the SR-IOV adapter with this DRC index are set up, or not shared any more.
+    SetUpPorts(u32),
+    /// Counters of a physical port, or of a logical port on it, begin anew.
+    ClearStatistics(String, Option<LogicalPortId>),
+    /// A backing device of a virtual NIC is made active. Refused before anything is recorded if it is not operational.
+    ActivateBackingDevice {
+        /// Client.
+        partition: PartitionUuid,
+        /// Slot of the virtual NIC.
+        slot: VirtualSlot,
+        /// Logical port.
+        port: LogicalPortId,
     },
     /// The partition is gone: so are its terminal and the internal boot disk made for it.
     Forget(PartitionUuid),
@@ -219,6 +239,7 @@ pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<
         | SystemRequest::ListSystemProfiles
         | SystemRequest::ReadProfileData
         | SystemRequest::ListAdapters(_)
+        | SystemRequest::ListNetwork(_)
         | SystemRequest::ListPortLogins { .. } => {
             crate::reads::read(&world.snapshot, request, &AtomicU64::default())
                 .map(|reply| Decision { answer: Answer::With(reply), ..Decision::default() })
@@ -277,6 +298,21 @@ pub fn decide(world: &World, request: &SystemRequest, moment: Moment) -> Result<
                 wait_minutes: *wait_minutes,
             };
             adapter::change_slot(world, partition, &change, moment)
+        }
+        SystemRequest::ChangeVnic { partition, slot, change } => {
+            vnic::change(world, partition, *slot, change)
+        }
+        SystemRequest::ChangeLogicalPort { partition, operation, record, force, wait_minutes } => {
+            let how = (*force, *wait_minutes);
+            sriov::change_logical_port(world, partition, *operation, record, how, moment)
+        }
+        SystemRequest::ChangeSriovAdapter { operation, record } => {
+            sriov::change_adapter(world, *operation, record)
+        }
+        SystemRequest::ChangeSriovPort { record } => sriov::change_port(world, record),
+        SystemRequest::ClearPortStatistics { record } => sriov::clear_statistics(world, record),
+        SystemRequest::ChangeVirtualNetwork { name, operation, record, wait_minutes } => {
+            virtual_network::change(world, name, *operation, record, *wait_minutes, moment)
         }
         SystemRequest::ChangeVirtualSwitch { name, operation, record } => {
             virtual_io::change_switch(world, name, *operation, record)

@@ -93,7 +93,7 @@ pub fn activate(
     let mut settings = world.system().settings.clone();
     let name = profile.map_or_else(|| partition.current_profile.clone(), |(name, _)| name.to_owned());
     let kept = partition.settings.clone();
-    super::definition::take_profile(world, &mut partition, &planned, &name, &mut settings);
+    super::definition::take_profile(world, &mut partition, &planned, &name, &mut settings)?;
     if profile.is_none() {
         // The current configuration is used as it is; only a profile hands over its settings.
         partition.settings = kept;
@@ -103,6 +103,12 @@ pub fn activate(
     partition.revision += 1;
     let runtime = started(&partition, &planned, &entry.runtime, moment);
     let id = partition.id;
+    let mut effects = vec![Effect::Start(id)];
+    effects.extend(super::course::server_effects(
+        world,
+        entry.partition.current.as_ref(),
+        partition.current.as_ref(),
+    ));
     let mut changes =
         vec![Change::PutPartition(Box::new(partition)), Change::PutRuntime(id, Box::new(runtime))];
     if settings != world.system().settings {
@@ -111,7 +117,7 @@ pub fn activate(
     if world.system().state == SystemState::Standby {
         changes.push(Change::SystemState(SystemState::Operating));
     }
-    Ok(Decision { changes, effects: vec![Effect::Start(id)], answer: Answer::Now })
+    Ok(Decision { changes, effects, answer: Answer::Now })
 }
 
 fn started(partition: &Partition, planned: &Configuration, before: &Runtime, moment: Moment) -> Runtime {
@@ -167,6 +173,10 @@ pub fn failed_in_hypervisor(refusal: &Refusal) -> bool {
         MessageKey::NotEnoughMemory
             | MessageKey::NotEnoughProcessors
             | MessageKey::PhysicalSlotInUse
+            | MessageKey::LogicalPortUsed
+            | MessageKey::LogicalPortsExhausted
+            | MessageKey::CapacityExceeded
+            | MessageKey::SriovAdapterDedicated
             | MessageKey::HostRefused
     )
 }

@@ -19,10 +19,12 @@ use varan_model::partition::{Partition, PartitionEntry};
 use varan_model::refusal::Refusal;
 
 use super::adapter::{Doing, Way, way, with_adapters};
+use super::course::server_effects;
 use super::definition::{check_reachable, settings_change};
 use super::system_profile::without_lost_members;
 use super::{Decision, Effect};
 use crate::world::{Change, World};
+use varan_model::rules::PartitionLookup;
 
 pub(super) fn remove_partition(
     world: &World,
@@ -43,6 +45,12 @@ pub(super) fn remove_partition(
             withdraw(server, entry.partition.id, &mut decision).map_err(about)?;
         }
     }
+    if let Some((_, client, _)) = world.hosted(entry.partition.id).next() {
+        let client = world.name_of(client).unwrap_or_default();
+        let refusal = Refusal::new(MessageKey::VnicServerHosts).with(&entry.partition.name);
+        return Err(about(refusal.with(client)));
+    }
+    decision.effects.extend(server_effects(world, entry.partition.current.as_ref(), None));
     decision.changes.push(Change::RemovePartition(entry.partition.id));
     let mut settings = world.system().settings.clone();
     without_lost_members(world, entry.partition.id, None, &mut settings);

@@ -1,8 +1,10 @@
 //! What an engine's event means for a partition.
 
 use varan_contract::engine::{
-    AdoptedGuest, EngineEvent, EngineEventKind, GuestState, OperatingSystemReport, StopRequest,
+    AdapterAddress, AdoptedGuest, EngineEvent, EngineEventKind, GuestState, OperatingSystemReport,
+    StopRequest,
 };
+use varan_model::ids::VirtualSlot;
 use varan_model::partition::{OperatingSystem, PartitionEntry, PartitionState, RmcState, Runtime};
 use varan_model::rules::validity;
 use varan_model::system::SystemState;
@@ -88,7 +90,16 @@ fn state_change(world: &World, entry: &PartitionEntry, state: &GuestState, momen
     match state {
         GuestState::Starting if !going_down => runtime.state = PartitionState::Starting,
         GuestState::OpenFirmware if !going_down => runtime.state = PartitionState::OpenFirmware,
-        GuestState::Running if !going_down => runtime.state = PartitionState::Running,
+        GuestState::Running if !going_down => {
+            runtime.state = PartitionState::Running;
+            // What clients began to need while the server came up.
+            let put = |(slot, ..): (VirtualSlot, _, _)| {
+                super::course::put(entry.partition.uuid, AdapterAddress::Virtual(slot))
+            };
+            let effects = world.hosted(id).map(put).collect();
+            let changes = vec![Change::PutRuntime(id, Box::new(runtime))];
+            return Decision { changes, effects, ..Decision::default() };
+        }
         GuestState::Starting | GuestState::OpenFirmware | GuestState::Running => return Decision::default(),
         GuestState::ShuttingDown => {
             runtime.state = PartitionState::ShuttingDown;

@@ -203,6 +203,8 @@ pub fn hardware() -> Hardware {
             function: PciFunction::ABSENT,
             ports: Vec::new(),
         }],
+        vepa_switches: Vec::new(),
+        sriov_adapters: Vec::new(),
     }
 }
 
@@ -283,6 +285,7 @@ impl Bench {
                     prefix: 16,
                     system_index: 0,
                 }),
+                hypervisor: Arc::new(varan_contract::network::NoNetwork),
             },
             environment: environment.clone(),
             time_scale: 1.0,

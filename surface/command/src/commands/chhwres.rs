@@ -2,13 +2,16 @@
 //! pools.
 
 mod forms;
+mod network;
 pub(super) mod virtual_io;
 
 use varan_console::Task;
 use varan_contract::system::{AttributeSet, DynamicOperation, Resource, SystemRequest};
 use varan_model::attributes::ibm_i::{HSL_OPTICONNECT, TAGGED_IO, VIRTUAL_OPTICONNECT};
 use varan_model::attributes::memory::SYSTEM_MEMORY;
+use varan_model::attributes::sriov::{LOGICAL_PORTS, PHYSICAL_PORTS, SRIOV_ADAPTERS};
 use varan_model::attributes::virtual_io::{ETHERNET, FIBRE_CHANNEL, SCSI, SERIAL, VIRTUAL_SWITCHES};
+use varan_model::attributes::vnic::{VNIC_BACKING_DEVICES, VNICS};
 use varan_model::units::ProcessingUnits;
 
 use super::{ATTRIBUTES, DETAIL, MANAGED_SYSTEM, PARTITION_ID, PARTITION_NAME, WAIT, lshwres};
@@ -52,15 +55,15 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         OptionDefinition::new(
             "--rsubtype",
             OptionValue::Text(
-                "{eth | scsi | fc | serial | hsl | virtualopti | vswitch | slot | bus | iopool | taggedio | pgdev}",
+                "{eth | scsi | fc | serial | hsl | virtualopti | vnic | vnicbkdev | vswitch | vnetwork | slot | bus | iopool | taggedio | adapter | physport | logport | pgdev}",
             ),
-            "Kind of resource within -r virtualio, -r io or -r mempool.",
+            "Kind of resource within -r virtualio, -r io, -r sriov or -r mempool.",
         ),
         MANAGED_SYSTEM,
         OptionDefinition::new(
             "-o",
             OptionValue::Word(&["a", "r", "m", "s", "c", "e", "d", "act"]),
-            "a: add, r: remove, m: move to another partition, s: set, c: clear what is left of removed hardware.",
+            "a: add, r: remove, m: move to another partition, s: set, c: clear what is left of removed hardware or counters, e: enable, d: disable, act: make active.",
         ),
         PARTITION_NAME,
         PARTITION_ID,
@@ -102,8 +105,16 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
             OptionValue::Number("virtual-slot", 0, 65_534),
             "Virtual slot; the lowest free one when not given to add.",
         ),
-        OptionDefinition::later("--logport", OptionValue::Text("logical-port-ID"), "SR-IOV logical port."),
-        OptionDefinition::later("--vnetwork", OptionValue::Text("virtual-network"), "Virtual network."),
+        OptionDefinition::new(
+            "--logport",
+            OptionValue::Text("logical-port-ID"),
+            "SR-IOV logical port of a backing device, eight hexadecimal digits.",
+        ),
+        OptionDefinition::new(
+            "--vnetwork",
+            OptionValue::Text("virtual-network"),
+            "Virtual network, as VLAN3331-ETHERNET0: its VLAN is changed on all Virtual I/O Servers or on none.",
+        ),
         OptionDefinition::new(
             "--vswitch",
             OptionValue::Text("virtual-switch"),
@@ -156,7 +167,31 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
             attributes: |release| virtual_io::settable(&SERIAL, release),
         },
         AttributeGroup {
-            title: "-r virtualio --rsubtype vswitch -o s",
+            title: "-r virtualio --rsubtype vnic -o {a | s}",
+            attributes: |release| virtual_io::settable(&VNICS, release),
+        },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype vnicbkdev -o {s | act}",
+            attributes: |release| virtual_io::settable(&VNIC_BACKING_DEVICES, release),
+        },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype vnetwork -o {a | r}",
+            attributes: |_| NETWORK.to_vec(),
+        },
+        AttributeGroup {
+            title: "-r sriov --rsubtype adapter -o {a | r}",
+            attributes: |release| virtual_io::settable(&SRIOV_ADAPTERS, release),
+        },
+        AttributeGroup {
+            title: "-r sriov --rsubtype physport -o {s | c}",
+            attributes: |release| virtual_io::settable(&PHYSICAL_PORTS, release),
+        },
+        AttributeGroup {
+            title: "-r sriov --rsubtype logport -o {a | r | s | c}",
+            attributes: |release| virtual_io::settable(&LOGICAL_PORTS, release),
+        },
+        AttributeGroup {
+            title: "-r virtualio --rsubtype vswitch -o {a | s}",
             attributes: |release| virtual_io::settable(&VIRTUAL_SWITCHES, release),
         },
     ],
@@ -197,6 +232,16 @@ const PARTITION_MEMORY: [AttributeHelp; 6] = [
     unverified("secondary_paging_vios_name", "Virtual I/O Server that does so when the first cannot."),
     unverified("secondary_paging_vios_id", "Number of that server."),
 ];
+/// As [`settable`], for what only this platform has.
+const fn own(name: &'static str, help: &'static str) -> AttributeHelp {
+    AttributeHelp { evidence: Evidence::Own, ..settable(name, help) }
+}
+
+const NETWORK: [AttributeHelp; 3] = [
+    own("load_group", "Port VLAN of the trunk adapters that get the VLAN or lose it."),
+    unverified("vlan_id", "Its VLAN; the name says it, too."),
+    unverified("vswitch", "Its virtual switch; the name says it, too."),
+];
 const SHARING: [AttributeHelp; 2] = [
     settable(
         "sharing_mode",
@@ -213,6 +258,7 @@ fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, C
     let resource = options.require("-r")?;
     match resource {
         "virtualio" => return virtual_io::run(invocation, options),
+        "sriov" => return network::sriov(invocation, options),
         "io" => return virtual_io::io(invocation, options),
         "procpool" => return virtual_io::pool(invocation, options),
         _ => {}

@@ -2,6 +2,7 @@
 
 mod forms;
 mod io;
+mod sriov;
 mod virtual_io;
 
 use std::sync::Arc;
@@ -18,6 +19,10 @@ use varan_model::attributes::memory::{
 use varan_model::attributes::partition::PartitionRow;
 use varan_model::attributes::processor::{
     PARTITION_PROCESSORS, POOL_PROCESSORS, PROCESSOR_POOLS, SYSTEM_PROCESSORS,
+};
+use varan_model::attributes::sriov::{
+    LOGICAL_PORT_STATISTICS, LOGICAL_PORTS, PHYSICAL_PORT_STATISTICS, PHYSICAL_PORTS, SRIOV_ADAPTERS,
+    UNCONFIGURED_PORTS,
 };
 use varan_model::attributes::virtual_io::{
     ETHERNET, FIBRE_CHANNEL, PARTITION_SLOTS, SCSI, SERIAL, SLOTS, SYSTEM_ETHERNET, VIRTUAL_NETWORKS,
@@ -69,15 +74,15 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         OptionDefinition::new(
             "--rsubtype",
             OptionValue::Text(
-                "{unit | bus | slot | iopool | taggedio | slotchildren | eth | fc | hsl | virtualopti | scsi | serial | vnetwork | vnic | vnicbkdev | vswitch | pgdev}",
+                "{unit | bus | slot | iopool | taggedio | slotchildren | eth | fc | hsl | virtualopti | scsi | serial | vnetwork | vnic | vnicbkdev | vswitch | adapter | physport | logport | pgdev}",
             ),
-            "Kind of resource within -r io, -r virtualio or -r mempool.",
+            "Kind of resource within -r io, -r virtualio, -r sriov or -r mempool.",
         ),
         MANAGED_SYSTEM,
         OptionDefinition::new(
             "--level",
-            OptionValue::Text("{sys | lpar | pool | slot}"),
-            "Whose resources: of the managed system, of partitions, of the shared processor pool, of virtual slots.",
+            OptionValue::Text("{sys | lpar | pool | slot | eth | ethc | roce}"),
+            "Whose resources: of the managed system, of partitions, of the shared processor pool, of virtual slots; protocol of SR-IOV ports.",
         ),
         OptionDefinition::new("-R", OptionValue::Flag, "Only what rsthwres could restore."),
         OptionDefinition::new(
@@ -91,7 +96,7 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
             "With --maxmem, the hardware page table ratio, 1:128 when not given.",
         ),
         OptionDefinition::later("--stat", OptionValue::Flag, "Statistics of shared memory."),
-        OptionDefinition::later("--sriovstat", OptionValue::Flag, "Statistics of SR-IOV ports."),
+        OptionDefinition::new("--sriovstat", OptionValue::Flag, "Counters of SR-IOV ports."),
         FILTER,
         FIELDS,
         HEADER,
@@ -112,6 +117,9 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
         ("-r virtualio --rsubtype vnetwork", virtual_io::NETWORK_FILTERS),
         ("-r virtualio --rsubtype {hsl | virtualopti}", PARTITION_FILTERS),
         ("-r virtualio --rsubtype {vnic | vnicbkdev}", virtual_io::ADAPTER_FILTERS),
+        ("-r sriov --rsubtype adapter", sriov::ADAPTER_FILTERS),
+        ("-r sriov --rsubtype physport", sriov::PORT_FILTERS),
+        ("-r sriov --rsubtype logport", sriov::LOGICAL_PORT_FILTERS),
         ("-r io --rsubtype slotchildren", io::SLOT_FILTERS),
         ("-r io --rsubtype taggedio", PARTITION_FILTERS),
         ("-r io --rsubtype iopool --level pool", io::IO_POOL_FILTERS),
@@ -220,6 +228,30 @@ pub(crate) static COMMAND: CommandDefinition = CommandDefinition {
             attributes: |release| attributes(&VNIC_BACKING_DEVICES, release),
         },
         AttributeGroup {
+            title: "-r sriov --rsubtype adapter",
+            attributes: |release| attributes(&SRIOV_ADAPTERS, release),
+        },
+        AttributeGroup {
+            title: "-r sriov --rsubtype physport",
+            attributes: |release| attributes(&PHYSICAL_PORTS, release),
+        },
+        AttributeGroup {
+            title: "-r sriov --rsubtype physport --sriovstat",
+            attributes: |release| attributes(&PHYSICAL_PORT_STATISTICS, release),
+        },
+        AttributeGroup {
+            title: "-r sriov --rsubtype logport",
+            attributes: |release| attributes(&UNCONFIGURED_PORTS, release),
+        },
+        AttributeGroup {
+            title: "-r sriov --rsubtype logport --level {eth | roce}",
+            attributes: |release| attributes(&LOGICAL_PORTS, release),
+        },
+        AttributeGroup {
+            title: "-r sriov --rsubtype logport --level {eth | roce} --sriovstat",
+            attributes: |release| attributes(&LOGICAL_PORT_STATISTICS, release),
+        },
+        AttributeGroup {
             title: "-r virtualio --rsubtype virtualopti",
             attributes: |release| attributes(&VIRTUAL_OPTICONNECT, release),
         },
@@ -280,6 +312,7 @@ fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<u8, C
         ("mempool", _) => memory_pools(invocation, options),
         ("io", _) => io::run(invocation, options),
         ("virtualio", level) => virtual_io::run(invocation, options, level),
+        ("sriov", level) => sriov::run(invocation, options, level),
         (resource, _) => {
             let system = invocation.system(options)?;
             Err(missing_resource("lshwres", resource, &system.hardware).into())

@@ -12,7 +12,7 @@ use varan_model::record::Assignment;
 use varan_model::refusal::Refusal;
 use varan_model::rules::virtual_io::AdapterKind;
 
-use super::wait_minutes;
+use super::{network, wait_minutes};
 use crate::failure::{CommandError, invalid_parameters};
 use crate::invocation::{Invocation, selector};
 use crate::manual::{AttributeHelp, attributes};
@@ -42,7 +42,7 @@ pub(super) fn settable_pools(release: Release) -> Vec<AttributeHelp> {
     found
 }
 
-fn operation(options: &ParsedOptions) -> Result<ListOperation, Refusal> {
+pub(super) fn operation(options: &ParsedOptions) -> Result<ListOperation, Refusal> {
     match options.require("-o")? {
         "a" => Ok(ListOperation::Add),
         "r" => Ok(ListOperation::Remove),
@@ -51,7 +51,7 @@ fn operation(options: &ParsedOptions) -> Result<ListOperation, Refusal> {
     }
 }
 
-fn given_record(options: &ParsedOptions) -> Result<Vec<Assignment>, Refusal> {
+pub(super) fn given_record(options: &ParsedOptions) -> Result<Vec<Assignment>, Refusal> {
     options.get("-a").map_or_else(|| Ok(Vec::new()), record)
 }
 
@@ -73,6 +73,14 @@ pub(super) fn run(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> R
     match options.get("--rsubtype") {
         Some("virtualopti") => return set(invocation, options, AttributeSet::VirtualOptiConnect),
         Some("hsl") => return set(invocation, options, AttributeSet::HslOptiConnect),
+        Some("vnicbkdev") => return network::backing_device(invocation, options),
+        Some("vnetwork") => return network::virtual_network(invocation, options),
+        Some("vnic") => {
+            network::check_release(invocation, options)?;
+            if matches!(options.get("-o"), Some("e" | "d")) {
+                return network::enable(invocation, options);
+            }
+        }
         _ => {}
     }
     let operation = operation(options)?;

@@ -22,7 +22,22 @@ pub(super) static FORMS: &[Form] = &[
     Form::filtered(&[When("-r", &["mempool", "rspool", "resgroup"]), Required("-m")]),
     Form::filtered(&[When("-r", &["mempool"]), Required("-m"), When("--rsubtype", &["pgdev"])]),
     Form::later(&[When("-r", &["rspool"]), When("--rsubtype", &["rsdev"])]),
-    Form::later(&[When("-r", &["sriov"])]),
+    Form::filtered(&[When("-r", &["sriov"]), Required("-m"), When("--rsubtype", &["adapter"])]),
+    Form::filtered(&[
+        When("-r", &["sriov"]),
+        Required("-m"),
+        When("--rsubtype", &["physport"]),
+        When("--level", &["eth", "ethc", "roce"]),
+        Optional("--sriovstat"),
+    ]),
+    Form::filtered(&[When("-r", &["sriov"]), Required("-m"), When("--rsubtype", &["logport"])]),
+    Form::filtered(&[
+        When("-r", &["sriov"]),
+        Required("-m"),
+        When("--rsubtype", &["logport"]),
+        When("--level", &["eth", "roce"]),
+        Optional("--sriovstat"),
+    ]),
     Form::filtered(&[
         When("-r", &["pmem", "hca", "hea", "sni", "accel"]),
         Required("-m"),

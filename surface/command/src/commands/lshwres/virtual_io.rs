@@ -13,7 +13,6 @@ use varan_model::attributes::virtual_io::{
     AdapterRow, ETHERNET, FIBRE_CHANNEL, PARTITION_SLOTS, SCSI, SERIAL, SLOTS, SYSTEM_ETHERNET, SlotRow,
     VIRTUAL_NETWORKS, VIRTUAL_SWITCHES,
 };
-use varan_model::attributes::vnic::{VNIC_BACKING_DEVICES, VNICS};
 use varan_model::codes::MessageKey;
 use varan_model::configuration::{Configuration, PartitionEnvironment};
 use varan_model::ids::VirtualSlot;
@@ -74,8 +73,8 @@ pub(super) fn run(
         ("slot", Some("lpar")) => partition_slots(invocation, options),
         ("slot", _) => slots(invocation, options),
         ("vswitch", _) => switches(invocation, options),
-        ("vnic", _) => none_of(invocation, options, &VNICS),
-        ("vnicbkdev", _) => none_of(invocation, options, &VNIC_BACKING_DEVICES),
+        ("vnic", _) => super::sriov::vnics(invocation, options),
+        ("vnicbkdev", _) => super::sriov::backing_devices(invocation, options),
         ("vnetwork", _) => networks(invocation, options),
         ("virtualopti", _) => ibm_i(invocation, options, &VIRTUAL_OPTICONNECT),
         ("hsl", _) => ibm_i(invocation, options, &HSL_OPTICONNECT),
@@ -84,12 +83,12 @@ pub(super) fn run(
 }
 
 /// The numbers of a filter, if it was given.
-fn numbers(filters: &Filters, name: &str) -> Result<Option<Vec<u16>>, Refusal> {
+pub(super) fn numbers(filters: &Filters, name: &str) -> Result<Option<Vec<u16>>, Refusal> {
     let read = |text: &String| text.parse().map_err(|_| invalid_parameters(&["--filter"]));
     filters.get(name).map(|values| values.iter().map(read).collect()).transpose()
 }
 
-fn chosen<T: PartialEq>(values: Option<&Vec<T>>, value: &T) -> bool {
+pub(super) fn chosen<T: PartialEq>(values: Option<&Vec<T>>, value: &T) -> bool {
     values.is_none_or(|values| values.contains(value))
 }
 
@@ -160,6 +159,7 @@ fn used(content: &Configuration) -> Vec<(VirtualSlot, &'static str, bool)> {
     found.extend(content.scsi_adapters.iter().map(|one| (one.slot, "scsi", one.required)));
     found.extend(content.ethernet_adapters.iter().map(|one| (one.slot, "ethernet", one.required)));
     found.extend(content.fibre_channel_adapters.iter().map(|one| (one.slot, "fc", one.required)));
+    found.extend(content.virtual_nics.iter().map(|one| (one.slot, "vnic", one.required)));
     found.sort_unstable();
     found
 }
@@ -194,7 +194,7 @@ fn switches(invocation: &mut Invocation<'_>, options: &ParsedOptions) -> Result<
             let adapters = contents.iter().flat_map(|content| &content.ethernet_adapters);
             let on_switch = adapters.filter(|adapter| adapter.virtual_switch == *name);
             let vlans: BTreeSet<u16> = on_switch.flat_map(carried).collect();
-            rows.push((name.clone(), vlans.into_iter().collect()));
+            rows.push((name.clone(), vlans.into_iter().collect(), found.system.switch_mode(name)));
         }
     }
     layout.print(rows, invocation.output)
@@ -238,17 +238,4 @@ pub(super) fn ibm_i(
     let mut rows = lssyscfg::rows(invocation, &system, filters.partitions()?)?;
     rows.retain(|row| row.entry.partition.environment == PartitionEnvironment::IbmI);
     layout.print(rows, invocation.output)
-}
-
-/// A kind of adapter that no partition can have yet: what is named must be there all the same.
-fn none_of<Row>(
-    invocation: &mut Invocation<'_>,
-    options: &ParsedOptions,
-    table: &'static Table<Row>,
-) -> Result<u8, CommandError> {
-    let layout = Layout::new(table, options, invocation.console.release())?;
-    let filters = Filters::parse(options, ADAPTER_FILTERS)?;
-    numbers(&filters, "slots")?;
-    ask(invocation, options, filters.partitions()?)?;
-    layout.print(Vec::new(), invocation.output)
 }
