@@ -433,7 +433,7 @@ pub enum SystemRequest {
         partition: Selector,
         /// Virtual slot.
         slot: VirtualSlot,
-        /// What happens. A warning is answered by [`SystemReply::Warned`].
+        /// What happens.
         change: VnicChange,
     },
     /// `chhwres -r sriov --rsubtype logport` on a partition.
@@ -743,8 +743,6 @@ pub enum SystemReply {
     },
     /// Partitions with the states of ports and virtual NICs.
     Network(Box<NetworkReport>),
-    /// Done, and there is something to know about it.
-    Warned(Refusal),
     /// Profiles with their system.
     Profiles {
         /// System.

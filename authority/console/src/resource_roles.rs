@@ -223,7 +223,6 @@ impl ResourceScope {
             | SystemReply::Errors { .. }
             | SystemReply::ProfileData(_)
             | SystemReply::TerminalClosed(_)
-            | SystemReply::Warned(_)
             | SystemReply::ClaimNeeded { .. } => false,
         };
         if left_out && matches!(asked, Some(PartitionFilter::Only(_))) {

@@ -542,7 +542,6 @@ impl Authority {
             Answer::WhenUnlocked(number) => self.unlock(number, reply),
             Answer::WhenFirmwareEnds(plan) => self.begin_update(id, &plan, reply),
             Answer::With(answer) => {
-                self.act(decision.effects);
                 let _ = reply.try_send(Ok(answer));
             }
             Answer::Now => {

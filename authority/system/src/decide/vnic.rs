@@ -18,9 +18,8 @@ use super::adapter::{AdapterPlan, Way, with_adapters};
 use super::course::{Before, Course, Place, begin, put, server_place};
 use super::definition::check_reachable;
 use super::dynamic::current;
-use super::{Answer, Decision, Effect, Moment};
+use super::{Decision, Effect, Moment};
 use crate::world::{Change, World};
-use varan_contract::system::SystemReply;
 
 /// The virtual NIC in a slot of a configuration.
 pub(super) fn find(content: &Configuration, slot: VirtualSlot) -> Option<&VirtualNic> {
@@ -106,7 +105,6 @@ pub(super) fn change(
     let name = &entry.partition.name;
     let mut content = current(entry)?.clone();
     let mut then = Vec::new();
-    let mut answer = Answer::Now;
     match change {
         VnicChange::Enable(enabled) => {
             virtual_io::vnic_mut(&mut content, name, slot)?.disabled = !enabled;
@@ -124,8 +122,6 @@ pub(super) fn change(
             }
             if nic.auto_priority_failover && !keep_automatic {
                 nic.auto_priority_failover = false;
-                let warning = Refusal::new(MessageKey::VnicFailoverTurnedOff).with(slot);
-                answer = Answer::With(SystemReply::Warned(warning));
             }
             nic.preferred = Some(*port);
             then.push(Effect::ActivateBackingDevice { partition: entry.partition.uuid, slot, port: *port });
@@ -139,7 +135,7 @@ pub(super) fn change(
     effects.extend(places(world, nic.backing_devices.iter()).into_iter().map(|(one, at)| put(one, at)));
     effects.extend(then);
     let changes = vec![Change::PutPartition(Box::new(with_adapters(entry, content)))];
-    Ok(Decision { changes, effects, answer })
+    Ok(Decision { changes, effects, ..Decision::default() })
 }
 
 /// What servers lose with a virtual NIC.

@@ -1,7 +1,7 @@
 //! `chhwres -r sriov`, and what is special about virtual NICs and virtual networks.
 
 use varan_console::Task;
-use varan_contract::system::{SystemReply, SystemRequest, VnicChange};
+use varan_contract::system::{PartitionFilter, SystemReply, SystemRequest, VnicChange};
 use varan_model::attributes::Release;
 use varan_model::codes::MessageKey;
 use varan_model::ids::{LogicalPortId, VirtualSlot};
@@ -49,10 +49,19 @@ fn change(
     let partition = selector(options, "-p", "--id")?;
     let request = SystemRequest::ChangeVnic { partition, slot: slot(options)?, change };
     let system = invocation.system(options)?;
-    if let SystemReply::Warned(warning) = invocation.ask_long(&system, request)? {
-        writeln!(invocation.output, "{warning}")?;
-    }
+    invocation.ask_long(&system, request)?;
     Ok(0)
+}
+
+/// Whether the virtual NIC that the options name fails over by priority.
+fn fails_over(invocation: &Invocation<'_>, options: &ParsedOptions) -> Result<bool, Refusal> {
+    let (slot, partition) = (slot(options)?, selector(options, "-p", "--id")?);
+    let system = invocation.system(options)?;
+    let request = SystemRequest::ListAdapters(PartitionFilter::Only(vec![partition]));
+    let SystemReply::Adapters { entries, .. } = invocation.ask(&system, request)? else { return Ok(false) };
+    let contents = entries.iter().filter_map(|entry| entry.partition.current.as_ref());
+    let mut nics = contents.flat_map(|content| &content.virtual_nics);
+    Ok(nics.any(|nic| nic.slot == slot && nic.auto_priority_failover))
 }
 
 /// `--rsubtype vnic -o e|d`.
@@ -78,7 +87,14 @@ pub(super) fn backing_device(
             name => return Err(Refusal::new(MessageKey::AttributeInvalid).with(name).into()),
         }
     }
-    change(invocation, options, VnicChange::Activate { port, keep_automatic })
+    invocation.authorize(Task::DynamicChange)?;
+    let turned_off = !keep_automatic && fails_over(invocation, options)?;
+    change(invocation, options, VnicChange::Activate { port, keep_automatic })?;
+    if turned_off {
+        let warning = Refusal::new(MessageKey::VnicFailoverTurnedOff).with(slot(options)?);
+        writeln!(invocation.output, "{warning}")?;
+    }
+    Ok(0)
 }
 
 /// `--rsubtype vnetwork -o a|r`.
