@@ -31,6 +31,7 @@ mod switch;
 mod tests;
 mod trunks;
 mod virtual_nic;
+mod vnic_servers;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -40,11 +41,13 @@ use varan_environment::Monotonic;
 use varan_ethernet::Frame;
 use varan_model::ids::{LogicalPortId, PartitionId, PartitionUuid, VirtualSlot};
 
+use crate::control::Control;
 use crate::place::{Outbox, Place, PortNumber};
 pub use port::{Capture, Direction, PortEnd, PortOwner};
 use port::{Index, Ports};
 use switch::{LEARNED_SECONDS, Switch};
 use virtual_nic::{ServerLife, VirtualNic};
+use vnic_servers::ServerEnd;
 
 /// Time between two looks for learned addresses that are too old.
 const SWEEP: Duration = Duration::from_secs(60);
@@ -117,7 +120,11 @@ pub struct HypervisorFabric {
     vnics: BTreeMap<VnicKey, VirtualNic>,
     vnic_keys: HashMap<Index, VnicKey>,
     /// Logical ports of server adapters, by server and slot.
-    vnic_servers: HashMap<(PartitionId, VirtualSlot), Index>,
+    vnic_servers: BTreeMap<ServerEnd, Index>,
+    /// Their priorities, as the servers have them.
+    server_priorities: BTreeMap<ServerEnd, u8>,
+    /// What the servers were told of them.
+    server_news: BTreeMap<ServerEnd, Control>,
     servers: BTreeMap<PartitionId, ServerLife>,
     listening: HashSet<PartitionUuid>,
     heartbeat: Heartbeat,
@@ -140,7 +147,9 @@ impl HypervisorFabric {
             vnics: BTreeMap::new(),
             vnic_keys: HashMap::new(),
             listening: HashSet::new(),
-            vnic_servers: HashMap::new(),
+            vnic_servers: BTreeMap::new(),
+            server_priorities: BTreeMap::new(),
+            server_news: BTreeMap::new(),
             servers: BTreeMap::new(),
             heartbeat,
             events: Vec::new(),

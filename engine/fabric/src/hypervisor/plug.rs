@@ -169,6 +169,7 @@ impl HypervisorFabric {
     ) {
         let mut port = Port::new(None, Some(owner), Kind::Control);
         Self::set_up_logical(&mut port, &server.logical_port, true);
+        self.server_priorities.insert((owner.id, server.slot), server.priority);
         let former = self.vnic_servers.get(&(owner.id, server.slot)).copied();
         if let Some(index) = former {
             if let Some(known) = self.ports.get(index)
@@ -179,6 +180,7 @@ impl HypervisorFabric {
                 return;
             }
             self.unplug_vnic_server(now, owner.id, server.slot, out);
+            self.server_priorities.insert((owner.id, server.slot), server.priority);
         }
         let index = self.ports.add(port);
         self.vnic_servers.insert((owner.id, server.slot), index);
@@ -197,6 +199,7 @@ impl HypervisorFabric {
         out: &mut Outbox,
     ) {
         if let Some(index) = self.vnic_servers.remove(&(server, slot)) {
+            self.server_priorities.remove(&(server, slot));
             if let Some(Kind::Logical { id, .. }) = self.ports.get(index).map(|port| port.kind) {
                 self.logical.remove(&id);
             }

@@ -10,6 +10,7 @@ use varan_model::ids::LogicalPortId;
 
 use super::port::{Allowed, Class, Index, Kind, NOWHERE, Port, ethernet};
 use super::switch::Role;
+use super::vnic_servers::ServerEnd;
 use super::{Heartbeat, HypervisorEvent, HypervisorFabric, VnicKey};
 use crate::announcement::write_announcement;
 use crate::control::Control;
@@ -33,6 +34,11 @@ pub(super) struct VirtualNic {
 impl VirtualNic {
     pub(super) fn next_due(&self) -> Option<Monotonic> {
         self.machine.next_due()
+    }
+
+    /// The backing device behind a server adapter.
+    pub(super) fn device_of(&self, end: ServerEnd) -> Option<&GuestVnicBackingDevice> {
+        self.devices.iter().find(|device| (device.server, device.server_slot) == end)
     }
 }
 
@@ -154,6 +160,9 @@ impl HypervisorFabric {
         for device in &vnic.devices {
             self.unbind(device.logical_port, index, out);
         }
+        let ends: Vec<ServerEnd> =
+            vnic.devices.iter().map(|device| (device.server, device.server_slot)).collect();
+        self.tell_servers(&ends, out);
     }
 
     fn forget_probes(&mut self, probes: &[(Index, Key)]) {
@@ -257,6 +266,7 @@ impl HypervisorFabric {
         for index in indices {
             self.tell_link(index, out);
         }
+        self.tell_all_servers(out);
     }
 
     /// Has a machine do something, and does what it says.
@@ -275,6 +285,7 @@ impl HypervisorFabric {
     }
 
     fn act(&mut self, now: Monotonic, key: VnicKey, actions: Vec<Action>, out: &mut Outbox) {
+        let news = actions.iter().any(|action| !matches!(action, Action::Probe { .. }));
         for action in actions {
             let Some(vnic) = self.vnics.get_mut(&key) else { return };
             let client = vnic.index;
@@ -292,6 +303,11 @@ impl HypervisorFabric {
                     self.send_probe(now, key, port, probe, out);
                 }
             }
+        }
+        if news && let Some(vnic) = self.vnics.get(&key) {
+            let ends = vnic.devices.iter().map(|device| (device.server, device.server_slot));
+            let ends: Vec<ServerEnd> = ends.collect();
+            self.tell_servers(&ends, out);
         }
     }
 
@@ -529,6 +545,7 @@ impl HypervisorFabric {
     pub(super) fn control_carrier(&mut self, now: Monotonic, control: Index, up: bool, out: &mut Outbox) {
         let Some(life) = self.servers.values_mut().find(|life| life.control == control) else { return };
         *life = ServerLife { number: life.number, ..ServerLife::new(now, control, up) };
+        self.forget_server_news(control);
         self.update_health(now, out);
     }
 }

@@ -59,8 +59,6 @@ impl ServerFabric {
         for number in 0..self.nodes.len() {
             self.pass_carrier(now, number, out);
         }
-        self.vnic_servers
-            .retain(|slot, _| configuration.vnic_servers.iter().any(|(_, known, _)| known == slot));
         self.work(now, out);
     }
 

@@ -11,6 +11,7 @@
 
 mod aggregation;
 mod configure;
+mod fuzz;
 mod host;
 pub mod lacp;
 mod node;
@@ -18,6 +19,10 @@ mod path;
 pub mod sea;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tests;
+
+pub use fuzz::fuzz_one;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};

@@ -103,6 +103,7 @@ fn a_planned_change_loses_nothing_and_doubles_nothing() {
         .out
         .frames
         .drain(..)
+        .filter(|(port, _)| port.0 < 200)
         .map(|(port, frame)| (port.0, frame.tag.map(|tag| tag.id), frame.source()))
         .collect();
     let expected = [(102, None, station(NIC)), (102, Some(7), station(NIC)), (102, None, station(300))];
@@ -259,4 +260,39 @@ fn two_nics_on_one_adapter_meet_in_it() {
     assert_eq!(bench.unicast(NIC, 3), [(3, None)]);
     assert_eq!(bench.unicast(3, NIC), [(NIC, None)]);
     assert_eq!(bench.broadcast(3), [(NIC, None), (101, None)]);
+}
+
+/// What the control port of a server says of its server adapter: active, operational, the client is known.
+fn told(bench: &mut Bench, number: u32) -> Vec<(bool, bool, bool)> {
+    let port = PortNumber(200 + number);
+    let messages = bench.out.frames.iter().filter(|(to, _)| *to == port);
+    let state = |(_, frame): &(PortNumber, Frame)| match Control::read(frame) {
+        Some(Control::VnicServer { slot: 32_897, active, operational, client_known, priority: _ }) => {
+            Some((active, operational, client_known))
+        }
+        _ => None,
+    };
+    messages.filter_map(state).collect()
+}
+
+#[test]
+fn servers_are_told_of_their_server_adapters_when_it_is_news() {
+    let mut bench = Bench::new();
+    servers(&mut bench);
+    assert_eq!(told(&mut bench, 1), [(false, true, false)], "nobody uses it");
+    bench.out.frames.clear();
+    plug(&mut bench, &adapter());
+    assert_eq!(told(&mut bench, 1), [(true, true, true)]);
+    assert_eq!(told(&mut bench, 2), [(false, true, false)], "with its priority");
+    bench.out.frames.clear();
+    bench.fabric.carrier(bench.now, PortNumber(101), false, &mut bench.out);
+    assert_eq!(told(&mut bench, 1).last(), Some(&(false, false, true)));
+    assert_eq!(told(&mut bench, 2).last(), Some(&(true, true, true)));
+    bench.out.frames.clear();
+    bench.fabric.carrier(bench.now, PortNumber(202), false, &mut bench.out);
+    bench.fabric.carrier(bench.now, PortNumber(202), true, &mut bench.out);
+    assert_eq!(told(&mut bench, 2).len(), 1, "one that is on again knows nothing");
+    bench.out.frames.clear();
+    bench.fabric.power_off(bench.now, partition(CLIENT), &mut bench.out);
+    assert_eq!(told(&mut bench, 2).last().map(|state| state.0), Some(false));
 }
