@@ -6,6 +6,7 @@
 mod announcement;
 pub mod control;
 pub mod driver;
+mod fuzz;
 pub mod host;
 pub mod hypervisor;
 pub mod outside;
@@ -16,4 +17,5 @@ mod vlan;
 pub mod vnic;
 
 pub use announcement::write_announcement;
+pub use fuzz::fuzz_one;
 pub use place::{Outbox, Place, PortNumber};

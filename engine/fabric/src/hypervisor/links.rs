@@ -96,10 +96,10 @@ impl HypervisorFabric {
                 (attached && (trunk.is_some() || !lost), attached)
             }
             Kind::Logical { .. } => (self.has_link(&port.place), attached),
-            Kind::Vnic { active, disabled } => {
+            Kind::Vnic { active, disabled, link_up } => {
                 let physical =
                     self.ports.get(active).is_some_and(|backing| attached_with_link(self, backing));
-                (physical, physical && !disabled && self.vnic_link_up(port))
+                (physical, physical && !disabled && link_up)
             }
             Kind::Dedicated { .. } => (self.has_link(&port.place), self.has_link(&port.place)),
             Kind::Cable => (port.usable, port.usable),

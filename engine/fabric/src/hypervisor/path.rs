@@ -39,8 +39,8 @@ impl HypervisorFabric {
                 self.enter_virtual(now, index, frame, out);
             }
             Kind::Logical { .. } => self.enter_logical(now, index, index, frame, out),
-            Kind::Vnic { active, disabled } => {
-                if disabled || self.ports.get(active).is_none() {
+            Kind::Vnic { active, disabled, link_up } => {
+                if disabled || !link_up || self.ports.get(active).is_none() {
                     return self.refuse(index, frame, out);
                 }
                 if let Some(backing) = self.ports.get_mut(active) {

@@ -152,7 +152,7 @@ impl HypervisorFabric {
             index
         } else {
             self.unplug(now, number, out);
-            let kind = Kind::Vnic { active: NOWHERE, disabled: adapter.disabled };
+            let kind = Kind::Vnic { active: NOWHERE, disabled: adapter.disabled, link_up: false };
             self.put_in(Port::new(Some(number), Some(owner), kind), None)
         };
         self.set_up_vnic(now, key, index, adapter, out);
@@ -200,8 +200,9 @@ impl HypervisorFabric {
     ) {
         if let Some(index) = self.vnic_servers.remove(&(server, slot)) {
             self.server_priorities.remove(&(server, slot));
-            if let Some(Kind::Logical { id, .. }) = self.ports.get(index).map(|port| port.kind) {
+            if let Some(Kind::Logical { id, client, .. }) = self.ports.get(index).map(|port| port.kind) {
                 self.logical.remove(&id);
+                self.set_active(client, index, NOWHERE);
             }
             self.bind_vnics(now, out);
             self.leave(index, out);
@@ -406,10 +407,11 @@ impl HypervisorFabric {
                 let role = if trunk.is_some() { Role::Trunk } else { Role::Member };
                 (self.switch_names.get(&port.place).copied(), Some(role))
             }
-            Kind::Logical { server, promiscuous, .. } => {
+            Kind::Logical { server, promiscuous, client, .. } => {
                 let role = if promiscuous { Role::Promiscuous } else { Role::Member };
                 // A backing device takes part when its virtual NIC's machine says so.
-                (self.embedded(&port.place), (!server).then_some(role))
+                let takes_part = !server || self.is_active(client, index);
+                (self.embedded(&port.place), takes_part.then_some(role))
             }
             Kind::Cable => (self.embedded(&port.place), Some(Role::Cable)),
             _ => return,

@@ -67,8 +67,8 @@ pub(super) enum Kind {
     Ethernet(Option<Trunk>),
     /// SR-IOV logical port. With `server`, its frames are those of the virtual NIC `client`, while there is one.
     Logical { id: LogicalPortId, promiscuous: bool, server: bool, client: Index },
-    /// Virtual NIC: its frames go over a logical port.
-    Vnic { active: Index, disabled: bool },
+    /// Virtual NIC: its frames go over a logical port, if an administrator has not cut it off and one of its devices works.
+    Vnic { active: Index, disabled: bool, link_up: bool },
     /// A physical port's cable.
     Cable,
     /// A physical port's owner, which has it for itself; frames go from and to `cable`.
@@ -364,7 +364,8 @@ impl Ports {
             out.drop_frame(frame);
             return false;
         };
-        let blocked = !port.usable || matches!(port.kind, Kind::Vnic { disabled: true, .. });
+        let cut_off = |kind| matches!(kind, Kind::Vnic { disabled, link_up, .. } if disabled || !link_up);
+        let blocked = !port.usable || cut_off(port.kind);
         let Some(number) = port.number.filter(|_| !blocked) else {
             port.counters.receive_drops += 1;
             out.drop_frame(frame);

@@ -28,7 +28,6 @@ pub(super) struct VirtualNic {
     devices: Vec<GuestVnicBackingDevice>,
     /// Addresses of its probes in the tables of switches: switch, key.
     probes: Vec<(Index, Key)>,
-    link_up: bool,
 }
 
 impl VirtualNic {
@@ -113,7 +112,7 @@ impl HypervisorFabric {
             }
             if same_address {
                 self.vnics.insert(key, vnic);
-                self.bind(key, out);
+                self.bind(now, key, out);
                 self.with_machine(now, key, out, |machine, actions| {
                     machine.configure(now, setup, actions);
                 });
@@ -132,16 +131,11 @@ impl HypervisorFabric {
             healths.iter().find(|(known, _)| *known == port).map(|(_, health)| *health).unwrap_or_default()
         };
         let machine = FailoverMachine::new(now, setup, health, &mut actions);
-        let vnic = VirtualNic {
-            index,
-            machine,
-            devices: adapter.backing_devices.clone(),
-            probes: Vec::new(),
-            link_up: false,
-        };
+        let vnic =
+            VirtualNic { index, machine, devices: adapter.backing_devices.clone(), probes: Vec::new() };
         self.vnics.insert(key, vnic);
         self.vnic_keys.insert(index, key);
-        self.bind(key, out);
+        self.bind(now, key, out);
         self.act(now, key, actions, out);
         self.after_set_up(now, index, out);
     }
@@ -157,6 +151,9 @@ impl HypervisorFabric {
             return;
         };
         self.forget_probes(&vnic.probes);
+        if let Some(Kind::Vnic { link_up, .. }) = self.ports.get_mut(index).map(|port| &mut port.kind) {
+            *link_up = false;
+        }
         for device in &vnic.devices {
             self.unbind(device.logical_port, index, out);
         }
@@ -174,20 +171,19 @@ impl HypervisorFabric {
     }
 
     /// Makes the logical ports of a virtual NIC's backing devices its own: they have its address and its rules.
-    fn bind(&mut self, key: VnicKey, out: &mut Outbox) {
+    fn bind(&mut self, now: Monotonic, key: VnicKey, out: &mut Outbox) {
         let Some(vnic) = self.vnics.get(&key) else { return };
         let client = vnic.index;
         let Some(port) = self.ports.get(client) else { return };
         let (rule, address, allowed) = (port.rule.clone(), port.address, port.allowed.clone());
         let priority = port.untagged_priority;
+        let active = vnic.machine.active();
         for device in vnic.devices.clone() {
             let Some(index) = self.backing(&device) else { continue };
-            let taking_part = self.takes_part(index);
             let changed =
                 self.ports.get(index).is_some_and(|port| port.address != address || port.rule != rule);
-            if taking_part && changed {
+            if changed {
                 self.leave(index, out);
-                self.join(index, out);
             }
             let Some(port) = self.ports.get_mut(index) else { continue };
             (port.rule, port.address, port.allowed) = (rule.clone(), address, allowed.clone());
@@ -195,8 +191,12 @@ impl HypervisorFabric {
             if let Kind::Logical { client: of, .. } = &mut port.kind {
                 *of = client;
             }
-            if taking_part && changed && self.is_active(client, index) {
-                self.take_part(index);
+            if changed {
+                self.join(index, out);
+            }
+            if active == Some(device.logical_port) && !self.is_active(client, index) {
+                // It was away, and the machine has nothing better.
+                self.activate_backing(now, client, device.logical_port, out);
             }
         }
     }
@@ -205,7 +205,7 @@ impl HypervisorFabric {
     pub(super) fn bind_vnics(&mut self, now: Monotonic, out: &mut Outbox) {
         let keys: Vec<VnicKey> = self.vnics.keys().copied().collect();
         for key in keys {
-            self.bind(key, out);
+            self.bind(now, key, out);
         }
         self.update_health(now, out);
     }
@@ -294,7 +294,10 @@ impl HypervisorFabric {
                 Action::Drain(port) => self.drain_backing(client, port),
                 Action::Release(port) => self.release_backing(client, port, out),
                 Action::ClientLink { up } => {
-                    vnic.link_up = up;
+                    let port = self.ports.get_mut(client);
+                    if let Some(Kind::Vnic { link_up, .. }) = port.map(|port| &mut port.kind) {
+                        *link_up = up;
+                    }
                     self.tell_link(client, out);
                 }
                 Action::Probe { port, target, source } => {
@@ -364,14 +367,6 @@ impl HypervisorFabric {
         }
     }
 
-    fn takes_part(&self, index: Index) -> bool {
-        let Some(port) = self.ports.get(index) else { return false };
-        let switch = self.switches.get(port.switch as usize).and_then(Option::as_ref);
-        switch.is_some_and(|switch| {
-            switch.find(port.rule.port_vlan, port.address).is_some_and(|found| found.value == index)
-        })
-    }
-
     fn take_part(&mut self, index: Index) {
         let Some(port) = self.ports.get(index) else { return };
         let (rule, address, switch) = (port.rule.clone(), port.address, port.switch);
@@ -407,13 +402,13 @@ impl HypervisorFabric {
         self.report_server(index, false);
     }
 
-    fn is_active(&self, client: Index, index: Index) -> bool {
+    pub(super) fn is_active(&self, client: Index, index: Index) -> bool {
         let kind = self.ports.get(client).map(|port| port.kind);
         matches!(kind, Some(Kind::Vnic { active, .. }) if active == index)
     }
 
     /// Where `client` goes over `index`, it goes over `next`.
-    fn set_active(&mut self, client: Index, index: Index, next: Index) {
+    pub(super) fn set_active(&mut self, client: Index, index: Index, next: Index) {
         if let Some(Kind::Vnic { active, .. }) = self.ports.get_mut(client).map(|port| &mut port.kind)
             && *active == index
         {
@@ -483,13 +478,6 @@ impl HypervisorFabric {
                 machine.take_answer(now, id, frame, actions);
             });
         }
-    }
-
-    /// Whether a virtual NIC's machine says that its link is up.
-    pub(super) fn vnic_link_up(&self, port: &Port) -> bool {
-        let index = port.number.and_then(|number| self.ports.find(number));
-        let key = index.and_then(|index| self.vnic_keys.get(&index));
-        key.and_then(|key| self.vnics.get(key)).is_some_and(|vnic| vnic.link_up)
     }
 
     pub(super) fn tick_vnics(&mut self, now: Monotonic, out: &mut Outbox) {

@@ -296,3 +296,35 @@ fn servers_are_told_of_their_server_adapters_when_it_is_news() {
     bench.fabric.power_off(bench.now, partition(CLIENT), &mut bench.out);
     assert_eq!(told(&mut bench, 2).last().map(|state| state.0), Some(false));
 }
+
+#[test]
+fn an_only_device_that_was_away_carries_again() {
+    let mut bench = Bench::new();
+    servers(&mut bench);
+    let mut only = adapter();
+    only.backing_devices.truncate(1);
+    plug(&mut bench, &only);
+    bench.got();
+    assert_eq!(bench.unicast(NIC, 99), [(101, None)]);
+    bench.fabric.power_off(bench.now, partition(1), &mut bench.out);
+    assert_eq!(bench.unicast(NIC, 99), []);
+    assert!(!bench.counters(NIC).link_up);
+    servers(&mut bench);
+    bench.got();
+    assert_eq!(bench.unicast(NIC, 99), [(101, None)], "its server was restarted");
+    assert_eq!(bench.send(101, frame(station(NIC), station(99))), [(NIC, None)]);
+    bench.fabric.remove_shared_port(bench.now, CABLE, &mut bench.out);
+    assert_eq!(bench.unicast(NIC, 99), []);
+    bench.physical(101, CABLE, true);
+    bench.got();
+    assert_eq!(bench.unicast(NIC, 99), [(101, None)], "its port is shared again");
+    assert_eq!(bench.send(101, frame(station(NIC), station(99))), [(NIC, None)]);
+    // A server that hangs: nothing passes while the link is down.
+    for _ in 0..5 {
+        bench.pass_time(Duration::from_millis(250));
+    }
+    bench.got();
+    assert!(!bench.counters(NIC).link_up);
+    assert_eq!(bench.unicast(NIC, 99), []);
+    assert_eq!(bench.send(101, frame(station(NIC), station(99))), []);
+}
