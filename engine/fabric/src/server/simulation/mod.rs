@@ -2,4 +2,5 @@
 
 mod faults;
 mod scenarios;
+mod whole;
 mod world;

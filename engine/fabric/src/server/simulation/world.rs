@@ -126,7 +126,17 @@ pub struct World {
     buffers: Outbox,
 }
 
-fn configuration(plan: &Plan, server: usize, mode: HighAvailabilityMode) -> ServerNetworkConfiguration {
+pub fn identity(number: usize) -> Identity {
+    Identity {
+        node_id: number as u64,
+        partition: 1,
+        name: "vios".to_owned(),
+        system: String::new(),
+        operating_system: String::new(),
+    }
+}
+
+pub fn configuration(plan: &Plan, server: usize, mode: HighAvailabilityMode) -> ServerNetworkConfiguration {
     let address = |port: u32| MacAddress(0x0200_0000_0000 | (server as u64 + 1) << 8 | u64::from(port));
     let virtual_port = |device: String, port: u32, vlan: u16, tagged: Vec<u16>, trunk: bool| ServerPort {
         device,
@@ -227,14 +237,7 @@ impl World {
 
     /// A server is powered on.
     pub fn start(&mut self, number: usize) {
-        let identity = Identity {
-            node_id: number as u64,
-            partition: 1,
-            name: "vios".to_owned(),
-            system: String::new(),
-            operating_system: String::new(),
-        };
-        let mut fabric = ServerFabric::new(PortNumber(CONTROL), number as u64, identity);
+        let mut fabric = ServerFabric::new(PortNumber(CONTROL), number as u64, identity(number));
         let now = Monotonic(self.now);
         fabric.configure(
             now,
@@ -637,7 +640,7 @@ impl World {
     }
 }
 
-fn probe(to: EthernetAddress, from: EthernetAddress, number: u32) -> Frame {
+pub fn probe(to: EthernetAddress, from: EthernetAddress, number: u32) -> Frame {
     let mut bytes = to.0.to_vec();
     bytes.extend(from.0);
     bytes.extend(TYPE_PROBE.to_be_bytes());
@@ -646,7 +649,7 @@ fn probe(to: EthernetAddress, from: EthernetAddress, number: u32) -> Frame {
     Frame::new(bytes).expect("a frame")
 }
 
-fn probe_number(frame: &Frame) -> Option<u32> {
+pub fn probe_number(frame: &Frame) -> Option<u32> {
     let number = frame.payload().first_chunk::<4>()?;
     (frame.ethernet_type() == TYPE_PROBE).then(|| u32::from_be_bytes(*number))
 }
