@@ -11,6 +11,7 @@
 //! | [`Control::AskLife`] | hypervisor to server | the server's control port | asks for a sign of life |
 //! | [`Control::Alive`] | server to hypervisor | the server's control port | the answer, with the same number |
 //! | [`Control::VnicServer`] | hypervisor to server | the server's control port | a virtual NIC's backing device, when it changes and when the carrier comes |
+//! | [`Control::VnicClient`] | hypervisor to server | the server's control port | what that NIC's client says of itself |
 //!
 //! Which trunk adapter of a VLAN is in use:
 //! - A trunk is usable while its port has a carrier from the server: the server sets it up while something uses the device.
@@ -77,6 +78,45 @@ pub enum Control {
         /// Failover priority.
         priority: u8,
     },
+    /// What the client of a virtual NIC said of itself when it logged in, at its server.
+    VnicClient {
+        /// Virtual slot of the server adapter.
+        slot: u16,
+        /// The client.
+        client: VnicClient,
+    },
+}
+
+/// The client of a virtual NIC as it describes itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VnicClient {
+    /// Operating system.
+    pub system: ClientSystem,
+    /// Number of its device: 0 for `ent0`.
+    pub device: u16,
+}
+
+/// The operating system of a virtual NIC's client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientSystem {
+    /// AIX; its devices are `ent0`, `ent1`, ...
+    Aix,
+    /// Linux; its devices are `eth0`, `eth1`, ...
+    Linux,
+    /// IBM i; its devices are `CMN01`, ...
+    IbmI,
+}
+
+impl VnicClient {
+    /// The operating system's name and the device's.
+    #[must_use]
+    pub fn names(self) -> (&'static str, String) {
+        match self.system {
+            ClientSystem::Aix => ("AIX", format!("ent{}", self.device)),
+            ClientSystem::Linux => ("Linux", format!("eth{}", self.device)),
+            ClientSystem::IbmI => ("IBM i", format!("CMN{:02}", self.device + 1)),
+        }
+    }
 }
 
 impl Control {
@@ -94,8 +134,9 @@ impl Control {
                 let flags = u8::from(active) | u8::from(operational) << 1 | u8::from(client_known) << 2;
                 (5, flags, slot, u32::from(priority))
             }
+            Self::VnicClient { slot, client } => (6, client.system as u8, slot, u32::from(client.device)),
         };
-        let to_server = matches!(self, Self::Gone { .. } | Self::AskLife { .. } | Self::VnicServer { .. });
+        let to_server = !matches!(self, Self::Trunk { .. } | Self::Alive { .. });
         let (destination, source) =
             if to_server { (port, HYPERVISOR_ADDRESS) } else { (HYPERVISOR_ADDRESS, port) };
         frame.tag = None;
@@ -140,6 +181,16 @@ impl Control {
                 client_known: flags & 4 != 0,
                 priority: u8::try_from(number).ok()?,
             }),
+            6 if from_hypervisor => {
+                let system = match flags {
+                    0 => ClientSystem::Aix,
+                    1 => ClientSystem::Linux,
+                    2 => ClientSystem::IbmI,
+                    _ => return None,
+                };
+                let client = VnicClient { system, device: u16::try_from(number).ok()? };
+                Some(Self::VnicClient { slot: vlan, client })
+            }
             _ => None,
         }
     }
@@ -166,6 +217,10 @@ mod tests {
                 operational: true,
                 client_known: false,
                 priority: 100,
+            },
+            Control::VnicClient {
+                slot: 32_898,
+                client: VnicClient { system: ClientSystem::Linux, device: 300 },
             },
         ];
         for message in messages {

@@ -41,7 +41,7 @@ use varan_environment::Monotonic;
 use varan_ethernet::Frame;
 use varan_model::ids::{LogicalPortId, PartitionId, PartitionUuid, VirtualSlot};
 
-use crate::control::Control;
+use crate::control::{Control, VnicClient};
 use crate::place::{Outbox, Place, PortNumber};
 pub use port::{Capture, Direction, PortEnd, PortOwner};
 use port::{Index, Ports};
@@ -125,6 +125,8 @@ pub struct HypervisorFabric {
     server_priorities: BTreeMap<ServerEnd, u8>,
     /// What the servers were told of them.
     server_news: BTreeMap<ServerEnd, Control>,
+    /// What clients of virtual NICs say of themselves.
+    vnic_clients: HashMap<VnicKey, VnicClient>,
     servers: BTreeMap<PartitionId, ServerLife>,
     listening: HashSet<PartitionUuid>,
     heartbeat: Heartbeat,
@@ -150,6 +152,7 @@ impl HypervisorFabric {
             vnic_servers: BTreeMap::new(),
             server_priorities: BTreeMap::new(),
             server_news: BTreeMap::new(),
+            vnic_clients: HashMap::new(),
             servers: BTreeMap::new(),
             heartbeat,
             events: Vec::new(),

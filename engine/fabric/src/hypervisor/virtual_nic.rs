@@ -35,6 +35,11 @@ impl VirtualNic {
         self.machine.next_due()
     }
 
+    /// Server adapters of its backing devices.
+    pub(super) fn ends(&self) -> impl Iterator<Item = ServerEnd> {
+        self.devices.iter().map(|device| (device.server, device.server_slot))
+    }
+
     /// The backing device behind a server adapter.
     pub(super) fn device_of(&self, end: ServerEnd) -> Option<&GuestVnicBackingDevice> {
         self.devices.iter().find(|device| (device.server, device.server_slot) == end)

@@ -4,9 +4,9 @@ use varan_contract::network::BackingDeviceStatus;
 use varan_ethernet::{EthernetAddress, Frame};
 use varan_model::ids::{PartitionId, VirtualSlot};
 
-use super::HypervisorFabric;
 use super::port::{Index, Kind, NOWHERE};
-use crate::control::Control;
+use super::{HypervisorFabric, VnicKey};
+use crate::control::{Control, VnicClient};
 use crate::place::Outbox;
 
 /// A server adapter: the server and the slot there.
@@ -37,7 +37,41 @@ impl HypervisorFabric {
             let mut frame: Frame = out.pool.take();
             message.write(EthernetAddress::default(), &mut frame);
             out.send(number, frame);
+            self.tell_client(end, out);
         }
+    }
+
+    /// What the client of a virtual NIC says of itself when it logs in: its operating system and its device.
+    pub fn set_vnic_client(&mut self, key: VnicKey, client: VnicClient, out: &mut Outbox) {
+        if self.vnic_clients.insert(key, client) == Some(client) {
+            return;
+        }
+        let Some(vnic) = self.vnics.get(&key) else { return };
+        let ends: Vec<ServerEnd> = vnic.ends().collect();
+        for end in ends {
+            self.tell_client(end, out);
+        }
+    }
+
+    /// Tells a server who the client of an end is that was logged in there.
+    fn tell_client(&self, end: ServerEnd, out: &mut Outbox) {
+        let known =
+            matches!(self.server_news.get(&end), Some(Control::VnicServer { client_known: true, .. }));
+        let client = self.vnic_servers.get(&end).and_then(|index| self.client_of(*index));
+        let control = self.servers.get(&end.0).and_then(|life| self.ports.get(life.control()));
+        let number = control.filter(|port| port.usable).and_then(|port| port.number);
+        if let (true, Some(client), Some(number)) = (known, client, number) {
+            let mut frame = out.pool.take();
+            Control::VnicClient { slot: end.1.0, client }.write(EthernetAddress::default(), &mut frame);
+            out.send(number, frame);
+        }
+    }
+
+    fn client_of(&self, index: Index) -> Option<VnicClient> {
+        let Some(Kind::Logical { client, .. }) = self.ports.get(index).map(|port| port.kind) else {
+            return None;
+        };
+        self.vnic_clients.get(self.vnic_keys.get(&client)?).copied()
     }
 
     /// A server is on again: it knows nothing.

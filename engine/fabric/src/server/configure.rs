@@ -22,6 +22,8 @@ impl ServerFabric {
             former.into_iter().map(|node| (node.name.clone(), node)).collect();
         self.configuration = configuration;
         let configuration = self.configuration.clone();
+        self.logged_in.retain(|slot| configuration.vnic_servers.iter().any(|(_, known, _)| known == slot));
+        self.note_logins();
         for port in &configuration.ports {
             self.put_port(now, port, &mut former);
         }
@@ -226,7 +228,7 @@ impl ServerFabric {
 
     /// Tells the other ends which ports are used.
     fn tell_carriers(&mut self, out: &mut Outbox) {
-        self.tell_carrier(self.control, true, out);
+        self.tell_carrier(self.control, self.runs(), out);
         let ports: Vec<(PortNumber, bool)> = self
             .bindings
             .values()

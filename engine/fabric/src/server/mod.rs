@@ -24,7 +24,7 @@ mod tests;
 
 pub use fuzz::fuzz_one;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ use varan_station::EchoId;
 use varan_station::Station;
 use varan_station::rmc::Identity;
 
-use crate::control::Control;
+use crate::control::{Control, VnicClient};
 use crate::place::{Outbox, Place, PortNumber};
 use host::Host;
 use node::{Device, Node};
@@ -69,6 +69,9 @@ pub struct ServerFabric {
     control: PortNumber,
     host: Host,
     vnic_servers: BTreeMap<VirtualSlot, VnicServerState>,
+    vnic_clients: BTreeMap<VirtualSlot, VnicClient>,
+    /// Server adapters whose clients are logged in, as far as was reported.
+    logged_in: BTreeSet<VirtualSlot>,
     events: Vec<ServerEvent>,
     /// Frames between devices, emptied within each call.
     outgoing: Vec<(String, Frame)>,
@@ -90,6 +93,8 @@ impl ServerFabric {
             control,
             host: Host::new(seed, identity),
             vnic_servers: BTreeMap::new(),
+            vnic_clients: BTreeMap::new(),
+            logged_in: BTreeSet::new(),
             events: Vec::new(),
             outgoing: Vec::new(),
         }
@@ -236,26 +241,50 @@ impl ServerFabric {
             Some(Control::VnicServer { slot, active, operational, client_known, priority }) => {
                 let statistics = PortStatistics::default();
                 let state = VnicServerState { active, operational, client_known, priority, statistics };
-                let before = self.vnic_servers.insert(VirtualSlot(slot), state);
-                self.note_login(VirtualSlot(slot), before.is_some_and(|before| before.active), active);
+                self.vnic_servers.insert(VirtualSlot(slot), state);
+                self.note_logins();
+            }
+            Some(Control::VnicClient { slot, client }) => {
+                self.vnic_clients.insert(VirtualSlot(slot), client);
             }
             _ => {}
         }
         out.drop_frame(frame);
     }
 
-    /// A client logs in to the server adapter that becomes active, and leaves the one that was: the transport goes.
-    fn note_login(&mut self, slot: VirtualSlot, before: bool, after: bool) {
-        let device = self.configuration.vnic_servers.iter().find(|(_, known, _)| *known == slot);
-        let Some((device, _, _)) = device.filter(|_| before != after) else {
-            return;
-        };
-        let device = device.clone();
-        self.event(if after {
-            ServerNetworkEvent::VnicLogin { device }
-        } else {
-            ServerNetworkEvent::VnicTransport { device }
-        });
+    /// A client logs in to the server adapter that becomes active, and leaves the one that was: the transport goes. Told
+    /// when the adapter has its device, whichever came first.
+    fn note_logins(&mut self) {
+        for (device, slot, _) in self.configuration.vnic_servers.clone() {
+            let active = self.vnic_servers.get(&slot).is_some_and(|state| state.active);
+            if self.logged_in.contains(&slot) == active {
+                continue;
+            }
+            if active {
+                self.logged_in.insert(slot);
+                self.event(ServerNetworkEvent::VnicLogin { device });
+            } else {
+                self.logged_in.remove(&slot);
+                self.event(ServerNetworkEvent::VnicTransport { device });
+            }
+        }
+    }
+
+    /// What the client of a virtual NIC said of itself at its log-in: operating system and device.
+    #[must_use]
+    pub fn vnic_client(&self, slot: VirtualSlot) -> Option<(String, String)> {
+        let (system, device) = self.vnic_clients.get(&slot)?.names();
+        Some((system.to_owned(), device))
+    }
+
+    /// Pause between attempts of its RMC daemons to reach a console.
+    pub fn set_rmc_pause(&mut self, pause: Duration) {
+        self.host.rmc().0.set_pause(pause);
+    }
+
+    /// Whether the server runs: it has devices.
+    fn runs(&self) -> bool {
+        self.configuration.rmc_running || !self.configuration.ports.is_empty()
     }
 }
 
@@ -300,7 +329,7 @@ impl Place for ServerFabric {
     fn carrier(&mut self, now: Monotonic, port: PortNumber, up: bool, out: &mut Outbox) {
         self.carriers.insert(port, up);
         if port == self.control {
-            self.tell_carrier(port, true, out);
+            self.tell_carrier(port, self.runs(), out);
             return;
         }
         if let Some(number) = self.at.get(&port).copied() {
