@@ -71,6 +71,9 @@ impl Station {
         if !is_unicast(packet.source) && !packet.source.is_unspecified() {
             return None;
         }
+        if id.is_some() && (packet.source.is_loopback() || packet.destination.is_loopback()) {
+            return None;
+        }
         if !self.is_for_us(packet.destination) {
             if let Some(id) = id.filter(|_| self.forwarding) {
                 self.forward(now, id, &packet);
@@ -176,7 +179,8 @@ impl Station {
         }
         let kind = if packet.protocol == ICMP { 0 } else { 129 };
         let answer = control_message(path.source, packet.source, kind, 0, rest);
-        let _ = self.send_along(now, path, packet.source, (packet.protocol, HOPS), &answer);
+        let hops = if packet.protocol == ICMP { self.answer_hops } else { HOPS };
+        let _ = self.send_along(now, path, packet.source, (packet.protocol, hops), &answer);
         Some(())
     }
 

@@ -188,6 +188,8 @@ pub struct Station {
     pub(crate) capture: Option<Box<Capture>>,
     pub(crate) reassembly: Reassembly,
     pub(crate) forwarding: bool,
+    /// Hops of answers to IPv4 echo requests.
+    pub(crate) answer_hops: u8,
     pub(crate) identification: u16,
     pub(crate) last_error: Option<Monotonic>,
     seed: u64,
@@ -218,6 +220,7 @@ impl Station {
             capture: None,
             reassembly: Reassembly::default(),
             forwarding: false,
+            answer_hops: crate::output::HOPS,
             identification: 0,
             last_error: None,
             seed,
@@ -380,6 +383,11 @@ impl Station {
         self.forwarding = forwarding;
     }
 
+    /// How many hops an answer to an IPv4 echo request may take: operating systems are known by it.
+    pub fn set_answer_hops(&mut self, hops: u8) {
+        self.answer_hops = hops;
+    }
+
     /// Sets what is let through; the first rule that fits decides, what none fits goes through.
     pub fn set_rules(&mut self, rules: Vec<Rule>) {
         self.rules = rules;
@@ -391,12 +399,13 @@ impl Station {
         &self.rules
     }
 
-    /// Whether an address is one of this station, on an interface that is up.
+    /// Whether an address is one of this station: on an interface that is up, or a loopback address.
     #[must_use]
     pub fn has_address(&self, address: IpAddr) -> bool {
-        self.interfaces().any(|(_, interface)| {
-            interface.up && interface.addresses.iter().any(|own| own.address == address)
-        })
+        address.is_loopback()
+            || self.interfaces().any(|(_, interface)| {
+                interface.up && interface.addresses.iter().any(|own| own.address == address)
+            })
     }
 
     /// Opens a UDP port.

@@ -45,6 +45,25 @@ pub struct OdmAdapter {
     pub name: String,
     /// Where it is.
     pub address: AdapterAddress,
+    /// Port of the adapter, where it has several.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub index: u8,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_zero(number: &u8) -> bool {
+    *number == 0
+}
+
+/// How an Ethernet interface besides the first one is configured.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OdmInterface {
+    /// Ethernet device below it, such as `ent1`.
+    pub device: String,
+    /// Address.
+    pub address: Ipv4Addr,
+    /// Length of the prefix of its network.
+    pub prefix: u8,
 }
 
 /// A disk of a Virtual I/O Server that the operating system has configured.
@@ -73,6 +92,9 @@ pub struct ErrorLogEntry {
     /// What the entry is about, where it is not what all entries of its identifier are about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
+    /// Lines of detail data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// Everything that a guest keeps on its boot disk, so that a clone boots as its source.
@@ -109,6 +131,12 @@ pub struct BootConfiguration {
     pub defined: Vec<String>,
     /// Machine and partition number of the last boot; `None` before the first.
     pub last_identity: Option<(MachineIdentity, PartitionId)>,
+    /// Further Ethernet interfaces with an address.
+    #[serde(default)]
+    pub interfaces: Vec<OdmInterface>,
+    /// Default gateway.
+    #[serde(default)]
+    pub gateway: Option<Ipv4Addr>,
     /// The error log, oldest first.
     pub error_log: Vec<ErrorLogEntry>,
     /// Sequence number of the next error log entry.
@@ -139,6 +167,8 @@ impl BootConfiguration {
             disks: Vec::new(),
             defined: Vec::new(),
             last_identity: None,
+            interfaces: Vec::new(),
+            gateway: None,
             error_log: Vec::new(),
             next_error_sequence: 1,
         }
@@ -146,17 +176,23 @@ impl BootConfiguration {
 
     /// Appends to the error log, dropping the oldest entry when it is full.
     pub fn log_error(&mut self, identifier: u32, seconds: i64, machine: u64) {
-        self.log_error_of(identifier, seconds, machine, None);
+        self.log_error_of(identifier, seconds, machine, (None, None));
     }
 
-    /// Appends an entry about something of its own.
-    pub fn log_error_of(&mut self, identifier: u32, seconds: i64, machine: u64, resource: Option<String>) {
+    /// Appends an entry about something of its own, with its detail data.
+    pub fn log_error_of(
+        &mut self,
+        identifier: u32,
+        seconds: i64,
+        machine: u64,
+        (resource, detail): (Option<String>, Option<String>),
+    ) {
         if self.error_log.len() >= ERROR_LOG_ENTRIES {
             self.error_log.remove(0);
         }
         let sequence = self.next_error_sequence;
         self.next_error_sequence = sequence.wrapping_add(1);
-        self.error_log.push(ErrorLogEntry { identifier, sequence, seconds, machine, resource });
+        self.error_log.push(ErrorLogEntry { identifier, sequence, seconds, machine, resource, detail });
     }
 
     /// Throws away all customization of devices and attributes, as `ghostdev=1` does on another machine.
@@ -169,6 +205,8 @@ impl BootConfiguration {
         self.adapters.clear();
         self.disks.clear();
         self.defined.clear();
+        self.interfaces.clear();
+        self.gateway = None;
     }
 
     /// Bytes on the heap behind this value.
@@ -185,7 +223,8 @@ impl BootConfiguration {
         let defined: usize = self.defined.iter().map(|name| size_of::<String>() + name.capacity()).sum();
         let disks: usize =
             self.disks.iter().map(|disk| size_of::<OdmDisk>() + disk.name.capacity() + 64).sum();
-        let devices = devices + adapters + disks + defined;
+        let interfaces = self.interfaces.capacity() * size_of::<OdmInterface>();
+        let devices = devices + adapters + disks + defined + interfaces;
         let log = self.error_log.capacity() * size_of::<ErrorLogEntry>();
         (text + attributes + devices + log) as u64
     }

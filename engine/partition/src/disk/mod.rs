@@ -8,7 +8,7 @@ mod store;
 
 pub use configuration::{
     BootConfiguration, ERROR_LOG_ENTRIES, ErrorLogEntry, Network, ODM_ATTRIBUTES, ODM_DEVICES, OdmAdapter,
-    OdmDevice, OdmDisk,
+    OdmDevice, OdmDisk, OdmInterface,
 };
 pub use file::{FILE_BOOT_DISK_BYTES, FileBootDisk};
 pub use memory::MemoryBootDisk;

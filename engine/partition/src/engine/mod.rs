@@ -1,5 +1,6 @@
 //! The driver of the guests, behind [`PartitionEngine`].
 
+mod network;
 mod scheduler;
 mod slot;
 mod storage;
@@ -13,6 +14,7 @@ use varan_contract::engine::{
     AdapterChange, EngineError, EngineEvents, Generation, GuestFault, GuestSpecification, GuestStatistics,
     GuestTerminal, PartitionEngine, ProcessorAllocation, ServerConsole, StopRequest,
 };
+use varan_contract::network::{GuestNetwork, GuestPorts};
 use varan_contract::storage::StorageFabric;
 use varan_environment::{Environment, Monotonic};
 use varan_model::ids::PartitionUuid;
@@ -135,6 +137,18 @@ impl EmbeddedEngine {
         self.shared.storage.attach_console(console);
     }
 
+    /// Says which network guests are plugged in to; to be called before the first guest is admitted. Without it guests have no
+    /// network, and count as having a session with each console.
+    pub fn attach_network(&self, network: Arc<dyn GuestNetwork>) {
+        self.shared.network.attach(network);
+    }
+
+    /// The guests, for the network to reach them. Does not keep the engine alive.
+    #[must_use]
+    pub fn ports(&self) -> Arc<dyn GuestPorts> {
+        Arc::new(network::Ports(Arc::downgrade(&self.shared)))
+    }
+
     fn spawn(&self, name: String, life: fn(&Shared)) -> Result<(), EngineError> {
         let shared = Arc::clone(&self.shared);
         let builder = std::thread::Builder::new().name(name).stack_size(STACK_BYTES);
@@ -185,6 +199,12 @@ impl EmbeddedEngine {
         self.shared.timers()
     }
 
+    /// When a guest wants to do something next.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Monotonic> {
+        self.shared.next_timer()
+    }
+
     /// Hands an input to a powered-on guest.
     fn request(&self, partition: PartitionUuid, input: Input) -> Result<(), EngineError> {
         let slot = self.shared.slot(partition).ok_or(EngineError::NotRunning(partition))?;
@@ -203,7 +223,8 @@ impl EmbeddedEngine {
         let (partition, generation) = (specification.partition, specification.generation);
         let disk = specification.boot_disk.clone();
         let seed = self.shared.environment.random();
-        let options = GuestOptions { time_scale: self.time_scale, seed };
+        let networked = self.shared.network.is_attached();
+        let options = GuestOptions { time_scale: self.time_scale, seed, networked };
         let guest = Guest::new(specification, self.shared.arena.clone(), options).map_err(refusal)?;
         Ok(Arc::new(Slot {
             partition,

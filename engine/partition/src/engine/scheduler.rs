@@ -16,6 +16,7 @@ use varan_contract::engine::{EngineEvent, EngineEventKind, EngineEvents, Generat
 use varan_environment::{Environment, Monotonic, WallClock};
 use varan_model::ids::PartitionUuid;
 
+use super::network::NetworkWork;
 use super::slot::{Posted, Slot, TimerKey};
 use super::storage::StorageWork;
 use super::terminal::Terminal;
@@ -102,6 +103,7 @@ pub(super) struct Shared {
     disk_queue: Mutex<DiskQueue>,
     disk_work: Condvar,
     pub(super) storage: StorageWork,
+    pub(super) network: NetworkWork,
     /// For completions that outlive the call that began them.
     myself: Weak<Self>,
     timer_numbers: AtomicU64,
@@ -128,6 +130,7 @@ impl Shared {
             disk_queue: Mutex::default(),
             disk_work: Condvar::new(),
             storage: StorageWork::default(),
+            network: NetworkWork::default(),
             myself,
             timer_numbers: AtomicU64::new(0),
             stepped: Mutex::new(Monotonic::default()),
@@ -319,6 +322,7 @@ impl Shared {
                 Effect::Storage(command) => {
                     self.storage.carry_out(&self.myself, slot, asker, command);
                 }
+                Effect::Network(effect) => self.network.carry_out(self, slot, effect),
                 Effect::Console { root, line } => self.storage.run_line(slot, root, line),
                 Effect::PowerOff => self.discard(slot),
             }
@@ -419,6 +423,7 @@ impl Shared {
         }
         *lock(&slot.guest) = None;
         self.storage.release(slot);
+        self.network.power_off(slot.partition, slot.generation);
     }
 
     /// The terminal of a partition; made when it is asked for the first time.
@@ -463,6 +468,11 @@ impl Shared {
                 self.discard(&slot);
             }
         }
+    }
+
+    /// The first timer.
+    pub(super) fn next_timer(&self) -> Option<Monotonic> {
+        lock(&self.queues).timers.first_key_value().map(|(key, _)| key.0)
     }
 
     /// Timers that exist now.

@@ -18,6 +18,9 @@ const MAILBOX_INPUTS: usize = 64;
 /// Most typed bytes that wait for a guest; what goes beyond is dropped, as a serial line does.
 const MAILBOX_TYPED_BYTES: usize = 1024;
 
+/// Most frames that wait for a guest; what goes beyond is dropped and counted, as by an adapter without buffers.
+const MAILBOX_FRAMES: usize = 1024;
+
 /// Key of a timer: when, and a number that makes it unique and orders equal times.
 pub(super) type TimerKey = (Monotonic, u64);
 
@@ -26,6 +29,8 @@ pub(super) type TimerKey = (Monotonic, u64);
 pub(super) struct Mailbox {
     inputs: VecDeque<(Moment, Input)>,
     typed_bytes: usize,
+    /// Frames that wait.
+    frames: usize,
     /// In the ready queue or being run.
     pub(super) scheduled: bool,
     /// Waits until its predecessor's last disk operation is over.
@@ -85,10 +90,24 @@ impl Slot {
                     _ => mailbox.inputs.push_back((now, Input::Typed(bytes))),
                 }
             }
+            Input::Frames { mut frames, mut dropped } => {
+                let room = MAILBOX_FRAMES - mailbox.frames;
+                dropped += frames.len().saturating_sub(room) as u64;
+                frames.truncate(room);
+                mailbox.frames += frames.len();
+                match mailbox.inputs.back_mut() {
+                    Some((_, Input::Frames { frames: earlier, dropped: before })) => {
+                        earlier.append(&mut frames);
+                        *before += dropped;
+                    }
+                    _ => mailbox.inputs.push_back((now, Input::Frames { frames, dropped })),
+                }
+            }
             // Cutting the power is never refused, and what waited before it has no meaning any more.
             Input::Stop { request: StopRequest::Immediate, .. } => {
                 mailbox.inputs.retain(|(_, waiting)| matches!(waiting, Input::PowerOn));
                 mailbox.typed_bytes = 0;
+                mailbox.frames = 0;
                 mailbox.inputs.push_back((now, input));
             }
             Input::Stop { .. }
@@ -127,6 +146,7 @@ impl Slot {
         let next = if mailbox.ended { None } else { mailbox.inputs.pop_front() };
         match &next {
             Some((_, Input::Typed(bytes))) => mailbox.typed_bytes -= bytes.len(),
+            Some((_, Input::Frames { frames, .. })) => mailbox.frames -= frames.len(),
             Some(_) => {}
             None => {
                 mailbox.scheduled = false;
@@ -143,6 +163,7 @@ impl Slot {
         mailbox.ended = true;
         mailbox.inputs = VecDeque::new();
         mailbox.typed_bytes = 0;
+        mailbox.frames = 0;
         mailbox.disk_busy
     }
 

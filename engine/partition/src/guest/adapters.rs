@@ -12,10 +12,14 @@
 //! An adapter whose device is Available is not given up. Linux has no such states: its devices come and go with the
 //! adapters. A device whose adapter is gone stays Defined until `rmdev -d`.
 
+use std::net::Ipv4Addr;
+
 use varan_contract::engine::{
     AdapterAddress, AdapterChange, DeviceAdapterKind, EngineEventKind, GuestAdapter, GuestDeviceAdapter,
-    GuestIoSlot, GuestNetworkAdapter, Personality,
+    GuestEthernetPort, GuestIoSlot, GuestLogicalPort, GuestNetworkAdapter, GuestVnicAdapter, Personality,
 };
+
+use varan_model::ids::{MacAddress, VirtualSlot};
 
 use super::date::Date;
 use super::machine::Stage;
@@ -29,6 +33,8 @@ pub(super) struct Device {
     pub(super) name: String,
     /// Where its adapter is or was.
     pub(super) address: AdapterAddress,
+    /// Port of the adapter, where it has several.
+    pub(super) index: u8,
     /// Whether the adapter is there.
     pub(super) present: bool,
     /// Available; Defined otherwise.
@@ -41,6 +47,9 @@ pub(super) enum Adapter<'a> {
     Network(&'a GuestNetworkAdapter),
     Device(&'a GuestDeviceAdapter),
     Physical(&'a GuestIoSlot),
+    Vnic(&'a GuestVnicAdapter),
+    LogicalPort(&'a GuestLogicalPort),
+    EthernetPort(&'a GuestIoSlot, &'a GuestEthernetPort, u8),
 }
 
 impl Adapter<'_> {
@@ -48,14 +57,50 @@ impl Adapter<'_> {
         match self {
             Self::Network(adapter) => AdapterAddress::Virtual(adapter.slot),
             Self::Device(adapter) => AdapterAddress::Virtual(adapter.slot),
-            Self::Physical(slot) => AdapterAddress::Physical(slot.drc_index),
+            Self::Physical(slot) | Self::EthernetPort(slot, ..) => AdapterAddress::Physical(slot.drc_index),
+            Self::Vnic(adapter) => AdapterAddress::Virtual(adapter.slot),
+            Self::LogicalPort(port) => AdapterAddress::LogicalPort(port.id),
         }
+    }
+
+    /// Port of the adapter; 0 where it has only one.
+    pub(super) fn index(&self) -> u8 {
+        match self {
+            Self::EthernetPort(_, _, index) => *index,
+            _ => 0,
+        }
+    }
+
+    /// Its Ethernet address, if it has one.
+    pub(super) fn mac_address(&self) -> Option<MacAddress> {
+        match self {
+            Self::Network(adapter) => Some(adapter.mac_address),
+            Self::Vnic(adapter) => Some(adapter.mac_address),
+            Self::LogicalPort(port) => Some(port.mac_address),
+            Self::EthernetPort(_, port, _) => Some(port.mac_address),
+            Self::Device(_) | Self::Physical(_) => None,
+        }
+    }
+
+    /// The address that it gets by DHCP.
+    fn offered_address(&self) -> Option<(Ipv4Addr, u8)> {
+        match self {
+            Self::Network(adapter) => adapter.offered_address,
+            Self::Vnic(adapter) => adapter.offered_address,
+            Self::LogicalPort(port) => port.offered_address,
+            Self::EthernetPort(..) | Self::Device(_) | Self::Physical(_) => None,
+        }
+    }
+
+    /// Whether it is for the management of a NovaLink frame only.
+    pub(super) fn is_management(&self) -> bool {
+        matches!(self, Self::Network(adapter) if adapter.virtual_switch == MANAGEMENT_SWITCH)
     }
 
     /// What logical names begin with; `None` where there is nothing to configure.
     fn prefix(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Network(_) => "ent",
+            Self::Network(_) | Self::Vnic(_) | Self::LogicalPort(_) | Self::EthernetPort(..) => "ent",
             Self::Device(adapter) => match (adapter.kind, adapter.server) {
                 (DeviceAdapterKind::Scsi, false) => "vscsi",
                 (DeviceAdapterKind::Scsi, true) => "vhost",
@@ -81,10 +126,26 @@ impl Adapter<'_> {
                 (DeviceAdapterKind::FibreChannel, true) => "Virtual FC Server Adapter",
                 (DeviceAdapterKind::Serial, _) => "LPAR Virtual Serial Adapter",
             },
-            Self::Physical(slot) => &slot.description,
+            Self::Physical(slot) | Self::EthernetPort(slot, ..) => &slot.description,
+            Self::Vnic(_) => "Virtual NIC Client Adapter (vnic)",
+            Self::LogicalPort(port) => &port.description,
         }
     }
 }
+
+/// Slot of an adapter, the address that it gets by DHCP, and its device.
+pub(super) type PrimaryAdapter = (VirtualSlot, Option<(Ipv4Addr, u8)>, String);
+
+/// What is in a physical slot: its Ethernet ports one by one, or the adapter.
+fn in_slot(slot: &GuestIoSlot) -> impl Iterator<Item = Adapter<'_>> {
+    let whole = slot.ethernet_ports.is_empty().then_some(Adapter::Physical(slot));
+    let ports =
+        (0..).zip(&slot.ethernet_ports).map(move |(index, port)| Adapter::EthernetPort(slot, port, index));
+    whole.into_iter().chain(ports)
+}
+
+/// The virtual switch between the partitions of a NovaLink frame and its console.
+pub(super) const MANAGEMENT_SWITCH: &str = "MGMTSWITCH";
 
 impl Guest {
     /// Every adapter, virtual Ethernet first.
@@ -92,7 +153,34 @@ impl Guest {
         let specification = &self.specification;
         let network = specification.network_adapters.iter().map(Adapter::Network);
         let devices = specification.device_adapters.iter().map(Adapter::Device);
-        network.chain(devices).chain(specification.io_slots.iter().map(Adapter::Physical))
+        let virtual_nics = specification.virtual_nics.iter().map(Adapter::Vnic);
+        let logical = specification.logical_ports.iter().map(Adapter::LogicalPort);
+        network
+            .chain(virtual_nics)
+            .chain(logical)
+            .chain(devices)
+            .chain(specification.io_slots.iter().flat_map(in_slot))
+    }
+
+    /// The Ethernet devices that are in use, by number.
+    pub(super) fn ethernet_devices(&self) -> Vec<(Device, Adapter<'_>)> {
+        let number = |name: &str| name.trim_start_matches("ent").parse::<u32>().unwrap_or(u32::MAX);
+        let mut found: Vec<_> = self
+            .devices()
+            .into_iter()
+            .filter(|device| device.available && device.name.starts_with("ent"))
+            .filter_map(|device| {
+                let adapter = self.adapter_at(device.address, device.index)?;
+                adapter.mac_address().map(|_| (device, adapter))
+            })
+            .collect();
+        found.sort_by_key(|(device, _)| number(&device.name));
+        found
+    }
+
+    /// The adapter at an address.
+    pub(super) fn adapter_at(&self, address: AdapterAddress, index: u8) -> Option<Adapter<'_>> {
+        self.hardware().find(|adapter| adapter.address() == address && adapter.index() == index)
     }
 
     /// Location code of an adapter without its port: `U8286.41A.2166661-V3-C2`.
@@ -121,42 +209,43 @@ impl Guest {
             let adapter = self.specification.network_adapters.iter();
             let adapter = adapter.clone().find(|adapter| adapter.mac_address == device.mac_address);
             let slot = adapter.map_or(device.slot, |adapter| adapter.slot);
-            (&device.name, AdapterAddress::Virtual(slot), adapter.is_some())
+            (&device.name, AdapterAddress::Virtual(slot), 0, adapter.is_some())
         });
         let others = configuration.adapters.iter().map(|device| {
             // A slot whose adapter was replaced by one of another kind does not make the old device come back.
             let present = self.hardware().any(|adapter| {
                 adapter.address() == device.address
+                    && adapter.index() == device.index
+                    && !matches!(adapter, Adapter::Network(_))
                     && adapter
                         .prefix()
                         .is_some_and(|prefix| device.name.trim_end_matches(char::is_numeric) == prefix)
             });
-            (&device.name, device.address, present)
+            (&device.name, device.address, device.index, present)
         });
         network
             .chain(others)
-            .map(|(name, address, present)| Device {
+            .map(|(name, address, index, present)| Device {
                 name: name.clone(),
                 address,
+                index,
                 present,
                 available: present && !configuration.defined.contains(name),
             })
             .collect()
     }
 
-    /// The Ethernet adapter that carries the guest's address: the one with the first device that is in use.
-    pub(super) fn primary_adapter(&self) -> Option<(&GuestNetworkAdapter, &str)> {
-        let configuration = self.configuration.as_ref()?;
-        let in_use =
-            configuration.devices.iter().filter(|device| !configuration.defined.contains(&device.name));
-        let number = |name: &str| name.trim_start_matches("ent").parse::<u32>().unwrap_or(u32::MAX);
-        in_use
-            .filter_map(|device| {
-                let adapter = self.specification.network_adapters.iter();
-                let adapter = adapter.clone().find(|adapter| adapter.mac_address == device.mac_address)?;
-                Some((adapter, device.name.as_str()))
-            })
-            .min_by_key(|(_, name)| number(name))
+    /// The Ethernet adapter that carries the guest's address: slot, offered address and device of the one with the first
+    /// device that is in use. The management switch of a NovaLink frame carries none.
+    pub(super) fn primary_adapter(&self) -> Option<PrimaryAdapter> {
+        let (device, adapter) =
+            self.ethernet_devices().into_iter().find(|(_, adapter)| !adapter.is_management())?;
+        let slot = match device.address {
+            AdapterAddress::Virtual(slot) => slot,
+            // An adapter without a slot.
+            AdapterAddress::Physical(_) | AdapterAddress::LogicalPort(_) => VirtualSlot(0),
+        };
+        Some((slot, adapter.offered_address(), device.name))
     }
 
     /// Makes the devices of all adapters that are there Available; returns the names of those that were not.
@@ -173,7 +262,10 @@ impl Guest {
         for adapter in self.hardware() {
             let Some(prefix) = adapter.prefix() else { continue };
             let address = adapter.address();
-            let has_device = known.iter().any(|device| device.present && device.address == address);
+            let index = adapter.index();
+            let has_device = known
+                .iter()
+                .any(|device| device.present && device.address == address && device.index == index);
             if has_device || names.len() >= ODM_DEVICES {
                 continue;
             }
@@ -185,7 +277,7 @@ impl Guest {
                 Adapter::Network(adapter) => {
                     network.push(OdmDevice { name, slot: adapter.slot, mac_address: adapter.mac_address });
                 }
-                Adapter::Device(_) | Adapter::Physical(_) => others.push(OdmAdapter { name, address }),
+                _ => others.push(OdmAdapter { name, address, index }),
             }
         }
         let slots: Vec<(String, AdapterAddress)> =
@@ -211,7 +303,7 @@ impl Guest {
         let details = match change {
             _ if self.stage != Stage::Multiuser => vec!["The operating system does not respond.".to_owned()],
             AdapterChange::Put(adapter) => {
-                self.put_adapter(adapter);
+                self.put_adapter(now, adapter);
                 Vec::new()
             }
             AdapterChange::Remove(address) => self.give_up(now, address),
@@ -219,16 +311,21 @@ impl Guest {
                 let devices = self.devices().into_iter().filter(|device| device.address == address);
                 let names: Vec<String> = devices.map(|device| device.name).collect();
                 self.take_away(address);
+                self.unplug(address);
                 self.delete_devices(&names);
                 self.save();
+                self.attach_interfaces(now);
                 Vec::new()
             }
         };
         self.event(EngineEventKind::AdapterChanged { token, done: details.is_empty(), details });
     }
 
-    fn put_adapter(&mut self, adapter: GuestAdapter) {
+    fn put_adapter(&mut self, now: Moment, adapter: GuestAdapter) {
         self.take_away(adapter.address());
+        self.plug(adapter.clone());
+        // A virtual NIC configures itself.
+        let itself = matches!(adapter, GuestAdapter::Vnic(_)) || self.personality() == Personality::Linux;
         match adapter {
             GuestAdapter::Network(adapter) => self.specification.network_adapters.push(adapter),
             GuestAdapter::Device(adapter) => self.specification.device_adapters.push(adapter),
@@ -237,10 +334,11 @@ impl Guest {
             GuestAdapter::Vnic(adapter) => self.specification.virtual_nics.push(adapter),
             GuestAdapter::VnicServer(server) => self.specification.vnic_servers.push(server),
         }
-        if self.personality() == Personality::Linux {
+        if itself {
             self.configure_devices();
             self.save();
         }
+        self.attach_interfaces(now);
     }
 
     fn take_away(&mut self, address: AdapterAddress) {
@@ -262,8 +360,10 @@ impl Guest {
             // The kernel takes the device away with its adapter.
             let names: Vec<String> = users.into_iter().map(|device| device.name).collect();
             self.take_away(address);
+            self.unplug(address);
             self.delete_devices(&names);
             self.save();
+            self.attach_interfaces(now);
             self.report();
             return Vec::new();
         }
@@ -271,6 +371,8 @@ impl Guest {
             users.into_iter().filter(|device| device.available).map(|device| device.name).collect();
         if busy.is_empty() {
             self.take_away(address);
+            self.unplug(address);
+            self.attach_interfaces(now);
             return Vec::new();
         }
         let date = Date::from_seconds(now.wall.seconds());

@@ -14,11 +14,20 @@ fn not_found(command: &str, name: &str) -> Reply {
 
 impl Guest {
     fn adapter_of(&self, device: &Device) -> Option<Adapter<'_>> {
-        self.hardware().find(|adapter| device.present && adapter.address() == device.address)
+        if device.present { self.adapter_at(device.address, device.index) } else { None }
     }
 
     fn description_of(&self, device: &Device) -> String {
         self.adapter_of(device).map_or_else(|| "N/A".to_owned(), |adapter| adapter.description().to_owned())
+    }
+
+    /// Location code of a device, with its port.
+    pub(super) fn device_location(&self, device: &Device) -> String {
+        match self.adapter_of(device) {
+            Some(Adapter::EthernetPort(_, port, _)) => port.location.clone(),
+            Some(Adapter::LogicalPort(port)) => port.location.clone(),
+            _ => format!("{}-T1", self.location(device.address)),
+        }
     }
 
     fn device(&self, name: &str) -> Option<Device> {
@@ -74,7 +83,7 @@ impl Guest {
     /// `lscfg`, `lscfg -l NAME`, `lscfg -vl NAME`.
     pub(super) fn lscfg(&self, arguments: &[&str]) -> Reply {
         let line = |device: &Device| {
-            let location = format!("{}-T1", self.location(device.address));
+            let location = self.device_location(device);
             format!("  {:16} {location:30}  {}\n", device.name, self.description_of(device))
         };
         match arguments {
@@ -88,18 +97,18 @@ impl Guest {
                 let mut lines = line(&device);
                 lines.push('\n');
                 let address = match self.adapter_of(&device) {
-                    Some(Adapter::Network(adapter)) => Some(adapter.mac_address.to_string().to_uppercase()),
                     Some(Adapter::Device(adapter)) => {
                         adapter.port_name.map(|name| name.to_string().to_uppercase())
                     }
-                    _ => None,
+                    Some(adapter) => adapter.mac_address().map(|address| address.to_string().to_uppercase()),
+                    None => None,
                 };
                 if let Some(address) = address {
                     lines.push_str(&format!("        Network Address.............{address}\n"));
                 }
                 lines.push_str(&format!(
-                    "        Hardware Location Code......{}-T1\n\n",
-                    self.location(device.address)
+                    "        Hardware Location Code......{}\n\n",
+                    self.device_location(&device)
                 ));
                 text(lines)
             }
@@ -116,7 +125,10 @@ impl Guest {
         let mut lines = "# Slot                    Description       Device(s)\n".to_owned();
         for adapter in self.hardware() {
             let address = adapter.address();
-            let device = devices.iter().find(|device| device.present && device.address == address);
+            let at = |device: &&Device| {
+                device.present && device.address == address && device.index == adapter.index()
+            };
+            let device = devices.iter().find(at);
             let kind = match address {
                 AdapterAddress::Virtual(_) => "Virtual I/O Slot",
                 AdapterAddress::Physical(_) => "PCI-E slot",
@@ -132,6 +144,7 @@ impl Guest {
     pub(super) fn cfgmgr(&mut self, now: Moment) -> Reply {
         let changed = self.configure_devices();
         self.configure_storage(now);
+        self.attach_interfaces(now);
         if changed.is_empty() {
             return text("");
         }
@@ -139,7 +152,7 @@ impl Guest {
     }
 
     /// `mkdev -l NAME`: a Defined device becomes Available.
-    pub(super) fn mkdev(&mut self, arguments: &[&str]) -> Reply {
+    pub(super) fn mkdev(&mut self, now: Moment, arguments: &[&str]) -> Reply {
         let ["-l", name] = arguments else { return text("Usage: mkdev -l Name\n") };
         let Some(device) = self.device(name) else { return not_found("mkdev", name) };
         if !device.present {
@@ -151,11 +164,12 @@ impl Guest {
         if let Some(configuration) = &mut self.configuration {
             configuration.defined.retain(|defined| defined != name);
         }
+        self.attach_interfaces(now);
         Reply::Durable { text: format!("{name} Available\n"), report: true }
     }
 
     /// `rmdev -l NAME` and `rmdev -dl NAME`; padmin's `rmdev -dev NAME [-ucfg]`.
-    pub(super) fn rmdev(&mut self, arguments: &[&str]) -> Reply {
+    pub(super) fn rmdev(&mut self, now: Moment, arguments: &[&str]) -> Reply {
         let (name, delete) = match arguments {
             ["-l", name] | ["-Rl", name] | ["-R", "-l", name] => (*name, false),
             ["-dl" | "-Rdl" | "-dRl", name] | ["-d", "-l", name] | ["-l", name, "-d"] => (*name, true),
@@ -165,7 +179,8 @@ impl Guest {
         };
         let Some(device) = self.device(name) else { return not_found("rmdev", name) };
         let interface =
-            self.address().is_some() && self.primary_adapter().is_some_and(|(_, primary)| primary == name);
+            self.address().is_some() && self.primary_adapter().is_some_and(|(_, _, primary)| primary == name);
+        let interface = self.is_attached(name).unwrap_or(interface);
         if device.available && interface {
             return text(format!(
                 "Method error (/usr/lib/methods/ucfgent):\n\t0514-062 Cannot perform the requested function because the\n\t         specified device is busy.\n{name}\n"
@@ -173,6 +188,7 @@ impl Guest {
         }
         if delete {
             self.delete_devices(&[name.to_owned()]);
+            self.attach_interfaces(now);
             return Reply::Durable { text: format!("{name} deleted\n"), report: true };
         }
         if let Some(configuration) = &mut self.configuration
@@ -180,6 +196,7 @@ impl Guest {
         {
             configuration.defined.push(name.to_owned());
         }
+        self.attach_interfaces(now);
         Reply::Durable { text: format!("{name} Defined\n"), report: true }
     }
 

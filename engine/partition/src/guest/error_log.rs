@@ -16,6 +16,8 @@ pub(super) mod errors {
     pub const PATH_FAILED: u32 = 0xDE3B_8540;
     pub const PATH_RECOVERED: u32 = 0xA6F5_AE7C;
     pub const DISK_ERROR: u32 = 0xDCB4_7997;
+    pub const VIRTUAL_NIC_LINK_UP: u32 = 0x4FB9_389C;
+    pub const VIRTUAL_NIC_LINK_DOWN: u32 = 0xF655_DA07;
 }
 
 struct Template {
@@ -113,6 +115,24 @@ const TEMPLATES: &[Template] = &[
         causes: "MEDIA",
     },
     Template {
+        identifier: errors::VIRTUAL_NIC_LINK_UP,
+        label: "VNIC_LINK_UP",
+        kind: 'I',
+        class: 'S',
+        resource: "ent",
+        description: "VNIC Link Up",
+        causes: "VNIC Link Up",
+    },
+    Template {
+        identifier: errors::VIRTUAL_NIC_LINK_DOWN,
+        label: "VNIC_LINK_DOWN",
+        kind: 'I',
+        class: 'S',
+        resource: "ent",
+        description: "VNIC Link Down",
+        causes: "VNIC Link Down",
+    },
+    Template {
         identifier: errors::SUBSYSTEM_ERROR,
         label: "SRC_SVKO",
         kind: 'P',
@@ -202,7 +222,7 @@ impl Guest {
             "LABEL:\t\t{}\nIDENTIFIER:\t{:08X}\n\nDate/Time:       {} {} {:2} {:02}:{:02}:{:02} {}\n\
              Sequence Number: {}\nMachine Id:      {:012X}\nNode Id:         {}\nClass:           {}\n\
              Type:            {kind}\nWPAR:            Global\nResource Name:   {}\n\n\
-             Description\n{}\n\nProbable Causes\n{}\n\n",
+             Description\n{}\n\nProbable Causes\n{}\n\n{}",
             template.label,
             entry.identifier,
             date.weekday_name(),
@@ -218,7 +238,8 @@ impl Guest {
             template.class,
             entry.resource.as_deref().unwrap_or(template.resource),
             template.description,
-            template.causes
+            template.causes,
+            entry.detail.as_ref().map_or_else(String::new, |detail| format!("Detail Data\n{detail}\n"))
         )
     }
 }

@@ -38,7 +38,10 @@ impl Guest {
     pub(super) fn broken(&mut self, now: Moment, fault: GuestFault) {
         match fault {
             GuestFault::Crash => self.end(GuestState::Failed),
-            GuestFault::Hang if self.frozen.is_none() => self.frozen = Some(Box::default()),
+            GuestFault::Hang if self.frozen.is_none() => {
+                self.frozen = Some(Box::default());
+                self.listen(false);
+            }
             GuestFault::Hang => {}
             GuestFault::Resume => self.resume(now),
         }
@@ -50,6 +53,8 @@ impl Guest {
             self.take(now, input);
         }
         if self.stage == Stage::Multiuser {
+            self.listen(true);
+            self.run_network(now);
             // The console has given the partition up meanwhile: its daemons connect anew.
             self.report();
         }
@@ -60,7 +65,7 @@ impl Guest {
         let power_cut = self.scaled(POWER_CUT);
         let Some(frozen) = &mut self.frozen else { return Some(input) };
         match input {
-            Input::Fault(GuestFault::Hang) | Input::PowerOn | Input::Typed(_) => {}
+            Input::Fault(GuestFault::Hang) | Input::PowerOn | Input::Typed(_) | Input::Frames { .. } => {}
             Input::Fault(_) => return Some(input),
             Input::Stop { request: StopRequest::Immediate, .. } => return Some(input),
             Input::Stop { request: StopRequest::Delayed, restart } => {
@@ -75,6 +80,11 @@ impl Guest {
             // The same holds for requests to servers, which are bounded.
             Input::DiskLoaded(_) | Input::DiskStored(_) | Input::Storage(_) | Input::ConsoleAnswered(_) => {
                 frozen.waiting.push(input);
+            }
+            Input::PortEvent(..) | Input::ServerSessions(_) | Input::Consoles(_) | Input::PortCounters(_) => {
+                if frozen.waiting.len() < 2 * REQUESTS {
+                    frozen.waiting.push(input);
+                }
             }
             Input::Stop { .. }
             | Input::SetMemory { .. }

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use varan_contract::engine::{EngineEventKind, OperatingSystemReport, Personality};
-use varan_model::ids::VirtualSlot;
+use varan_model::ids::{MacAddress, VirtualSlot};
 
 use super::error_log::errors;
 use super::{Guest, Moment};
@@ -75,13 +75,13 @@ impl Guest {
 
     /// The configured address: adapter slot, address, prefix length.
     pub(super) fn address(&self) -> Option<(VirtualSlot, Ipv4Addr, u8)> {
-        let adapter = self.primary_adapter()?.0;
+        let (slot, offered, _) = self.primary_adapter()?;
         let (address, prefix) = match self.configuration.as_ref()?.network {
             Network::Fixed(address, prefix) => (address, prefix),
-            Network::Dhcp => adapter.offered_address?,
+            Network::Dhcp => offered?,
             Network::Unconfigured => return None,
         };
-        Some((adapter.slot, address, prefix))
+        Some((slot, address, prefix))
     }
 
     /// Tells the console's RMC who is there.
@@ -92,10 +92,10 @@ impl Guest {
             name,
             version,
             hostname: self.hostname().to_owned(),
-            addresses: self.address().map(|(slot, address, _)| (slot, address)).into_iter().collect(),
+            addresses: self.reported_addresses(),
             rsct_node_id: format!("{node_id:016x}"),
-            rmc_running: true,
-            rmc_sessions: None,
+            rmc_running: self.rmc_runs(),
+            rmc_sessions: self.rmc_sessions(),
         }));
     }
 
@@ -105,21 +105,45 @@ impl Guest {
 
     /// Appends to the error log. Only AIX and VIOS have one.
     pub(super) fn log_error(&mut self, now: Moment, identifier: u32) {
-        self.log_error_of(now, identifier, None);
+        self.log_error_of(now, identifier, None, None);
     }
 
     /// Logs an error of a disk.
     pub(super) fn log_disk_error(&mut self, now: Moment, identifier: u32, disk: &str) {
-        self.log_error_of(now, identifier, Some(disk.to_owned()));
+        self.log_error_of(now, identifier, Some(disk.to_owned()), None);
     }
 
-    fn log_error_of(&mut self, now: Moment, identifier: u32, resource: Option<String>) {
+    /// Logs what became of the link of a virtual NIC: physical link, logical link, its address.
+    pub(super) fn log_link(
+        &mut self,
+        now: Moment,
+        identifier: u32,
+        device: String,
+        (physical, logical, address): (bool, bool, Option<MacAddress>),
+    ) {
+        let word = |up: bool| if up { "UP" } else { "DOWN" };
+        let address = address.map_or_else(String::new, |address| format!("{:012X}", address.0));
+        let groups: Vec<&str> = (0..3).filter_map(|at| address.get(4 * at..4 * at + 4)).collect();
+        let (physical, logical) = (word(physical), word(logical));
+        let detail =
+            format!("MAC ADDRESS\n{}\nphysical link: {physical}   logical link: {logical}", groups.join(" "));
+        self.log_error_of(now, identifier, Some(device), Some(detail));
+        self.save();
+    }
+
+    fn log_error_of(
+        &mut self,
+        now: Moment,
+        identifier: u32,
+        resource: Option<String>,
+        detail: Option<String>,
+    ) {
         if !matches!(self.personality(), Personality::Aix | Personality::VirtualIoServer) {
             return;
         }
         let machine = self.machine_id();
         if let Some(configuration) = &mut self.configuration {
-            configuration.log_error_of(identifier, now.wall.seconds(), machine, resource);
+            configuration.log_error_of(identifier, now.wall.seconds(), machine, (resource, detail));
         }
     }
 

@@ -70,6 +70,11 @@ impl Guest {
             Input::Fault(fault) => self.broken(now, fault),
             Input::Storage(answer) => self.storage_answered(now, answer),
             Input::ConsoleAnswered(answer) => self.console_answered(now, answer),
+            Input::Frames { frames, dropped } => self.frames_received(now, &frames, dropped),
+            Input::PortEvent(address, index, event) => self.port_event(now, (address, index), event),
+            Input::ServerSessions(consoles) => self.server_sessions(consoles),
+            Input::Consoles(consoles) => self.consoles_told(now, consoles),
+            Input::PortCounters(counters) => self.counters_told(now, counters),
         }
     }
 
@@ -100,6 +105,7 @@ impl Guest {
         }
         self.meter.start(now.monotonic);
         self.event(EngineEventKind::State(GuestState::Starting));
+        self.plug_all();
         self.enter_firmware_phase(now, 0);
     }
 
@@ -275,7 +281,7 @@ impl Guest {
             self.report();
         }
         if matches!(self.stage, Stage::Multiuser) {
-            self.prompt();
+            self.next_command(now);
             let typed: Vec<u8> = std::mem::take(&mut self.typed_ahead).into();
             self.typed(now, &typed);
         }
@@ -304,13 +310,17 @@ impl Guest {
         }
         self.session = super::Session::default();
         self.show_login();
+        self.start_network(now);
         self.report();
         self.configure_storage(now);
     }
 
     pub(super) fn typed(&mut self, now: Moment, bytes: &[u8]) {
         for (position, &byte) in bytes.iter().enumerate() {
-            if self.held.is_some() || self.elsewhere.is_some() {
+            if byte == 0x03 && self.interrupt(now) {
+                continue;
+            }
+            if self.held.is_some() || self.elsewhere.is_some() || self.is_waiting() {
                 let room = TYPED_AHEAD - self.typed_ahead.len().min(TYPED_AHEAD);
                 self.typed_ahead.extend(bytes[position..].iter().take(room));
                 return;
@@ -362,6 +372,7 @@ impl Guest {
         self.fail_dynamic_requests("The operating system is shutting down.");
         self.workload = None;
         self.storage = None;
+        self.stop_network();
         self.elsewhere = None;
         self.meter.set_load(now.monotonic, 0, &self.processors);
         self.stage = Stage::Stopping { restart, power_cut };
@@ -398,6 +409,7 @@ impl Guest {
         self.stage_due = None;
         self.workload = None;
         self.storage = None;
+        self.network = None;
         self.elsewhere = None;
         self.held = None;
         self.frozen = None;

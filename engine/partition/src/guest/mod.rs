@@ -12,6 +12,7 @@ mod firmware;
 mod identity;
 mod line;
 mod machine;
+mod network;
 mod processors;
 mod session;
 mod shell;
@@ -24,10 +25,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use varan_contract::engine::{
-    AdapterChange, EngineEventKind, GuestDeviceAdapter, GuestFault, GuestIoSlot, GuestSpecification,
-    GuestStatistics, ProcessorAllocation, StopRequest,
+    AdapterAddress, AdapterChange, EngineEventKind, GuestDeviceAdapter, GuestFault, GuestIoSlot,
+    GuestSpecification, GuestStatistics, ProcessorAllocation, StopRequest,
 };
+use varan_contract::network::{ConsoleAddress, GuestPort, PortEvent, PortStatistics};
 use varan_environment::{Monotonic, WallClock};
+use varan_ethernet::Frame;
 
 use crate::disk::{BootConfiguration, DiskFault, Loaded, StorePosition};
 use crate::memory::{FrameArena, GuestMemory, MemoryError, MemoryResidency};
@@ -36,6 +39,7 @@ pub use boot::{Phase, firmware_phases, kernel_phases, reference_codes};
 use dynamic::Request;
 use line::LineEditor;
 use machine::Stage;
+pub(crate) use network::NetworkEffect;
 use processors::ProcessorMeter;
 use session::Session;
 pub(crate) use storage::StorageAsker;
@@ -112,6 +116,21 @@ pub enum Input {
     ConsoleAnswered(Option<String>),
     /// Answer to [`Effect::Storage`].
     Storage(crate::storage::Answer),
+    /// Frames that came to adapters, each with the port of its adapter.
+    Frames {
+        /// The frames.
+        frames: Vec<(AdapterAddress, u8, Frame)>,
+        /// Further ones for which there was no room.
+        dropped: u64,
+    },
+    /// Something happened to a port of an adapter.
+    PortEvent(AdapterAddress, u8, PortEvent),
+    /// Consoles that a Virtual I/O Server's daemons have a session with.
+    ServerSessions(Vec<String>),
+    /// The consoles of the managed system.
+    Consoles(Vec<ConsoleAddress>),
+    /// What the hypervisor counts at the guest's ports.
+    PortCounters(Vec<(GuestPort, PortStatistics)>),
 }
 
 /// What a guest wants done, in order.
@@ -139,6 +158,8 @@ pub enum Effect {
     },
     /// Do this with the disks of Virtual I/O Servers and answer with [`Input::Storage`].
     Storage(crate::storage::Command),
+    /// Do this with the guest's adapters.
+    Network(NetworkEffect),
     /// The guest is gone; the last effect.
     PowerOff,
 }
@@ -150,6 +171,8 @@ pub struct GuestOptions {
     pub time_scale: f64,
     /// Random bits, for identifiers that an installation draws.
     pub seed: u64,
+    /// Whether there is a network that adapters are plugged in to.
+    pub networked: bool,
 }
 
 /// Text that is shown once the state that it speaks of is durable.
@@ -185,6 +208,10 @@ pub struct Guest {
     workload: Option<Box<Workload>>,
     /// Disks of Virtual I/O Servers; `None` until the operating system has looked for them.
     storage: Option<Box<storage::Storage>>,
+    /// Ports, addresses and daemons; `None` where there is no network.
+    network: Option<Box<network::Network>>,
+    /// Commands of a line after the one that runs.
+    queued: VecDeque<String>,
     /// What came while the guest stands still; `None` while it goes on.
     frozen: Option<Box<fault::Frozen>>,
     effects: Vec<Effect>,
@@ -229,6 +256,8 @@ impl Guest {
             dynamic_due: None,
             workload: None,
             storage: None,
+            network: options.networked.then(Box::default),
+            queued: VecDeque::new(),
             frozen: None,
             effects: Vec::new(),
         })
@@ -239,6 +268,7 @@ impl Guest {
         if let Some(input) = self.unless_frozen(now, input) {
             self.take(now, input);
             self.run_due(now);
+            self.run_network(now);
         }
         std::mem::take(&mut self.effects)
     }
@@ -251,7 +281,8 @@ impl Guest {
         }
         let workload = self.workload.as_ref().and_then(|workload| workload.due());
         let storage = self.storage.as_ref().and_then(|storage| storage.due());
-        [self.stage_due, self.dynamic_due, workload, storage].into_iter().flatten().min()
+        let network = self.network.as_ref().and_then(|network| network.due());
+        [self.stage_due, self.dynamic_due, workload, storage, network].into_iter().flatten().min()
     }
 
     /// Counters since activation.
@@ -294,7 +325,8 @@ impl Guest {
             + self.dynamic.capacity() * size_of::<Request>()
             + self.line.capacity()
             + self.effects.capacity() * size_of::<Effect>();
-        size_of::<Self>() as u64 + (adapters + texts + queues) as u64 + configuration
+        let network = self.network.as_ref().map_or(0, |network| network.bytes());
+        size_of::<Self>() as u64 + (adapters + texts + queues + network) as u64 + configuration
     }
 
     /// The guest's memory, for whoever moves it.

@@ -3,7 +3,7 @@
 use varan_contract::engine::Personality;
 
 use super::line::LineEvent;
-use super::shell::Reply;
+use super::shell::{Reply, split_unquoted};
 use super::{Effect, Guest, Moment};
 
 /// Who is at the terminal.
@@ -127,14 +127,35 @@ impl Guest {
             Session::Password(name) => self.check_password(&name, line),
             Session::Shell(user) => {
                 self.session = Session::Shell(user);
-                let reply = self.execute(now, user, line);
-                if reply == Reply::Elsewhere {
-                    self.elsewhere = Some(line.to_owned());
-                    let root = user != User::Padmin;
-                    self.effects.push(Effect::Console { root, line: line.to_owned() });
-                    return;
+                if self.personality() == Personality::VirtualIoServer {
+                    return self.run_line(now, user, line);
                 }
-                self.show_reply(now, reply);
+                self.queued = split_unquoted(line, ';').into_iter().map(str::to_owned).collect();
+                self.next_command(now);
+            }
+        }
+    }
+
+    fn run_line(&mut self, now: Moment, user: User, line: &str) {
+        let reply = self.execute(now, user, line);
+        if reply == Reply::Elsewhere {
+            self.elsewhere = Some(line.to_owned());
+            let root = user != User::Padmin;
+            self.effects.push(Effect::Console { root, line: line.to_owned() });
+            return;
+        }
+        self.show_reply(now, reply);
+    }
+
+    /// A command is over: the next one of its line, or the prompt.
+    pub(super) fn next_command(&mut self, now: Moment) {
+        let Session::Shell(user) = self.session else { return self.prompt() };
+        match self.queued.pop_front() {
+            Some(command) => self.run_line(now, user, &command),
+            None => {
+                // An idle guest keeps no queue.
+                self.queued = std::collections::VecDeque::new();
+                self.prompt();
             }
         }
     }
@@ -183,19 +204,23 @@ impl Guest {
         self.prompt();
     }
 
-    fn show_reply(&mut self, now: Moment, reply: Reply) {
+    pub(super) fn show_reply(&mut self, now: Moment, reply: Reply) {
         match reply {
             Reply::Text(text) => {
                 self.output(&text);
-                self.prompt();
+                self.next_command(now);
             }
+            Reply::Waiting => {}
             Reply::Durable { text, report } => self.save_then_show(text, report),
             Reply::Become(user) => {
                 self.session = Session::Shell(user);
                 self.prompt();
             }
             Reply::Elsewhere => self.prompt(),
-            Reply::Leave => self.leave_shell(),
+            Reply::Leave => {
+                self.queued.clear();
+                self.leave_shell();
+            }
             Reply::ShutDown { fast, restart } => {
                 self.session = Session::LoginName;
                 self.shut_down_by_command(now, fast, restart);

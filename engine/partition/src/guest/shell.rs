@@ -21,6 +21,8 @@ pub(super) enum Reply {
     Become(User),
     /// Somebody else runs the line.
     Elsewhere,
+    /// It goes on; what it shows, and the prompt, come later.
+    Waiting,
     /// Leave the shell.
     Leave,
     /// The operating system goes down.
@@ -43,23 +45,35 @@ impl Guest {
     }
 
     pub(super) fn execute_here(&mut self, now: Moment, user: User, line: &str) -> Reply {
-        let mut stages = line.split('|').map(str::trim);
+        let mut stages = split_unquoted(line, '|').into_iter();
         let command = stages.next().unwrap_or_default();
-        let words: Vec<&str> = command.split_whitespace().collect();
+        let words: Vec<&str> =
+            command.split_whitespace().map(|word| word.trim_matches(['"', '\''])).collect();
         let Some((&name, arguments)) = words.split_first() else {
             return text("");
         };
         let reply = self.run(now, user, name, arguments);
-        let Reply::Text(mut output) = reply else {
-            return reply;
+        let stages: Vec<&str> = stages.collect();
+        let output = match reply {
+            Reply::Text(output) => output,
+            Reply::Waiting => {
+                self.filter_foreground(user, &stages);
+                return Reply::Waiting;
+            }
+            other => return other,
         };
+        text(self.filtered(user, &stages, output))
+    }
+
+    /// What filters leave of an output.
+    pub(super) fn filtered(&self, user: User, stages: &[&str], mut output: String) -> String {
         for stage in stages {
             output = match filter(stage, &output) {
                 Some(filtered) => filtered,
-                None => return text(self.not_found(user, stage.split_whitespace().next().unwrap_or("|"))),
+                None => return self.not_found(user, stage.split_whitespace().next().unwrap_or("|")),
             };
         }
-        text(output)
+        output
     }
 
     fn not_found(&self, user: User, name: &str) -> String {
@@ -91,6 +105,7 @@ impl Guest {
             ("load", arguments) => self.load(now, arguments),
             ("diskload", arguments) => self.diskload(now, arguments),
             ("recfgct" | "/usr/sbin/rsct/install/bin/recfgct", []) => self.recreate_node_id(now),
+            ("ping", arguments) if self.is_networked() => self.ping(now, user, arguments),
             ("shutdown" | "reboot" | "halt" | "poweroff", flags) => self.shutdown_command(name, flags),
             _ if aix => {
                 self.run_aix(now, name, arguments).unwrap_or_else(|| text(self.not_found(user, name)))
@@ -126,8 +141,8 @@ impl Guest {
             ("lsdev", arguments) => self.lsdev(arguments),
             ("lscfg", arguments) => self.lscfg(arguments),
             ("lsslot", arguments) => self.lsslot(arguments),
-            ("mkdev", arguments) => self.mkdev(arguments),
-            ("rmdev", arguments) => self.rmdev(arguments),
+            ("mkdev", arguments) => self.mkdev(now, arguments),
+            ("rmdev", arguments) => self.rmdev(now, arguments),
             _ => return None,
         })
     }
@@ -157,7 +172,7 @@ impl Guest {
             ("errlog", ["-ls"]) => text(self.errpt(&["-a"])),
             ("cfgdev", []) => self.cfgmgr(now),
             ("lsdev", arguments) => self.lsdev_padmin(arguments),
-            ("rmdev", ["-dev", ..]) => self.rmdev(arguments),
+            ("rmdev", ["-dev", ..]) => self.rmdev(now, arguments),
             ("rmdev", _) => text("Usage: rmdev -dev Name [-recursive] [-ucfg]\n"),
             ("shutdown", flags) if flags.iter().all(|flag| matches!(*flag, "-force" | "-restart")) => {
                 Reply::ShutDown { fast: true, restart: flags.contains(&"-restart") }
@@ -266,8 +281,31 @@ impl Guest {
         if let Some(configuration) = &mut self.configuration {
             configuration.rsct_node_id = varan_environment::split_mix(&mut seed);
         }
+        self.rmc_identity_changed(now);
         Reply::Durable { text: String::new(), report: true }
     }
+}
+
+/// Splits at a character outside of quotation marks; the parts are trimmed, empty ones are left out at the end.
+pub(super) fn split_unquoted(line: &str, at: char) -> Vec<&str> {
+    let (mut parts, mut start, mut quote) = (Vec::new(), 0, None);
+    for (position, character) in line.char_indices() {
+        match quote {
+            Some(open) if open == character => quote = None,
+            Some(_) => {}
+            None if matches!(character, '"' | '\'') => quote = Some(character),
+            None if character == at => {
+                parts.push(line[start..position].trim());
+                start = position + character.len_utf8();
+            }
+            None => {}
+        }
+    }
+    parts.push(line[start..].trim());
+    if parts.len() > 1 && parts.last().is_some_and(|last| last.is_empty()) {
+        parts.pop();
+    }
+    parts
 }
 
 fn date_line(now: Moment) -> String {
@@ -284,9 +322,14 @@ fn date_line(now: Moment) -> String {
     )
 }
 
+/// Words of a command; what stands in quotation marks is one.
+fn split_words(command: &str) -> Vec<&str> {
+    split_unquoted(command, ' ').into_iter().filter(|word| !word.is_empty()).collect()
+}
+
 /// `more`, `head`, `tail`, `grep` and `wc -l`; `None` for anything else.
 fn filter(stage: &str, input: &str) -> Option<String> {
-    let words: Vec<&str> = stage.split_whitespace().collect();
+    let words = split_words(stage);
     let (name, arguments) = words.split_first()?;
     let all: Vec<&str> = input.lines().collect();
     let join = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
@@ -301,20 +344,40 @@ fn filter(stage: &str, input: &str) -> Option<String> {
         ("head", arguments) => Some(join(&all[..count(arguments)?.min(all.len())])),
         ("tail", arguments) => Some(join(&all[all.len() - count(arguments)?.min(all.len())..])),
         ("wc", ["-l"]) => Some(format!("{:8}\n", all.len())),
-        ("grep", ["-v", pattern]) => {
-            Some(join(&all.into_iter().filter(|line| !line.contains(pattern)).collect::<Vec<_>>()))
-        }
-        ("grep", ["-i", pattern]) => {
-            let pattern = pattern.to_lowercase();
-            let matching = |line: &&str| line.to_lowercase().contains(&pattern);
-            Some(join(&all.into_iter().filter(matching).collect::<Vec<_>>()))
-        }
-        ("grep", ["-c", pattern]) => {
-            Some(format!("{}\n", all.iter().filter(|line| line.contains(pattern)).count()))
-        }
-        ("grep", [pattern]) if !pattern.starts_with('-') => {
-            Some(join(&all.into_iter().filter(|line| line.contains(pattern)).collect::<Vec<_>>()))
-        }
+        ("grep" | "egrep", arguments) => grep(*name == "egrep", arguments, &all),
         _ => None,
     }
+}
+
+/// `grep [-E] [-i] [-v] [-c] PATTERN`; a pattern is plain text, with `-E` several ones with `|` between them.
+fn grep(extended: bool, arguments: &[&str], lines: &[&str]) -> Option<String> {
+    let (mut extended, mut fold, mut invert, mut count, mut pattern) = (extended, false, false, false, None);
+    for argument in arguments {
+        match argument.strip_prefix('-').filter(|flags| !flags.is_empty() && pattern.is_none()) {
+            Some(flags) => {
+                for flag in flags.chars() {
+                    match flag {
+                        'E' => extended = true,
+                        'i' => fold = true,
+                        'v' => invert = true,
+                        'c' => count = true,
+                        _ => return None,
+                    }
+                }
+            }
+            None if pattern.is_none() => pattern = Some(argument.trim_matches(['"', '\''])),
+            None => return None,
+        }
+    }
+    let pattern = if fold { pattern?.to_lowercase() } else { pattern?.to_owned() };
+    let wanted: Vec<&str> = if extended { pattern.split('|').collect() } else { vec![&pattern] };
+    let fits = |line: &&&str| {
+        let line = if fold { line.to_lowercase() } else { (**line).to_owned() };
+        wanted.iter().any(|wanted| line.contains(wanted)) != invert
+    };
+    let found: Vec<&&str> = lines.iter().filter(fits).collect();
+    if count {
+        return Some(format!("{}\n", found.len()));
+    }
+    Some(found.iter().map(|line| format!("{line}\n")).collect())
 }

@@ -6,7 +6,7 @@ use varan_contract::engine::Personality;
 
 use super::shell::{Reply, text};
 use super::{Guest, Moment};
-use crate::disk::{Network, ODM_ATTRIBUTES};
+use crate::disk::{Network, ODM_ATTRIBUTES, OdmInterface};
 
 /// Longest value of an attribute.
 const VALUE_BYTES: usize = 128;
@@ -80,8 +80,8 @@ impl Guest {
         attributes
     }
 
-    fn interface_attributes(&self) -> Vec<Attribute> {
-        let address = self.address();
+    fn interface_attributes(&self, device: &str) -> Vec<Attribute> {
+        let address = self.configured_address(device);
         let settable = |name: &str, value: String, description| Attribute {
             name: name.to_owned(),
             value,
@@ -89,7 +89,7 @@ impl Guest {
             settable: true,
         };
         let (netaddr, mask) = match address {
-            Some((_, address, prefix)) => (address.to_string(), netmask(prefix).to_string()),
+            Some((address, prefix)) => (address.to_string(), netmask(prefix).to_string()),
             None => (String::new(), String::new()),
         };
         let state = if address.is_some() { "up" } else { "down" };
@@ -103,13 +103,22 @@ impl Guest {
     fn attributes_of(&self, device: &str) -> Option<Vec<Attribute>> {
         match device {
             "sys0" => Some(self.sys0()),
-            "inet0" => Some(vec![Attribute {
-                name: "hostname".to_owned(),
-                value: self.hostname().to_owned(),
-                description: "Host Name",
-                settable: true,
-            }]),
-            _ if Some(device) == self.first_interface().as_deref() => Some(self.interface_attributes()),
+            "inet0" => {
+                let gateway = self.configuration.as_ref().and_then(|configuration| configuration.gateway);
+                let route =
+                    gateway.map_or_else(String::new, |gateway| format!("net,-hopcount,0,,0,{gateway}"));
+                let attribute = |name: &str, value: String, description| Attribute {
+                    name: name.to_owned(),
+                    value,
+                    description,
+                    settable: true,
+                };
+                let hostname = attribute("hostname", self.hostname().to_owned(), "Host Name");
+                Some(vec![hostname, attribute("route", route, "Route")])
+            }
+            _ if self.device_of_interface(device).is_some() => {
+                Some(self.interface_attributes(&self.device_of_interface(device)?))
+            }
             _ => {
                 let attributes = self.disk_attributes(device)?.into_iter();
                 let attribute = |(name, value, description, settable): (&str, String, _, _)| Attribute {
@@ -191,6 +200,9 @@ impl Guest {
             }
         }
         let report = *device != "sys0";
+        if let Some(ethernet) = self.device_of_interface(device) {
+            self.apply_configuration(now, &ethernet);
+        }
         Reply::Durable { text: format!("{device} changed\n"), report }
     }
 
@@ -199,6 +211,11 @@ impl Guest {
             return self.set_health_check(now, device, value);
         }
         let present = self.address();
+        let ethernet = self.device_of_interface(device);
+        let primary = self.primary_adapter().map(|(_, _, primary)| primary);
+        if let Some(ethernet) = ethernet.filter(|ethernet| Some(ethernet) != primary.as_ref()) {
+            return self.set_further_interface(&ethernet, name, value);
+        }
         let Some(configuration) = &mut self.configuration else {
             return false;
         };
@@ -216,6 +233,14 @@ impl Guest {
                     return false;
                 }
                 configuration.attributes.push((name.to_owned(), value.to_owned()));
+            }
+            ("inet0", "route") => {
+                // `net,-hopcount,0,,0,GATEWAY`, as `mktcpip` and `smitty route` write it.
+                let gateway = value.rsplit(',').next().and_then(|gateway| gateway.parse().ok());
+                if !value.starts_with("net,") || gateway.is_none() {
+                    return false;
+                }
+                configuration.gateway = gateway;
             }
             ("inet0", "hostname") => {
                 let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
@@ -254,9 +279,40 @@ impl Guest {
         true
     }
 
+    /// The Ethernet device in use below an AIX interface.
+    fn device_of_interface(&self, interface: &str) -> Option<String> {
+        let number = interface.strip_prefix("en").filter(|number| number.parse::<u16>().is_ok())?;
+        let wanted = format!("ent{number}");
+        self.ethernet_devices().into_iter().map(|(device, _)| device.name).find(|name| *name == wanted)
+    }
+
+    /// Sets an attribute of an interface that is not the first one.
+    fn set_further_interface(&mut self, device: &str, name: &str, value: &str) -> bool {
+        let present = self.configured_address(device);
+        let Some(configuration) = &mut self.configuration else { return false };
+        let next = match (name, value) {
+            ("netaddr", value) => match value.parse() {
+                Ok(address) => Some((address, present.map_or(24, |(_, prefix)| prefix))),
+                Err(_) => return false,
+            },
+            ("netmask", value) => match (value.parse().ok().and_then(prefix_of), present) {
+                (Some(prefix), Some((address, _))) => Some((address, prefix)),
+                _ => return false,
+            },
+            ("state", "up") => present,
+            ("state", "down" | "detach") => None,
+            _ => return false,
+        };
+        configuration.interfaces.retain(|interface| interface.device != device);
+        if let Some((address, prefix)) = next {
+            configuration.interfaces.push(OdmInterface { device: device.to_owned(), address, prefix });
+        }
+        true
+    }
+
     /// Name of the interface of the first adapter: `en0` on `ent0`.
     pub(super) fn first_interface(&self) -> Option<String> {
-        Some(self.primary_adapter()?.1.replacen("ent", "en", 1))
+        Some(self.primary_adapter()?.2.replacen("ent", "en", 1))
     }
 
     /// The `oslevel -s` of the AIX, or of the AIX under a VIOS as far as its level tells.
