@@ -15,6 +15,8 @@ use crate::{InterfaceId, Station, StationError};
 const EVENTS: usize = 1_024;
 /// Questions whose answers are waited for.
 const OUTSTANDING: usize = 32_768;
+/// An answer may take so long before its question counts as lost.
+const UNDER_WAY: Duration = Duration::from_secs(1);
 /// An answer that comes later does not end an outage.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -92,6 +94,8 @@ pub struct EchoStatistics {
     pub total: Duration,
     /// Questions in a row without an answer, at most.
     pub longest_loss: u64,
+    /// Questions asked within the last second, after the last answer: their answers may still come.
+    pub under_way: u64,
     /// Longest time from the first question without an answer to the next one with an answer.
     pub longest_outage: Duration,
 }
@@ -173,7 +177,11 @@ impl Echo {
                 lost = Some((since, number + 1));
             }
         }
-        end(&mut lost, now);
+        // What was asked a moment ago is under way rather than lost.
+        match lost {
+            Some((since, number)) if now.since(since) < UNDER_WAY => statistics.under_way = number,
+            _ => end(&mut lost, now),
+        }
         statistics
     }
 }

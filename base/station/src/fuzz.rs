@@ -5,6 +5,7 @@ use std::time::Duration;
 use varan_environment::Monotonic;
 use varan_ethernet::{EthernetAddress, Frame};
 
+use crate::dissect::{Dissector, Expression, Style};
 use crate::rmc::{self, Client, Message, Server};
 use crate::{InterfaceSetup, Prefix, Station};
 
@@ -32,12 +33,15 @@ pub fn fuzz_one(data: &[u8]) {
     let mut client = Client::new(rmc::Identity { node_id: 2, ..rmc::Identity::default() });
     client.set_consoles(now, &mut station, &[("hmc2".into(), [10, 0, 0, 1].into())]);
     let mut out = Vec::new();
+    let style = Style { modern: data.len().is_multiple_of(3), numeric: false };
+    let mut dissector = Dissector::new(style, Expression::default());
     let mut rest = data;
     while let [high, low, after @ ..] = rest {
         let length = usize::from(u16::from_be_bytes([*high, *low])).min(after.len());
         let (bytes, next) = after.split_at(length);
         rest = next;
         now = now.after(Duration::from_millis(length as u64));
+        dissector.line(bytes);
         if let Ok(frame) = Frame::from_wire(bytes) {
             station.receive(now, id, &frame);
         }

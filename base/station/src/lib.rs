@@ -23,6 +23,7 @@
 
 mod address;
 mod capture;
+pub mod dissect;
 mod echo;
 mod filter;
 mod fragment;

@@ -132,7 +132,7 @@ impl Interface {
         self.carrier
     }
 
-    /// Its addresses with their networks, in the order in which they came.
+    /// Its addresses with their networks, in the order in which they came, those of IPv4 first.
     #[must_use]
     pub fn addresses(&self) -> &[Prefix] {
         &self.addresses
@@ -337,7 +337,10 @@ impl Station {
         if elsewhere {
             return Err(StationError::InUse);
         }
-        interface.addresses.push(address);
+        let sixth =
+            interface.addresses.iter().position(|own| own.address.is_ipv6() && address.address.is_ipv4());
+        let at = sixth.unwrap_or(interface.addresses.len());
+        interface.addresses.insert(at, address);
         if interface.works() {
             self.announce_address(now, id, address.address);
         }

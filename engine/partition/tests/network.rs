@@ -272,3 +272,340 @@ fn a_virtual_nic_configures_itself_and_logs_its_link() {
     let shown = command(&mut site, &*terminal, "errpt -aj F655DA07", SHORT);
     assert!(shown.contains("56FB 2DB8 A406\nphysical link: DOWN   logical link: DOWN\n"), "{shown}");
 }
+
+#[test]
+fn aix_commands_about_the_network() {
+    let mut site = Site::new(7);
+    site.add_console("hmc1", 1, "10.1.1.250/24", "ETHERNET0", 1);
+    let mut aix = guest(5, Personality::Aix);
+    aix.network_adapters.push(GuestNetworkAdapter::untagged(
+        VirtualSlot(9),
+        MacAddress(0xC232_5234_6E4F),
+        "MGMTSWITCH",
+        4094,
+    ));
+    start(&mut site, &aix);
+    let terminal = login(&mut site, &aix);
+    let flags = "UP,BROADCAST,NOTRAILERS,RUNNING,SIMPLEX,MULTICAST,GROUPRT,64BIT,CHECKSUM_OFFLOAD(ACTIVE),LARGESEND,CHAIN";
+    let space = "         tcp_sendspace 262144 tcp_recvspace 262144 rfc1323 1\n";
+    let first = format!(
+        "en0: flags=1e084863,14c0<{flags}>\n        inet 10.1.1.5 netmask 0xffffff00 broadcast 10.1.1.255\n{space}"
+    );
+    let second =
+        format!("en1: flags=1e084863,14c0<{flags}>\n        inet6 fe80::c032:52ff:fe34:6e4f/64\n{space}");
+    let shown = command(&mut site, &*terminal, "ifconfig -a", SHORT);
+    let wanted = format!(
+        "{first}{second}sit0: flags=8100041<UP,RUNNING,LINK0>\n        inet6 ::10.1.1.5/96\nlo0: flags=e08084b,c0<"
+    );
+    assert!(shown.starts_with(&wanted), "{shown}");
+    for (line, expected) in [
+        ("ifconfig en0", first.as_str()),
+        ("ifconfig -l", "en0 en1 lo0\n"),
+        ("ifconfig en7", "0821-555 ioctl (SIOCIFDETACH).: The device en7 does not exist.\n"),
+        (
+            "entstat -d ent1 | grep -iE \"invalid|port vlan|tag\"",
+            "Invalid VLAN ID Packets: 0\nPort VLAN ID:  4094\nVLAN Tag IDs:  None\n",
+        ),
+        ("entstat ent0 | grep Hardware", "Hardware Address: fa:cc:15:7c:3e:05\n"),
+        ("entstat ent7", "entstat: 0909-003 Unable to connect to device ent7, errno = 19\n"),
+        ("netstat -v | grep -c STATISTICS", "2\n"),
+        ("lsnodeid | wc -l", "       1\n"),
+        (
+            "rmcdomainstatus -s ctrmc",
+            "\nManagement Domain Status: Management Control Points\n  I A  0x0000000000000001  0001  10.1.1.250\n",
+        ),
+        ("lsrsrc IBM.MCP | grep KeyToken", "        KeyToken          = \"hmc1\"\n"),
+        ("lssrc -g rsct_rm | grep -c active", "4\n"),
+        ("lssrc -s nosuch", "0513-085 The nosuch Subsystem is not on file.\n"),
+        (
+            "rmcctrl",
+            "rmcctrl: 2610-604 Option is missing or not known.\nUsage: rmcctrl {-a | -A | -d | -D | -k | -K | -s | -z | -p | -P | -m | -M}\n",
+        ),
+        ("route add 0 10.1.1.254", "10.1.1.254 net 0: gateway 10.1.1.254\n"),
+        (
+            "netstat -rn | grep default",
+            "default            10.1.1.254        UG        0         0 en0      -      -\n",
+        ),
+        (
+            "mktcpip -h lizard -a 10.1.1.9 -m 255.255.255.0 -i en0 -g 10.1.1.254 | tail -1",
+            "en0\nlizard\ninet0 changed\nen0 changed\n",
+        ),
+        ("ifconfig en0 | grep inet", "        inet 10.1.1.9 netmask 0xffffff00 broadcast 10.1.1.255\n"),
+        ("lsattr -El inet0 -a route", "route net,-hopcount,0,,0,10.1.1.254 Route True\n"),
+        ("ifconfig en0 10.1.1.5 netmask 255.255.255.0", ""),
+        ("ifconfig en0 10.1.1.6 netmask 255.255.255.0 alias", ""),
+        ("ifconfig en0 | grep -c inet", "2\n"),
+        ("ifconfig en0 10.1.1.6 delete", ""),
+        ("ifconfig en0 nonsense", "ifconfig: nonsense: bad value\n"),
+        ("ifconfig en0 down", ""),
+        ("ifconfig en0 | head -1 | grep -c flags=1e084862,14c0<BROADCAST", "1\n"),
+        ("ifconfig en0 up", ""),
+        ("rmdev -l ent0 | head -1", "Method error (/usr/lib/methods/ucfgent):\n"),
+        ("ifconfig en0 detach", ""),
+        ("rmdev -l ent0", "ent0 Defined\n"),
+        ("mkdev -l ent0", "ent0 Available\n"),
+    ] {
+        let shown = command(&mut site, &*terminal, line, SHORT);
+        if line.contains("nonsense") {
+            assert!(shown.starts_with(expected), "{line}: {shown}");
+        } else {
+            assert_eq!(shown, expected, "{line}");
+        }
+    }
+    // The device came back with its configured address.
+    assert!(command(&mut site, &*terminal, "ifconfig en0", SHORT).contains("10.1.1.9"));
+    command(&mut site, &*terminal, "ping -c 1 10.1.1.250", Duration::from_secs(2));
+    let shown = command(&mut site, &*terminal, "arp -a", SHORT);
+    assert!(shown.starts_with("  ? (10.1.1.250) at d2:9e:a:cf:a8:1 [ethernet] stored in bucket "), "{shown}");
+    assert!(shown.ends_with("There are 1 entries in the arp table.\n"), "{shown}");
+    let shown = command(&mut site, &*terminal, "netstat -in", SHORT);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(lines[0], "Name  Mtu   Network     Address           Ipkts Ierrs    Opkts Oerrs  Coll");
+    assert!(lines.iter().any(|line| line.starts_with("en0   1500  link#2      fa.cc.15.7c.3e.5")), "{shown}");
+    assert!(
+        lines.iter().any(|line| line.starts_with("en0   1500  10.1.1      10.1.1.9          ")),
+        "{shown}"
+    );
+    assert!(lines.iter().any(|line| line.starts_with("en1   1500  fe80::c032:52ff:fe34:6e4f")), "{shown}");
+}
+
+#[test]
+fn the_daemons_are_stopped_and_started() {
+    let mut site = Site::new(8);
+    site.add_console("hmc1", 1, "10.1.1.250/24", "ETHERNET0", 1);
+    let aix = guest(5, Personality::Aix);
+    start(&mut site, &aix);
+    let terminal = login(&mut site, &aix);
+    site.world.take_events();
+    assert_eq!(command(&mut site, &*terminal, "/usr/sbin/rsct/bin/rmcctrl -z", SHORT), "");
+    let stopped = reports(&site.world.take_events()).pop().expect("a report");
+    assert_eq!((stopped.rmc_running, stopped.rmc_sessions), (false, Some(Vec::new())));
+    assert_eq!(command(&mut site, &*terminal, "lssrc -s ctrmc | grep -c inoperative", SHORT), "1\n");
+    site.seconds(120);
+    assert_eq!(site.outside[0].server.as_ref().expect("a console").sessions().count(), 0);
+    assert_eq!(command(&mut site, &*terminal, "rmcctrl -A; rmcctrl -p", SHORT), "");
+    site.seconds(20);
+    let started = reports(&site.world.take_events()).pop().expect("a report");
+    assert_eq!((started.rmc_running, started.rmc_sessions), (true, Some(vec!["hmc1".to_owned()])));
+    let shown = command(
+        &mut site,
+        &*terminal,
+        "stopsrc -s ctrmc; stopsrc -s ctrmc; startsrc -s ctrmc | grep -c started",
+        SHORT,
+    );
+    assert_eq!(
+        shown,
+        "0513-044 The ctrmc Subsystem was requested to stop.\n0513-004 The Subsystem or Group, ctrmc, is currently inoperative.\n1\n"
+    );
+    let before = command(&mut site, &*terminal, "lsnodeid", SHORT);
+    let shown = command(&mut site, &*terminal, "recfgct", SHORT);
+    assert!(shown.starts_with("0513-071 The ctcas Subsystem has been added.\n"), "{shown}");
+    assert_ne!(command(&mut site, &*terminal, "lsnodeid", SHORT), before);
+}
+
+#[test]
+fn firewalls_cut_rmc_and_let_it_through_again() {
+    let mut site = Site::new(9);
+    site.add_console("hmc1", 1, "10.1.1.250/24", "ETHERNET0", 1);
+    let (aix, linux) = (guest(5, Personality::Aix), guest(6, Personality::Linux));
+    start(&mut site, &aix);
+    start(&mut site, &linux);
+    let (one, two) = (login(&mut site, &aix), login(&mut site, &linux));
+    let sessions = |site: &Site| site.outside[0].server.as_ref().expect("a console").sessions().count();
+    assert_eq!(sessions(&site), 2);
+    assert_eq!(command(&mut site, &*two, "iptables -A INPUT -p udp --dport 657 -j DROP", SHORT), "");
+    let rule = "genfilt -v 4 -a D -s 0.0.0.0 -m 0.0.0.0 -c tcp -O eq -P 657 -w O";
+    assert_eq!(
+        command(&mut site, &*one, rule, SHORT),
+        "Filter rule 2 for IPv4 has been added successfully.\n"
+    );
+    site.seconds(120);
+    // AIX's rules are not in force yet.
+    assert_eq!(sessions(&site), 1);
+    assert_eq!(command(&mut site, &*one, "mkfilt -v 4 -u", SHORT), "");
+    command(&mut site, &*one, "stopsrc -s ctrmc ; startsrc -s ctrmc", SHORT);
+    site.seconds(120);
+    assert_eq!(sessions(&site), 0);
+    let shown = command(&mut site, &*two, "iptables -S", SHORT);
+    assert!(shown.ends_with("-A INPUT -p udp --dport 657 -j DROP\n"), "{shown}");
+    for (terminal, line) in [(&two, "iptables -D INPUT -p udp --dport 657 -j DROP"), (&one, "mkfilt -v 4 -d")]
+    {
+        assert_eq!(command(&mut site, &**terminal, line, SHORT), "");
+    }
+    site.seconds(120);
+    assert_eq!(sessions(&site), 2);
+    for (line, expected) in [
+        ("iptables -A INPUT --dport 657 -j DROP", "iptables: unknown option \"--dport\"\n"),
+        ("iptables -A INPUT -p tcp --dport x -j DROP", "iptables: invalid port/service `x' specified\n"),
+        ("iptables -A INPUT -p tcp", "iptables: no target specified\n"),
+        ("iptables -D INPUT -p tcp -j DROP", "iptables: Bad rule"),
+    ] {
+        let shown = command(&mut site, &*two, line, SHORT);
+        assert!(shown.starts_with(expected), "{line}: {shown}");
+    }
+    for line in ["genfilt -v 5", "genfilt -v 4 -a X -s 0.0.0.0", "mkfilt", "rmfilt -v 4 -n 7"] {
+        assert!(!command(&mut site, &*one, line, SHORT).is_empty(), "{line}");
+    }
+    assert_eq!(
+        command(&mut site, &*one, "rmfilt -v 4 -n all", SHORT),
+        "All filter rules for IPv4 have been removed successfully.\n"
+    );
+}
+
+#[test]
+fn tcpdump_shows_the_dialogue_with_the_console() {
+    let mut site = Site::new(10);
+    let console = site.add_console("novalink", 3, "", "MGMTSWITCH", 4094);
+    let mut aix = guest(5, Personality::Aix);
+    aix.network_adapters.push(GuestNetworkAdapter::untagged(
+        VirtualSlot(9),
+        MacAddress(0x9A50_F69C_5739),
+        "MGMTSWITCH",
+        4094,
+    ));
+    start(&mut site, &aix);
+    let terminal = login(&mut site, &aix);
+    let other = site.address_of(console);
+    let own = "fe80::9850:f6ff:fe9c:5739";
+    command(&mut site, &*terminal, "rmcctrl -z", SHORT);
+    // Both on one line, as people type them: the daemons start while the capture runs on the terminal.
+    let shown = site.line(&*terminal, "ifconfig en0 down detach ; tcpdump -i en1 port 657", SHORT);
+    assert!(
+        shown.ends_with(
+            "tcpdump: WARNING: en1: no IPv4 address assigned\n\
+             tcpdump: verbose output suppressed, use -v or -vv for full protocol decode\n\
+             listening on en1, link-type 1, capture size 96 bytes\n"
+        ),
+        "{shown}"
+    );
+    let shown = site.keys(&*terminal, "\x03", SHORT);
+    assert!(
+        shown.starts_with("^C\n0 packets received by filter\n0 packets dropped by kernel\n# "),
+        "{shown}"
+    );
+    command(&mut site, &*terminal, "rmcctrl -A", Duration::ZERO);
+    let shown = site.line(&*terminal, "tcpdump -i en1 -c 2 udp and port rmc", Duration::from_secs(15));
+    let lines: Vec<&str> =
+        shown.lines().filter(|line| line.contains("IP6")).map(|line| &line[16..]).collect();
+    assert_eq!(
+        lines,
+        [
+            format!("IP6 {other}.rmc > {own}.rmc: UDP, length 88"),
+            format!("IP6 {own}.rmc > {other}.rmc: UDP, length 88"),
+        ],
+        "{shown}"
+    );
+    // The whole beginning of a session.
+    command(&mut site, &*terminal, "stopsrc -s ctrmc", SHORT);
+    terminal.write(b"startsrc -s ctrmc ; tcpdump -i en1 tcp and port 657\r");
+    let shown = site.keys(&*terminal, "", Duration::from_secs(5));
+    let lines: Vec<&str> =
+        shown.lines().filter(|line| line.contains(" IP6 ")).map(|line| &line[16..]).collect();
+    let from = |line: &str| line.starts_with(&format!("IP6 {own}."));
+    assert!(from(lines[0]) && lines[0].contains(&format!(" > {other}.rmc: S ")), "{shown}");
+    assert!(lines[0].contains("(0) win ") && lines[0].ends_with(' '), "{shown}");
+    assert!(lines[1].contains(": S ") && lines[1].contains("(0) ack "), "{shown}");
+    assert!(lines.iter().any(|line| line.contains(": P 1:209(208) ack 1 win ")), "{shown}");
+    assert!(lines.iter().any(|line| line.contains(": P 1:97(96) ack 209 win ")), "{shown}");
+    assert!(lines.iter().any(|line| line.contains(": P 529:681(152) ack 385 win ")), "{shown}");
+    site.keys(&*terminal, "\x03", SHORT);
+    for (line, expected) in [
+        ("tcpdump -i en9", "tcpdump: en9: No such device exists (BIOCSETIF failed)\n"),
+        ("tcpdump -i en1 port", "tcpdump: syntax error in \"port\"\n"),
+        ("tcpdump -z", "Usage: tcpdump"),
+    ] {
+        let shown = command(&mut site, &*terminal, line, SHORT);
+        assert!(shown.starts_with(expected), "{line}: {shown}");
+    }
+}
+
+#[test]
+fn linux_commands_about_the_network() {
+    let mut site = Site::new(11);
+    site.add("one".len() as u8, "10.1.1.250/24", "ETHERNET0", 1);
+    let linux = guest(6, Personality::Linux);
+    start(&mut site, &linux);
+    let terminal = login(&mut site, &linux);
+    command(&mut site, &*terminal, "ping -c 1 10.1.1.250", Duration::from_secs(2));
+    for (line, expected) in [
+        (
+            "ip addr show eth0 | grep inet",
+            "    inet 10.1.1.6/24 brd 10.1.1.255 scope global eth0\n    inet6 fe80::f8cc:15ff:fe7c:3e06/64 scope link \n",
+        ),
+        (
+            "ip link show dev eth0 | head -1",
+            "2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc fq_codel state UP mode DEFAULT group default qlen 1000\n",
+        ),
+        ("ip route", "10.1.1.0/24 dev eth0 proto kernel scope link src 10.1.1.6 \n"),
+        ("ip neigh", "10.1.1.250 dev eth0 lladdr d2:9e:0a:cf:a8:03 REACHABLE\n"),
+        ("ip addr add 10.2.2.2/24 dev eth0", ""),
+        ("ip addr add 10.2.2.2/24 dev eth0", "RTNETLINK answers: File exists\n"),
+        ("ip route add default via 10.2.2.1", ""),
+        ("ip route | head -1", "default via 10.2.2.1 dev eth0 \n"),
+        ("ip addr del 10.2.2.2/24 dev eth0", ""),
+        ("ip route add 10.5.0.0/16 via 10.2.2.1", "Error: Nexthop has invalid gateway.\n"),
+        ("ip route del default", ""),
+        ("ip link set eth0 down", ""),
+        ("ip link show eth0 | grep -c UP", "0\n"),
+        ("ip link set eth0 up", ""),
+        ("ip addr show eth9", "Device \"eth9\" does not exist.\n"),
+        ("ip link set eth9 up", "Cannot find device \"eth9\"\n"),
+        ("ip nonsense", "Object \"nonsense\" is unknown, try \"ip help\".\n"),
+        ("ethtool -i eth0 | head -1", "driver: ibmveth\n"),
+        ("ethtool -S eth0 | grep -c x_", "8\n"),
+        ("ethtool eth0 | tail -1", "\tLink detected: yes\n"),
+        (
+            "ifconfig eth0 | head -2",
+            "eth0      Link encap:Ethernet  HWaddr fa:cc:15:7c:3e:06  \n          inet addr:10.1.1.6  Bcast:10.1.1.255  Mask:255.255.255.0\n",
+        ),
+        ("ifconfig eth9", "eth9: error fetching interface information: Device not found\n"),
+        ("errpt", "-bash: errpt: command not found\n"),
+        ("entstat eth0", "-bash: entstat: command not found\n"),
+    ] {
+        assert_eq!(command(&mut site, &*terminal, line, SHORT), expected, "{line}");
+    }
+}
+
+#[test]
+fn a_probe_tells_what_was_lost() {
+    let mut site = Site::new(12);
+    site.add(1, "10.1.1.250/24", "ETHERNET0", 1);
+    let aix = guest(5, Personality::Aix);
+    start(&mut site, &aix);
+    let terminal = login(&mut site, &aix);
+    assert_eq!(
+        command(&mut site, &*terminal, "netprobe start 10.1.1.250", SHORT),
+        "10.1.1.250: a packet every 1 ms\n"
+    );
+    site.run(Duration::from_millis(1_000));
+    let shown = command(&mut site, &*terminal, "netprobe status", SHORT);
+    assert!(shown.contains(" 0 lost, 0 duplicates, longest outage 0.000 ms (0 packets)\n"), "{shown}");
+    site.cut.insert(aix.partition);
+    site.run(Duration::from_millis(20));
+    site.cut.clear();
+    site.seconds(2);
+    let shown = command(&mut site, &*terminal, "netprobe stop", SHORT);
+    assert!(shown.contains(" 20 lost, 0 duplicates, longest outage 20.000 ms (20 packets)\n"), "{shown}");
+    for line in ["netprobe", "netprobe stop", "netprobe start nosuch", "netprobe start 10.1.1.250 0"] {
+        assert!(!command(&mut site, &*terminal, line, SHORT).is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn an_idle_guest_needs_little_memory_and_few_wake_ups() {
+    let mut site = Site::new(13);
+    site.add_console("hmc1", 1, "10.1.1.250/24", "ETHERNET0", 1);
+    let guests: Vec<GuestSpecification> = (5..15).map(|number| guest(number, Personality::Aix)).collect();
+    for guest in &guests {
+        site.world.engine.start(guest.clone()).expect("room");
+    }
+    site.seconds(200);
+    let report = site.world.engine.resident();
+    let each = report.state_bytes / report.guests;
+    println!("state of an idle guest in a network: {each} bytes; all: {report:?}");
+    assert!(each < 6_144, "{each}");
+    assert_eq!(site.world.engine.timers(), guests.len(), "one timer each");
+    let now = varan_environment::Environment::monotonic(&*site.world.environment);
+    let next = site.world.engine.next_due().expect("a timer");
+    assert!(next.since(now) > Duration::from_millis(1));
+}

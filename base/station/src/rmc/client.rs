@@ -23,6 +23,8 @@ pub struct ConsoleSession {
     pub name: String,
     /// Its address.
     pub address: IpAddr,
+    /// Its RSCT node id, once it has said it.
+    pub node_id: Option<u64>,
     /// Since when it is established; else why it is not.
     pub state: Result<Monotonic, Reason>,
 }
@@ -43,6 +45,7 @@ struct Console {
     pause: Duration,
     first_pause: Duration,
     bytes: Vec<u8>,
+    node_id: Option<u64>,
 }
 
 /// The partition's side of all sessions.
@@ -109,6 +112,7 @@ impl Client {
                     pause: self.pause,
                     first_pause: self.pause,
                     bytes: Vec::new(),
+                    node_id: None,
                 });
             }
         }
@@ -197,6 +201,7 @@ impl Client {
         let session = |console: &Console| ConsoleSession {
             name: console.name.clone(),
             address: console.address,
+            node_id: console.node_id,
             state: match console.state {
                 State::Established { since: Some(since), .. } => Ok(since),
                 _ => Err(console.reason),
@@ -291,6 +296,7 @@ impl Console {
                 if message.kind == Kind::Acknowledge && message.sequence as usize == step =>
             {
                 self.bytes.drain(..length);
+                self.node_id = Some(message.sender.node_id);
                 if step + 1 < Kind::STEPS.len() {
                     self.say(now, station, identity, connection, step + 1);
                 } else {

@@ -308,6 +308,7 @@ impl Shared {
         if matches!(effects.last(), Some(Effect::PowerOff)) {
             // Before the event is told, so that whoever hears it may start the partition again.
             self.unregister(slot);
+            self.network.power_off(slot.partition, slot.generation);
         } else {
             self.set_timer(slot, wake);
         }

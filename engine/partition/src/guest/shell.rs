@@ -41,6 +41,10 @@ impl Guest {
         if self.personality() == Personality::VirtualIoServer && !own {
             return Reply::Elsewhere;
         }
+        // These need what the hypervisor counts.
+        if matches!(word, "entstat" | "netstat" | "ethtool") && self.ask_counters(user, line) {
+            return Reply::Waiting;
+        }
         self.execute_here(now, user, line)
     }
 
@@ -105,7 +109,9 @@ impl Guest {
             ("load", arguments) => self.load(now, arguments),
             ("diskload", arguments) => self.diskload(now, arguments),
             ("recfgct" | "/usr/sbin/rsct/install/bin/recfgct", []) => self.recreate_node_id(now),
-            ("ping", arguments) if self.is_networked() => self.ping(now, user, arguments),
+            _ if self.ip().is_some() && self.is_network_command(name) => {
+                self.network_command(now, user, name, arguments)
+            }
             ("shutdown" | "reboot" | "halt" | "poweroff", flags) => self.shutdown_command(name, flags),
             _ if aix => {
                 self.run_aix(now, name, arguments).unwrap_or_else(|| text(self.not_found(user, name)))
@@ -282,7 +288,7 @@ impl Guest {
             configuration.rsct_node_id = varan_environment::split_mix(&mut seed);
         }
         self.rmc_identity_changed(now);
-        Reply::Durable { text: String::new(), report: true }
+        Reply::Durable { text: self.recfgct_words(), report: true }
     }
 }
 

@@ -5,6 +5,7 @@ use varan_environment::Monotonic;
 use super::super::session::{Session, User};
 use super::super::{Guest, Moment};
 use super::Ip;
+use super::dump::Dump;
 use super::ping::Ping;
 
 /// What a command that takes time did.
@@ -18,6 +19,7 @@ pub(super) enum Progress {
 
 pub(in super::super) enum Program {
     Ping(Ping),
+    Dump(Dump),
 }
 
 /// A command that runs, and the filters that its output goes through at the end.
@@ -36,18 +38,21 @@ impl Foreground {
     pub(super) fn due(&self) -> Option<Monotonic> {
         match &self.program {
             Program::Ping(ping) => ping.due(),
+            Program::Dump(_) => None,
         }
     }
 
     fn advance(&mut self, now: Moment, ip: &mut Ip, output: &mut String) -> Progress {
         match &mut self.program {
             Program::Ping(ping) => ping.advance(now, ip, output),
+            Program::Dump(dump) => dump.advance(now, ip, output),
         }
     }
 
     fn end(&mut self, now: Moment, ip: &mut Ip, output: &mut String) {
         match &mut self.program {
             Program::Ping(ping) => ping.end(now, ip, output),
+            Program::Dump(dump) => dump.end(now, ip, output),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use varan_contract::engine::Personality;
 use varan_ethernet::EthernetAddress;
 use varan_model::ids::MacAddress;
-use varan_station::{InterfaceSetup, Prefix, Route, link_local};
+use varan_station::{InterfaceSetup, Prefix, Route};
 
 use super::super::{Guest, Moment};
 use super::Port;
@@ -141,15 +141,5 @@ impl Guest {
         ip.station.set_up(now.monotonic, port.id, false);
         port.attached = false;
         true
-    }
-
-    /// Gives an interface its link-local address.
-    pub(in super::super) fn add_link_local(&mut self, now: Moment, interface: &str) {
-        let Some(ip) = self.ip_mut() else { return };
-        let Some(port) = ip.ports.iter_mut().find(|port| port.name == interface) else { return };
-        let Some(own) = ip.station.interface(port.id).map(varan_station::Interface::address) else { return };
-        port.attached = true;
-        ip.station.set_up(now.monotonic, port.id, true);
-        let _ = ip.station.add_address(now.monotonic, port.id, Prefix::new(link_local(own), 64));
     }
 }

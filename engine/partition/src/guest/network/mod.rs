@@ -10,9 +10,16 @@
 //! A Virtual I/O Server's frames do not come here: its interfaces are a part of the network itself. Only what its RMC
 //! daemons there tell is passed on to the managed system.
 
+mod aix;
+mod dump;
+mod entstat;
+mod firewall;
 mod foreground;
 mod interfaces;
+mod linux;
 mod ping;
+mod probe;
+mod rmc;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -23,12 +30,13 @@ use varan_contract::network::{ConsoleAddress, GuestPort, NetworkGuest, PortEvent
 use varan_environment::Monotonic;
 use varan_ethernet::Frame;
 use varan_model::ids::VirtualSlot;
-use varan_station::rmc::{Client, Identity};
+use varan_station::rmc::{self as station_rmc, Client, Identity};
 use varan_station::{InterfaceId, Station};
 
 use super::error_log::errors;
 use super::machine::Stage;
 use super::session::User;
+use super::shell::Reply;
 use super::{Effect, Guest, Moment};
 pub(super) use foreground::Foreground;
 
@@ -95,6 +103,10 @@ pub(super) struct Ip {
     pub(super) counters: Vec<(GuestPort, PortStatistics)>,
     /// Frames for which the guest had no room.
     pub(super) dropped: u64,
+    /// How often the daemons were started.
+    pub(super) rmc_starts: u32,
+    pub(super) firewall: firewall::Firewall,
+    pub(super) probe: Option<probe::NetworkProbe>,
 }
 
 impl Network {
@@ -113,10 +125,6 @@ impl Network {
 }
 
 impl Guest {
-    pub(super) fn is_networked(&self) -> bool {
-        self.network.is_some()
-    }
-
     pub(super) fn ip(&self) -> Option<&Ip> {
         self.network.as_ref()?.ip.as_deref()
     }
@@ -204,6 +212,7 @@ impl Guest {
             station.set_answer_hops(255);
         }
         let mut client = Client::new(self.rmc_identity());
+        client.set_pause(self.scaled(station_rmc::PAUSE));
         client.set_running(now.monotonic, &mut station, true);
         let ip = Ip {
             station,
@@ -216,6 +225,9 @@ impl Guest {
             asking: None,
             counters: Vec::new(),
             dropped: 0,
+            rmc_starts: 0,
+            firewall: firewall::Firewall::default(),
+            probe: None,
         };
         if let Some(network) = &mut self.network {
             network.ip = Some(Box::new(ip));
@@ -382,10 +394,9 @@ impl Guest {
 
     /// Runs a line once the counters of the hypervisor are known.
     pub(super) fn ask_counters(&mut self, user: User, line: &str) -> bool {
-        let partition = self.specification.partition;
+        let Some(ip) = self.ip() else { return false };
+        let ports = ip.ports.iter().map(|port| self.guest_port(port)).collect();
         let Some(ip) = self.ip_mut() else { return false };
-        let port = |port: &Port| GuestPort { partition, adapter: port.at.0, index: port.at.1 };
-        let ports = ip.ports.iter().map(port).collect();
         ip.asking = Some((user, line.to_owned()));
         self.network_effect(NetworkEffect::AskCounters(ports));
         true
@@ -407,8 +418,84 @@ impl Guest {
         self.typed(now, &typed);
     }
 
+    /// Whether a command is one about the network, of the guest's operating system.
+    pub(super) fn is_network_command(&self, name: &str) -> bool {
+        let common = [
+            "ping",
+            "tcpdump",
+            "netprobe",
+            "ifconfig",
+            "lssrc",
+            "startsrc",
+            "stopsrc",
+            "rmcctrl",
+            "lsnodeid",
+            "lsrsrc",
+            "rmcdomainstatus",
+        ];
+        let aix = ["arp", "netstat", "route", "entstat", "mktcpip", "genfilt", "mkfilt", "rmfilt", "lsfilt"];
+        let linux = ["ip", "ethtool", "iptables", "ip6tables"];
+        let name = base_name(name);
+        common.contains(&name)
+            || if self.personality() == Personality::Linux {
+                linux.contains(&name)
+            } else {
+                aix.contains(&name)
+            }
+    }
+
+    /// Runs a command about the network.
+    pub(super) fn network_command(
+        &mut self,
+        now: Moment,
+        user: User,
+        name: &str,
+        arguments: &[&str],
+    ) -> Reply {
+        let linux = self.personality() == Personality::Linux;
+        match base_name(name) {
+            "ping" => self.ping(now, user, arguments),
+            "tcpdump" => self.tcpdump(user, arguments),
+            "netprobe" => self.netprobe(now, arguments),
+            "arp" => self.arp(arguments),
+            "netstat" => self.netstat(now, arguments),
+            "ifconfig" if linux => self.ifconfig_linux(now, arguments),
+            "ifconfig" => self.ifconfig_command(now, arguments),
+            "route" => self.route(now, arguments),
+            "lssrc" => self.lssrc(arguments),
+            "startsrc" => self.startsrc(now, arguments),
+            "stopsrc" => self.stopsrc(now, arguments),
+            "rmcctrl" => self.rmcctrl(now, arguments),
+            "lsnodeid" => self.lsnodeid(),
+            "lsrsrc" => self.lsrsrc(arguments),
+            "rmcdomainstatus" => self.rmcdomainstatus(arguments),
+            "entstat" => self.entstat(now, arguments),
+            "mktcpip" => self.mktcpip(now, arguments),
+            "genfilt" => self.genfilt(arguments),
+            "mkfilt" => self.mkfilt(now, arguments),
+            "rmfilt" => self.rmfilt(arguments),
+            "lsfilt" => self.lsfilt(arguments),
+            "ip" => self.ip_command(now, arguments),
+            "ethtool" => self.ethtool(arguments),
+            name => self.iptables(name, arguments),
+        }
+    }
+
     /// Whether a command runs that takes time.
     pub(super) fn is_waiting(&self) -> bool {
         self.ip().is_some_and(|ip| ip.foreground.is_some() || ip.asking.is_some())
+    }
+}
+
+/// A command without the directory that it is called by.
+fn base_name(name: &str) -> &str {
+    match name.rsplit_once('/') {
+        Some((directory, base))
+            if ["/usr/sbin/rsct/bin", "/opt/rsct/bin", "/usr/sbin", "/usr/bin", "/sbin", "/etc"]
+                .contains(&directory) =>
+        {
+            base
+        }
+        _ => name,
     }
 }
