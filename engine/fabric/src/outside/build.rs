@@ -15,7 +15,7 @@ use crate::table::AddressTable;
 use crate::vlan::{VlanRule, VlanSet};
 
 /// An address that stands for something outside: locally administered, told apart by kind and number.
-fn own_address(kind: u8, number: usize) -> EthernetAddress {
+pub(super) fn own_address(kind: u8, number: usize) -> EthernetAddress {
     let [.., high, low] = number.to_be_bytes();
     EthernetAddress([0x02, 0x56, 0x48, kind, high, low])
 }

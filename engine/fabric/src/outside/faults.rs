@@ -50,6 +50,9 @@ impl OutsideFabric {
             let (switch, name, end) = (port.switch, port.name.to_string(), port.end);
             let switch_name = self.switches[switch].name.to_string();
             self.events.push(OutsideEvent::Link { switch: switch_name, port: name, up });
+            if !up {
+                self.leave_channel(index);
+            }
             // Of an aggregation the other links go on.
             if !up && !self.channels.is_lead(index) {
                 self.switches[switch].table.remove_learned(|port, _| port == index);

@@ -142,7 +142,8 @@ impl OutsideFabric {
     fn reschedule(&mut self, now: Monotonic) {
         let stalled = (!self.under_way.is_empty()).then(|| now.after(MOMENT));
         let hosts = self.hosts.iter().filter_map(Host::next_due).min();
-        self.due = [stalled, hosts, self.next_sweep].into_iter().flatten().min();
+        let channels = self.channels.next_due();
+        self.due = [stalled, hosts, channels, self.next_sweep].into_iter().flatten().min();
     }
 
     /// Lets frames hop until all have left or arrived, or enough hops are done.
@@ -218,6 +219,7 @@ impl Place for OutsideFabric {
         if self.next_sweep.is_some_and(|due| due <= now) {
             self.forget_old_addresses(now);
         }
+        self.tick_channels(now, out);
         self.tick_hosts(now, out);
         self.run(now, out);
         self.reschedule(now);

@@ -68,7 +68,7 @@ impl OutsideFabric {
         };
         port.count_in(&frame);
         if frame.destination().is_reserved() {
-            // For the switch itself.
+            self.take_reserved(now, index, &frame, out);
             return out.drop_frame(frame);
         }
         let Some(port) = self.ports.get_mut(index as usize) else { return out.drop_frame(frame) };

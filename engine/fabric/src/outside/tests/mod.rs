@@ -477,3 +477,43 @@ fn a_console_has_sessions_while_packets_reach_it() {
     run(&mut bench, &mut client, &mut partition, 120);
     assert_eq!(client.established(), ["hmc1"], "by itself");
 }
+
+#[test]
+fn who_speaks_the_protocol_of_aggregations_gets_one() {
+    use crate::server::lacp::{Lacpdu, Link};
+
+    let ports = (1..=4).map(|number| port(&number.to_string(), out_of(number), 10, &[])).collect();
+    let mut bench = Bench::new(vec![switch("leaf", ports)], Vec::new());
+    let mut links = [1, 2].map(|number| Link::new(station(77), number));
+    links.iter_mut().for_each(|link| link.carrier(bench.now, true));
+    let talk = |bench: &mut Bench, links: &mut [Link; 2], seconds: u32| {
+        for _ in 0..seconds * 10 {
+            for (number, link) in (1..).zip(links.iter_mut()) {
+                if let Some(packet) = link.tick(bench.now) {
+                    let mut sent = Frame::default();
+                    packet.write(station(77), &mut sent);
+                    bench.fabric.receive(bench.now, PortNumber(number), sent, &mut bench.out);
+                }
+            }
+            bench.pass_time(Duration::from_millis(100));
+            for (port, frame) in bench.out.frames.drain(..) {
+                if let Some(packet) = Lacpdu::read(&frame) {
+                    links[port.0 as usize - 1].receive(bench.now, &packet);
+                }
+            }
+        }
+    };
+    assert_eq!(bench.broadcast(3, 3), [(1, None), (2, None), (4, None)], "no partner yet");
+    talk(&mut bench, &mut links, 5);
+    assert!(links.iter().all(Link::in_step));
+    assert_eq!(bench.broadcast(3, 3).len(), 2, "one of the two, and port 4");
+    assert_eq!(bench.broadcast(1, 1), [(3, None), (4, None)]);
+    bench.fabric.carrier(bench.now, PortNumber(1), false, &mut bench.out);
+    assert_eq!(bench.broadcast(3, 3), [(2, None), (4, None)]);
+    bench.fabric.carrier(bench.now, PortNumber(1), true, &mut bench.out);
+    links[0].carrier(bench.now, true);
+    talk(&mut bench, &mut links, 5);
+    assert_eq!(bench.broadcast(3, 3).len(), 2, "together again");
+    bench.pass_time(Duration::from_secs(200));
+    assert_eq!(bench.broadcast(3, 3), [(1, None), (2, None), (4, None)], "nothing heard for long");
+}
