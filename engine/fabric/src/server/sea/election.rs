@@ -100,6 +100,8 @@ struct Trunk {
     granted: bool,
     /// Asked for.
     wanted: bool,
+    /// The other one agreed, and has not said yet that it stopped.
+    unconfirmed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -242,6 +244,18 @@ impl Election {
         self.trunks.get(trunk).is_some_and(|trunk| trunk.held)
     }
 
+    /// Whether the other one may still deliver frames for groups to a trunk adapter that it agreed to leave.
+    #[must_use]
+    pub fn unconfirmed(&self, trunk: usize) -> bool {
+        self.trunks.get(trunk).is_some_and(|trunk| trunk.held && trunk.unconfirmed)
+    }
+
+    /// Whether it agreed to leave a trunk adapter.
+    #[must_use]
+    pub fn grants(&self, trunk: usize) -> bool {
+        self.trunks.get(trunk).is_some_and(|trunk| trunk.granted)
+    }
+
     /// Whether it still delivers for a trunk adapter.
     #[must_use]
     pub fn drains(&self, trunk: usize) -> bool {
@@ -376,6 +390,9 @@ impl Election {
             deeds.push(Deed::Appeared);
         }
         self.check_fit(packet, deeds);
+        for (trunk, other) in self.trunks.iter_mut().zip(&trunks) {
+            trunk.unconfirmed &= other.held;
+        }
         match packet.kind {
             Kind::Recovery => self.agree(now, &trunks, deeds),
             Kind::Notify => self.take_granted(&trunks, deeds),
@@ -424,6 +441,7 @@ impl Election {
             if granted.asked && trunk.wanted && trunk.carrier && !trunk.held {
                 trunk.held = true;
                 trunk.wanted = false;
+                trunk.unconfirmed = true;
                 trunk.draining = None;
                 deeds.push(Deed::Take(number));
                 if let Some(peer) = &mut self.peer {
@@ -548,6 +566,9 @@ impl Election {
         }
         if now.since(self.granted_at) >= AGREEMENT || self.peer.is_none() {
             self.trunks.iter_mut().for_each(|trunk| trunk.granted = false);
+        }
+        if self.peer.is_none() {
+            self.trunks.iter_mut().for_each(|trunk| trunk.unconfirmed = false);
         }
         for (number, trunk) in self.trunks.iter_mut().enumerate() {
             if trunk.draining.is_some_and(|until| until <= now) {

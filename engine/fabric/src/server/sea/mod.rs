@@ -18,6 +18,7 @@ mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use varan_contract::network::{BridgeState, BridgeStatistics, ClientStatistics, ServerNetworkEvent};
 use varan_environment::Monotonic;
@@ -36,6 +37,11 @@ pub use watch::PingWatch;
 
 /// Clients that are counted at most.
 const MOST_ACCOUNTS: usize = 8_192;
+
+/// Frames that wait for the other one to stop, at most.
+const MOST_HELD_BACK: usize = 256;
+/// The other one is told of all clients again after so long, before it forgets them.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// Where a frame goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +74,10 @@ pub struct Sea {
     taken: Vec<Monotonic>,
     /// Clients that are still to be announced outside.
     announcements: VecDeque<(EthernetAddress, u16)>,
+    /// Frames from outside for several stations, by trunk adapter, while the other one has not said yet that it stopped: what
+    /// it delivered of them comes from the trunk adapter too, and the rest is delivered afterwards. Each comes once.
+    held_back: Vec<(usize, Frame)>,
+    told_all: Monotonic,
     statistics: BridgeStatistics,
     accounts: BTreeMap<Account, ClientStatistics>,
     /// Something over it takes frames.
@@ -111,6 +121,8 @@ impl Sea {
             trunks_up: vec![false; count],
             taken: vec![now; count],
             announcements: VecDeque::new(),
+            held_back: Vec::new(),
+            told_all: now,
             statistics,
             accounts: BTreeMap::new(),
             has_upper: false,
@@ -210,6 +222,22 @@ impl Sea {
             self.perform(now, deed, pool);
         }
         self.deeds = deeds;
+        if !self.held_back.is_empty() {
+            self.deliver_held_back(pool);
+        }
+    }
+
+    /// Delivers what was held back for trunk adapters that the other one has left.
+    fn deliver_held_back(&mut self, pool: &mut FramePool) {
+        for (number, frame) in std::mem::take(&mut self.held_back) {
+            if self.election.unconfirmed(number) {
+                self.held_back.push((number, frame));
+            } else if self.election.holds(number) {
+                self.pass_in(number, frame);
+            } else {
+                pool.give(frame);
+            }
+        }
     }
 
     fn perform(&mut self, now: Monotonic, deed: Deed, pool: &mut FramePool) {
@@ -230,7 +258,7 @@ impl Sea {
                 let (device, reason) = (self.setup.device.clone(), reason.to_owned());
                 self.events.push(ServerNetworkEvent::Misconfigured { device, reason });
             }
-            Deed::Appeared => self.table.tell_all(),
+            Deed::Appeared => self.table.tell_all(now),
         }
     }
 
@@ -337,6 +365,10 @@ impl Sea {
         }
         self.note_uplink(now, pool);
         self.announce(pool);
+        if now.since(self.told_all) >= TELL_AGAIN {
+            self.told_all = now;
+            self.table.tell_all(now);
+        }
         if self.election.has_peer() && self.table.has_untold() {
             let clients = self.table.take_untold(MOST_CLIENTS);
             self.send_control(Kind::Clients, clients, pool);
@@ -420,6 +452,9 @@ impl Sea {
                 // A client's frame comes back from outside: another one bridges.
                 self.election.stay_blocked(now.after(storm::EVIDENCE));
             }
+            if !self.election.holds(number) {
+                self.table.note_outside(now, vlan, frame.source());
+            }
             return pool.give(frame);
         }
         if self.election.holds(number) {
@@ -436,6 +471,15 @@ impl Sea {
         if number == self.setup.default && vlan == self.setup.default_vlan {
             frame.tag = frame.tag.filter(|tag| tag.priority != 0).map(|tag| VlanTag { id: 0, ..tag });
         }
+        let waits = destination.is_group() && self.election.unconfirmed(number);
+        if waits && self.held_back.len() < MOST_HELD_BACK {
+            self.held_back.push((number, frame));
+        } else {
+            self.pass_in(number, frame);
+        }
+    }
+
+    fn pass_in(&mut self, number: usize, frame: Frame) {
         self.count_client(&frame, false);
         self.statistics.real_side[1] += 1;
         self.statistics.virtual_side[4] += 1;
@@ -456,7 +500,8 @@ impl Sea {
         let from_client = || self.table.is_client(now, vlan, frame.source());
         if self.election.holds(number) {
             // What the other one sent out for a client just before comes back from outside as long as it drains.
-            return !(fresh && self.election.has_peer() && from_client());
+            let changes = fresh || self.election.grants(number);
+            return !(changes && self.election.has_peer() && from_client());
         }
         // Groups and unknown stations get it from the other one.
         let for_client = || self.table.is_client(now, vlan, frame.destination());
@@ -504,6 +549,14 @@ impl Sea {
         }
         let destination = frame.destination();
         let vlan = frame.vlan(self.setup.trunks[number].port_vlan);
+        if self.election.unconfirmed(number) && self.table.is_outside(now, vlan, frame.source()) {
+            // The other one passed it in before it knew that it is not the one any more.
+            let same = |(to, held): &(usize, Frame)| *to == number && held.bytes() == frame.bytes();
+            if let Some(at) = self.held_back.iter().position(same) {
+                pool.give(self.held_back.remove(at).1);
+            }
+            return pool.give(frame);
+        }
         self.table.learn(now, vlan, frame.source(), Side::Trunk(number));
         self.count_client(&frame, true);
         if destination == self.setup.address {

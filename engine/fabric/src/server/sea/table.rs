@@ -26,6 +26,8 @@ struct Station {
     heard: Monotonic,
     /// It was first heard behind a trunk adapter. Frames that go in a circle come from everywhere; this stays.
     client: bool,
+    /// Heard only while this one did not bridge: it is outside, or a client that nobody told of yet.
+    idle: bool,
 }
 
 /// Stations by VLAN and address.
@@ -45,6 +47,7 @@ impl Table {
         }
         let client = matches!(side, Side::Trunk(_));
         if let Some(known) = self.stations.get_mut(&(vlan, station)) {
+            known.idle = false;
             if now.since(known.heard) >= AGEING {
                 known.client = client;
             }
@@ -60,18 +63,34 @@ impl Table {
             if self.stations.len() >= MOST_STATIONS {
                 return;
             }
-            self.stations.insert((vlan, station), Station { side, heard: now, client });
+            self.stations.insert((vlan, station), Station { side, heard: now, client, idle: false });
         }
         if matches!(side, Side::Trunk(_)) && self.untold.len() < MOST_STATIONS {
             self.untold.push((station, vlan));
         }
     }
 
+    /// A frame of a station came from outside while another one bridges. A client's may have come through that one.
+    pub fn note_outside(&mut self, now: Monotonic, vlan: u16, station: EthernetAddress) {
+        let full = self.stations.len() >= MOST_STATIONS;
+        match self.stations.get_mut(&(vlan, station)) {
+            Some(known) if known.side == Side::Real || known.client => known.heard = now,
+            Some(known) if now.since(known.heard) < AGEING => {}
+            None if full || station.is_group() => {}
+            _ => {
+                let new = Station { side: Side::Real, heard: now, client: false, idle: true };
+                self.stations.insert((vlan, station), new);
+            }
+        }
+    }
+
     /// The other Shared Ethernet Adapter says that a client is behind its trunk adapter.
     pub fn told(&mut self, now: Monotonic, vlan: u16, station: EthernetAddress, trunk: usize) {
         if !station.is_group() && self.stations.len() < MOST_STATIONS {
-            self.stations
-                .insert((vlan, station), Station { side: Side::Trunk(trunk), heard: now, client: true });
+            self.stations.insert(
+                (vlan, station),
+                Station { side: Side::Trunk(trunk), heard: now, client: true, idle: false },
+            );
         }
     }
 
@@ -79,7 +98,14 @@ impl Table {
     #[must_use]
     pub fn side(&self, now: Monotonic, vlan: u16, station: EthernetAddress) -> Option<Side> {
         let known = self.stations.get(&(vlan, station))?;
-        (now.since(known.heard) < AGEING).then_some(known.side)
+        (now.since(known.heard) < AGEING && !known.idle).then_some(known.side)
+    }
+
+    /// Whether a station was heard from outside last.
+    #[must_use]
+    pub fn is_outside(&self, now: Monotonic, vlan: u16, station: EthernetAddress) -> bool {
+        let known = self.stations.get(&(vlan, station));
+        known.is_some_and(|known| known.side == Side::Real && now.since(known.heard) < AGEING)
     }
 
     /// Whether a station is behind a trunk adapter.
@@ -116,10 +142,11 @@ impl Table {
         !self.untold.is_empty()
     }
 
-    /// The other one knows none of them.
-    pub fn tell_all(&mut self) {
+    /// The other one knows none of them, or is to know that they are still there.
+    pub fn tell_all(&mut self, now: Monotonic) {
         let client = |((vlan, address), station): (&(u16, EthernetAddress), &Station)| {
-            matches!(station.side, Side::Trunk(_)).then_some((*address, *vlan))
+            let there = matches!(station.side, Side::Trunk(_)) && now.since(station.heard) < AGEING;
+            there.then_some((*address, *vlan))
         };
         self.untold = self.stations.iter().filter_map(client).collect();
     }

@@ -17,10 +17,12 @@ fn settled(plan: Plan) -> World {
 fn lossless(world: &mut World, time: Duration, what: &str) {
     let from = world.probes_sent + 1;
     world.pass(time);
-    let to = world.probes_sent - 1;
+    // The last ones are still on their way.
+    let to = world.probes_sent - if world.pace < Duration::from_millis(1) { 10 } else { 1 };
     let (missing, twice) = world.faults(from, to);
     println!("{what}: {} lost, {} doubled of {}", missing.len(), twice.len(), to + 1 - from);
-    assert_eq!((missing, twice), (Vec::new(), Vec::new()), "{what}");
+    let some = |faults: &[String]| faults.iter().take(3).cloned().collect::<Vec<_>>();
+    assert_eq!((some(&missing), some(&twice)), (Vec::new(), Vec::new()), "{what}");
 }
 
 fn outage_of(world: &mut World, what: &str, bound: Duration) {
@@ -38,7 +40,13 @@ fn a_planned_change_loses_nothing() {
         assert_eq!(world.state(0), Some(BridgeState::Primary), "{name}");
         assert_eq!(world.state(1), Some(BridgeState::Backup), "{name}");
         lossless(&mut world, Duration::from_secs(1), "nothing planned");
+        // With frames on their way everywhere while it changes hands.
+        let pace = std::mem::replace(&mut world.pace, Duration::from_micros(7));
+        world.pass(pace);
         world.set_mode(0, HighAvailabilityMode::Standby);
+        lossless(&mut world, Duration::from_millis(20), &format!("ha_mode=standby over {name}, dense"));
+        assert_eq!(world.state(1), Some(BridgeState::Primary));
+        world.pace = pace;
         lossless(&mut world, Duration::from_secs(3), &format!("ha_mode=standby over {name}"));
         assert_eq!((world.state(0), world.state(1)), (Some(BridgeState::Backup), Some(BridgeState::Primary)));
         world.set_mode(0, HighAvailabilityMode::Auto);
@@ -69,9 +77,13 @@ fn a_killed_server_or_a_lost_link_is_an_outage_of_milliseconds_and_going_back_is
 #[test]
 fn a_hung_server_is_replaced_within_a_second_and_makes_no_loop_when_it_goes_on() {
     let mut world = settled(Plan::auto());
+    let first = world.probes_sent + 1;
     world.hang(0, true);
     outage_of(&mut world, "server hung", Duration::from_secs(1));
     world.hang(0, false);
+    world.pass(Duration::from_millis(100));
+    let (_, twice) = world.faults(first, world.probes_sent - 1);
+    assert!(twice.is_empty(), "what waited for the hung server comes no second time: {}", twice.len());
     lossless(&mut world, Duration::from_secs(20), "hung server goes on");
     assert_eq!(world.state(0), Some(BridgeState::Primary));
 }
