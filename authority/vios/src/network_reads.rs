@@ -137,6 +137,14 @@ impl NetworkReader<'_> {
                 self.add_parts(part, all);
             }
         }
+        // Without a control channel adapter the default adapter carries it, and is shown again as such (captures).
+        let discovers = device.kind == DeviceKind::SharedEthernetAdapter
+            && device.attribute("ha_mode") != Some("disabled")
+            && listed(device, "ctl_chan").is_empty();
+        let default = listed(device, "pvid_adapter").into_iter().next().filter(|_| discovers);
+        if let Some(part) = default.and_then(|name| self.world.devices.get(&name)) {
+            all.push(self.one(part, EthernetRole::ControlChannel));
+        }
     }
 
     fn one(&self, device: &Arc<Device>, role: EthernetRole) -> EthernetStatistics {

@@ -13,6 +13,7 @@ use support::{Directory, GIB, Server, TestArray};
 use varan_contract::vios::{
     BackingRequest, BackingSelector, MediumSource, ViosAnswer, ViosChange, ViosLink, ViosQuery,
 };
+use varan_contract::vios_network::{NetworkAnswer, NetworkChange, NetworkQuery};
 use varan_model::vios::MediaAccess;
 
 const CHILD: &str = "VARAN_VIOS_KILL_DIRECTORY";
@@ -43,6 +44,11 @@ fn steps(number: u32) -> Vec<ViosChange> {
         let device = BackingSelector::Name(old);
         changes.push(ViosChange::RemoveBackingDevice { pool: Some("files".into()), device, keep: false });
     }
+    let [.., high, low] = number.to_be_bytes();
+    changes.push(ViosChange::Network(NetworkChange::AddHost {
+        address: [10, 1, high, low.max(1)].into(),
+        names: vec![medium(number)],
+    }));
     changes
 }
 
@@ -145,6 +151,12 @@ fn what_was_acknowledged_survives_a_kill() {
         assert_eq!(listed(&directory.0.join("vios/staging")), [""; 0], "{context}");
         assert!(media.contains(&medium(number)), "{context}: {number} {index} {media:?}");
         assert!(index < 1 || files.contains(&medium(number)), "{context}: {number} {index} {files:?}");
+        if let (Some(before), ViosAnswer::Network(NetworkAnswer::Configuration(names))) =
+            (number.checked_sub(1), server.ask(ViosQuery::Network(NetworkQuery::Configuration)))
+        {
+            let known = names.hosts.iter().any(|(_, names)| names.contains(&medium(before)));
+            assert!(known, "{context}: {before} in {:?}", names.hosts);
+        }
         if number >= 4 {
             assert!(index < 2 || !media.contains(&medium(number - 4)), "{context}: {media:?}");
             assert!(index < 3 || !files.contains(&medium(number - 4)), "{context}: {files:?}");

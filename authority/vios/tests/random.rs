@@ -6,11 +6,12 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use support::{GIB, Server, TestArray, name};
+use support::{GIB, Server, TestArray, ethernet, name};
 use varan_contract::vios::{
     BackingRequest, BackingSelector, DeviceQuery, DeviceSelector, LogicalVolumeSize, MappingQuery,
     MediumSource, Removal, Select, ViosAnswer, ViosCallError, ViosChange, ViosLink, ViosQuery,
 };
+use varan_contract::vios_network::{AddressSetup, NetworkChange, NetworkDeviceKind, NetworkQuery};
 use varan_model::vios::{Backing, MediaAccess, PathState, ViosMessage};
 
 fn pick<'a>(random: &mut fastrand::Rng, words: &[&'a str]) -> &'a str {
@@ -21,6 +22,7 @@ fn device(random: &mut fastrand::Rng) -> DeviceSelector {
     let words = [
         "hdisk0", "hdisk1", "hdisk2", "hdisk3", "hdisk4", "vhost0", "vhost1", "vfchost0", "fcs0", "fscsi1",
         "vtscsi0", "vtscsi1", "vtscsi2", "vtopt0", "vtopt1", "lv00", "lv01", "sys0", "nothing", "en0",
+        "ent0", "ent1", "ent3", "ent4", "ent7", "ent8", "en8",
     ];
     name(pick(random, &words))
 }
@@ -29,7 +31,71 @@ fn target(random: &mut fastrand::Rng) -> Option<String> {
     random.bool().then(|| pick(random, &["t1", "t2", "a_very_long_name", "0bad", "hdisk1"]).to_owned())
 }
 
+/// Devices of the network: ports ent0 to ent2, plain ent3, trunks ent4 and ent5, ent6 for a control channel; the next ones are
+/// made of these.
+fn network_change(random: &mut fastrand::Rng) -> ViosChange {
+    let adapters = ["ent0", "ent1", "ent2", "ent3", "ent4", "ent5", "ent6", "ent7", "ent8", "hdisk1"];
+    let made = |random: &mut fastrand::Rng| name(pick(random, &["ent7", "ent8", "ent9", "ent0"]));
+    let migrate = random.bool();
+    ViosChange::Network(match random.u8(0..10) {
+        0 | 1 => {
+            let modes = ["disabled", "auto", "sharing", "standby", "never"];
+            let mut attributes = vec![("ha_mode".to_owned(), pick(random, &modes).to_owned())];
+            if random.bool() {
+                attributes.push(("ctl_chan".to_owned(), pick(random, &["ent6", "ent3"]).to_owned()));
+            }
+            let both = random.bool();
+            let virtuals: &[&str] = if both { &["ent4", "ent5"] } else { &["ent4"] };
+            NetworkChange::CreateBridge {
+                real: name(pick(random, &adapters)),
+                virtuals: virtuals.iter().map(|name| (*name).to_owned()).collect(),
+                default: "ent4".to_owned(),
+                default_vlan: pick(random, &["10", "10", "11"]).to_owned(),
+                attributes,
+                migrate,
+            }
+        }
+        2 => NetworkChange::CreateAggregation {
+            adapters: vec![pick(random, &adapters).to_owned(), pick(random, &adapters).to_owned()],
+            attributes: Vec::new(),
+            migrate: migrate.then(String::new),
+        },
+        3 => NetworkChange::CreateVlan {
+            base: name(pick(random, &adapters)),
+            tag: pick(random, &["5", "6", "4095"]).to_owned(),
+        },
+        4 | 5 => {
+            let kinds = [NetworkDeviceKind::Bridge, NetworkDeviceKind::Aggregation, NetworkDeviceKind::Vlan];
+            NetworkChange::Remove { device: made(random), kind: kinds[random.usize(..3)], migrate }
+        }
+        6 => NetworkChange::Address(AddressSetup {
+            hostname: None,
+            interface: pick(random, &["en0", "en1", "en3", "en7", "en8"]).to_owned(),
+            address: [10, 0, 0, random.u8(0..4)].into(),
+            prefix: Some(24),
+            gateway: random.bool().then_some([10, 0, random.u8(0..2), 254].into()),
+            name_server: None,
+        }),
+        7 => NetworkChange::RemoveAddresses {
+            interfaces: random.bool().then(|| vec![pick(random, &["en0", "en7", "en8"]).to_owned()]),
+            hostname: false,
+            routing: random.bool(),
+            name_service: false,
+        },
+        8 => NetworkChange::AddHost { address: [10, 0, 0, 9].into(), names: vec!["host".to_owned()] },
+        _ => NetworkChange::ChangeAggregation {
+            device: made(random),
+            add: vec![pick(random, &adapters).to_owned()],
+            remove: Vec::new(),
+            backup: random.bool(),
+        },
+    })
+}
+
 fn change(random: &mut fastrand::Rng) -> ViosChange {
+    if random.u8(0..4) == 0 {
+        return network_change(random);
+    }
     let vhost = |random: &mut fastrand::Rng| name(pick(random, &["vhost0", "vhost1", "vhost2", "fcs0"]));
     let disk =
         |random: &mut fastrand::Rng| pick(random, &["hdisk1", "hdisk2", "hdisk3", "hdisk9"]).to_owned();
@@ -69,8 +135,13 @@ fn change(random: &mut fastrand::Rng) -> ViosChange {
         7 => ViosChange::ChangeDevice {
             device: device(random),
             attributes: vec![(
-                pick(random, &["reserve_policy", "pv", "queue_depth", "map_port", "none"]).to_owned(),
-                pick(random, &["no_reserve", "single_path", "yes", "clear", "16", "fcs1"]).to_owned(),
+                pick(
+                    random,
+                    &["reserve_policy", "pv", "queue_depth", "map_port", "none", "state", "ha_mode"],
+                )
+                .to_owned(),
+                pick(random, &["no_reserve", "single_path", "yes", "clear", "16", "fcs1", "up", "auto"])
+                    .to_owned(),
             )],
             permanent_only: random.bool(),
         },
@@ -149,7 +220,7 @@ fn change(random: &mut fastrand::Rng) -> ViosChange {
 }
 
 /// Of [`state`], the first line that only a change changes: volume groups, pools, media.
-const FIRST_RECORDED: usize = 5;
+const FIRST_RECORDED: usize = 6;
 
 /// Everything that must be the same after a restart, as text.
 fn state(server: &Server) -> Vec<String> {
@@ -160,9 +231,11 @@ fn state(server: &Server) -> Vec<String> {
         ViosQuery::FibreChannelMappings(query()),
         ViosQuery::PhysicalVolumes(Select::All),
         ViosQuery::Paths(Select::All),
+        ViosQuery::Network(NetworkQuery::Interfaces),
         ViosQuery::VolumeGroups(None),
         ViosQuery::StoragePools(None),
         ViosQuery::Repository,
+        ViosQuery::Network(NetworkQuery::Configuration),
     ];
     let mut lines: Vec<String> =
         questions.into_iter().map(|question| format!("{:?}", server.get().ask(question))).collect();
@@ -180,8 +253,39 @@ fn groups(server: &Server) -> Vec<varan_model::vios::VolumeGroup> {
     }
 }
 
+/// What the network engine was told fits together: no adapter is part of two devices, none that is part of one has an
+/// address, and everything that is named is there.
+fn check_network(server: &Server, context: &str) {
+    let told = server.network.last();
+    let mut there: BTreeSet<String> = told.ports.iter().map(|port| port.device.clone()).collect();
+    there.extend(told.aggregations.iter().map(|one| one.device.clone()));
+    there.extend(told.bridges.iter().map(|one| one.device.clone()));
+    there.extend(told.vlans.iter().map(|one| one.device.clone()));
+    let mut parts: Vec<String> = Vec::new();
+    for one in &told.aggregations {
+        parts.extend(one.adapters.iter().chain(&one.backup).cloned());
+    }
+    for one in &told.bridges {
+        parts.push(one.real.clone());
+        parts.extend(one.virtuals.iter().chain(&one.control_channel).cloned());
+    }
+    let distinct: BTreeSet<&String> = parts.iter().collect();
+    assert_eq!(distinct.len(), parts.len(), "{context}: {told:?}");
+    let bases = told.vlans.iter().map(|one| &one.base);
+    for part in parts.iter().chain(bases).chain(told.interfaces.iter().map(|one| &one.device)) {
+        assert!(there.contains(part), "{context}: {part} in {told:?}");
+    }
+    for interface in &told.interfaces {
+        assert!(!parts.contains(&interface.device), "{context}: {told:?}");
+    }
+    let addresses: BTreeSet<_> = told.interfaces.iter().filter_map(|one| one.address).collect();
+    let count = told.interfaces.iter().filter(|one| one.address.is_some()).count();
+    assert_eq!(addresses.len(), count, "{context}: {told:?}");
+}
+
 /// What holds whatever was done.
 fn check(server: &Server, context: &str) {
+    check_network(server, context);
     for group in groups(server) {
         let ViosAnswer::LogicalVolumes(volumes) = server.ask(ViosQuery::LogicalVolumes(group.name.clone()))
         else {
@@ -237,7 +341,14 @@ fn the_state_is_the_same_after_every_reopening() {
     let mut accepted = 0;
     for seed in 1..=6_u64 {
         let array = TestArray::new(4, 4 * GIB);
-        let mut server = Server::running(1, &array);
+        let mut server = Server::new(1, &array);
+        server.ports = vec![0xC1, 0xC2, 0xC3];
+        server.adapters.extend([
+            ethernet(10, 0x0A10, 10, Some(1)),
+            ethernet(11, 0x0A11, 11, Some(1)),
+            ethernet(20, 0x0A20, 99, None),
+        ]);
+        server.boot();
         let mut random = fastrand::Rng::with_seed(seed);
         for step in 0..200_u32 {
             let change = change(&mut random);
@@ -262,8 +373,10 @@ fn the_state_is_the_same_after_every_reopening() {
                 server.reopen();
                 let once = state(&server);
                 assert_eq!(once[FIRST_RECORDED..], recorded, "{context}");
+                let told = server.network.last();
                 server.reopen();
                 assert_eq!(state(&server), once, "{context}");
+                assert_eq!(server.network.last(), told, "{context}");
                 check(&server, &context);
             }
         }

@@ -273,6 +273,8 @@ messages! {
     RouteUnknown: 2, "The route {0} gateway {1} was not found.", Unverified;
     /// No such entry.
     HostUnknown: 2, "Address {0} is not in the host table.", Unverified;
+    /// No such name server or domain.
+    NameServiceUnknown: 2, "\"{0}\" is not in the name service configuration.", Unverified;
     /// A name that is none.
     HostNameInvalid: 1, "\"{0}\" is not a valid host name.", Unverified;
     /// Too many of something.

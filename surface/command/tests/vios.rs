@@ -347,10 +347,10 @@ fn listings_are_those_of_the_seeds() {
         (
             true,
             "lsdev -type adapter -field name physloc description",
-            "name             physloc                                           description\n\
-             ent3             U78CA.001.CSS08ZN-P1-C3-C1-T2-S5                  PCIe3 4-Port 10GbE SR Adapter VF(df1028e21410e304)\n\
-             vasi0            U9119.MME.659707C-V1-C32769                       Virtual Asynchronous Services Interface (VASI)\n\
-             vhost0           U8286.41A.21AFF8V-V2-C40                          Virtual SCSI Server Adapter\n",
+            "name             physloc                                                           description\n\
+             ent3             U78CA.001.CSS08ZN-P1-C3-C1-T2-S5                                  PCIe3 4-Port 10GbE SR Adapter VF(df1028e21410e304)\n\
+             vasi0            U9119.MME.659707C-V1-C32769                                       Virtual Asynchronous Services Interface (VASI)\n\
+             vhost0           U8286.41A.21AFF8V-V2-C40                                          Virtual SCSI Server Adapter\n",
         ),
         (
             false,
@@ -499,16 +499,6 @@ fn bad_command_lines_have_their_statuses_and_change_nothing() {
         ("lsmap -all -fmt2 x", 1, "Invalid delimiter: x"),
         ("lsmap -all -cpid x", 1, "Invalid argument: x"),
         ("lsmap -vadapter vhost99", 2, "Device \"vhost99\" is not in the device configuration database."),
-        (
-            "lsmap -vadapter ent3 -vnic",
-            88,
-            "The specified device \"ent3\" is not a server virtual NIC adapter.",
-        ),
-        (
-            "lsmap -vadapter ent3 -net",
-            16,
-            "The specified device \"ent3\" is not a server virtual Ethernet adapter.",
-        ),
         ("lsmap -clustername c -all", 1, "lsmap -clustername c is not supported at this level."),
         ("lsdev -dev nosuch", 2, "Device \"nosuch\" is not in the device configuration database."),
         ("lsdev -dev vioslpm0 -attr nosuch", 1, "Attribute \"nosuch\" of device \"vioslpm0\" was not found."),
@@ -523,11 +513,6 @@ fn bad_command_lines_have_their_statuses_and_change_nothing() {
             "\"hdisk7\" is already being used as a backing device.  Specify the -f flag",
         ),
         ("mkvdev -vdev hdisk7", 1, "The command requires option -vadapter -aplc."),
-        (
-            "mkvdev -sea ent0 -vadapter ent1 -default ent1 -defaultid 1",
-            1,
-            "mkvdev -sea is not supported at this level.",
-        ),
         ("mkvopt -name x -file /nosuch", 2, "/nosuch: A file or directory in the path name does not exist."),
         ("mkrep -sp rootvg -size 10", 1, "Invalid argument: 10"),
         ("loadopt -vtd vtopt0", 1, "The command requires option -disk."),
@@ -643,7 +628,9 @@ fn random_command_lines_end() {
         for root in [false, true] {
             let (status, _, errors) = run(root, &line);
             assert!(
-                status == 0 || !errors.is_empty() || line.contains("shutdown") || line.contains("rmlv"),
+                status == 0
+                    || !errors.is_empty()
+                    || ["shutdown", "rmlv", "rmtcpip"].iter().any(|name| line.contains(name)),
                 "{line}: {status}"
             );
         }

@@ -14,6 +14,9 @@ use varan_vios::{AdapterChange as ServerChange, AdapterKind, LocalDisk, ServerAd
 /// Size in MB of the disk that a server boots from where the site gives none.
 const BOOT_DISK_MEGABYTES: u64 = 139_264;
 
+/// Slots of virtual NICs' server adapters begin here (0x8081).
+const FIRST_VNIC_SLOT: u16 = 32_897;
+
 /// What of the site matters to the servers of one frame.
 #[derive(Clone, Debug)]
 pub(super) struct FrameSite {
@@ -136,6 +139,10 @@ impl FrameSite {
             }
             AdapterChange::Put(GuestAdapter::VnicServer(server)) => ServerChange::Add(vnic_server(server)),
             AdapterChange::Remove(AdapterAddress::LogicalPort(id)) => ServerChange::RemoveLogicalPort(*id),
+            // What belongs to a virtual NIC is never in anybody's way.
+            AdapterChange::Withdraw(AdapterAddress::Virtual(slot)) if slot.0 >= FIRST_VNIC_SLOT => {
+                ServerChange::Remove(*slot)
+            }
             // A server is no client of a virtual NIC.
             AdapterChange::Put(GuestAdapter::Vnic(_)) | AdapterChange::Withdraw(_) => return None,
         })

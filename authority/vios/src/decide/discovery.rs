@@ -327,7 +327,17 @@ impl Search<'_> {
             let name = DeviceName::numbered(kind.prefix(), number);
             match self.draft.world.devices.get(&name).map(|device| device.state) {
                 // An interface that nobody configured is defined.
-                Some(_) => drop(self.seen.insert(name)),
+                Some(_) => {
+                    let device =
+                        self.draft.world.devices.get(&name).filter(|device| !device.pending.is_empty());
+                    if let Some(device) = device.filter(|_| self.starts()) {
+                        let mut next = (**device).clone();
+                        take_pending(&mut next);
+                        network::settle_interface(&mut next);
+                        self.draft.put_device(next);
+                    }
+                    self.seen.insert(name);
+                }
                 None if self.wanted(Some(&adapter)) => {
                     self.make(name.clone(), kind, String::new(), Some(adapter.clone()), DeviceDetail::None);
                     if let Some(device) = self.draft.world.devices.get(&name) {

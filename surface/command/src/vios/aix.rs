@@ -12,18 +12,22 @@ use super::error::{Ended, refused};
 use super::grammar::Parsed;
 use super::invocation::{ViosInvocation, answer, by_name};
 use super::listing::fitted;
-use super::{disks, errors, find, grammar, volume_groups};
+use super::{disks, errors, find, grammar, network, volume_groups};
 
 /// Commands of AIX, in order: name, letters (a colon behind those that take a word).
 const COMMANDS: &[(&str, &str)] = &[
+    ("arp", "an"),
     ("bootinfo", "s:"),
     ("cfgmgr", "vl:"),
     ("chdev", "l:a:PU"),
     ("chpath", "l:p:w:s:"),
+    ("entstat", "drt"),
     ("errclear", "N:"),
     ("errlogger", ""),
     ("errpt", "aj:N:l:d:T:c"),
     ("getconf", ""),
+    ("ifconfig", "al"),
+    ("iptrace", "ai:p:s:d:bu"),
     ("lsattr", "EDHRl:a:F:"),
     ("lscfg", "vpl:"),
     ("lsdev", "CPHl:c:s:t:S:F:p:"),
@@ -32,8 +36,12 @@ const COMMANDS: &[(&str, &str)] = &[
     ("lspv", "lmp"),
     ("lsvg", "oplM"),
     ("mkdev", "l:c:s:t:p:w:a:S"),
+    ("netstat", "ainrsvf:p:I:D"),
     ("oslevel", "rs"),
+    ("ping", "c:s:i:I:S:nqr"),
     ("rmdev", "dl:p:RSU"),
+    ("tcpdump", "i:c:w:r:s:nvxelqtXA"),
+    ("vnicstat", "bdr"),
 ];
 
 /// Their names.
@@ -143,6 +151,9 @@ pub(crate) fn run(name: &str, invocation: &mut ViosInvocation<'_>) -> Result<u8,
             let device = words.get('l').map(by_name);
             invocation.change_silently(ViosChange::ConfigureDevices(device))
         }
+        "arp" | "entstat" | "ifconfig" | "netstat" | "ping" | "vnicstat" => {
+            network_command(name, invocation, &words)
+        }
         "oslevel" => level(invocation),
         "bootinfo" => size(invocation, words.need('s')?),
         "getconf" => disk_size(invocation, &words),
@@ -152,6 +163,32 @@ pub(crate) fn run(name: &str, invocation: &mut ViosInvocation<'_>) -> Result<u8,
         invocation.note(name);
     }
     Ok(status)
+}
+
+/// Commands of the network.
+fn network_command(name: &str, invocation: &mut ViosInvocation<'_>, words: &Words) -> Result<u8, Ended> {
+    let has = |letter: char| words.has(letter);
+    let operand = |name: &str| {
+        words.operands.first().ok_or_else(|| Ended::from(refused(ViosMessage::OptionMissing, name)))
+    };
+    match name {
+        "arp" if has('a') => network::arp(invocation, has('n')),
+        "arp" => Err(refused(ViosMessage::OptionMissing, "-a").into()),
+        "entstat" => {
+            let device = operand("Device")?.clone();
+            network::statistics(invocation, &device, has('d'), has('d'), has('r'))
+        }
+        "ifconfig" => network::ifconfig(invocation, has('a'), &words.operands),
+        "netstat" => network::netstat(invocation, &has),
+        "ping" => {
+            let host = operand("Host")?.clone();
+            let mut operands = words.operands.iter().skip(1).map(String::as_str);
+            let size = operands.next().or(words.get('s'));
+            let count = operands.next().or(words.get('c'));
+            network::ping(invocation, &host, count, size, words.get('i'))
+        }
+        _ => network::vnic_statistics(invocation, &has, &words.operands),
+    }
 }
 
 /// The location column of AIX: of a physical adapter or disk its bus, of everything else nothing.

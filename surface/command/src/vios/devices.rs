@@ -17,7 +17,7 @@ const DEVICE_FIELDS: &[Field<Arc<Device>>] = &[
     field("status", "status", 11, |device| device.state.word().to_owned()),
     field("description", "description", 40, |device| device.description().to_owned()),
     // The width of the seeds' listing.
-    field("physloc", "physloc", 49, |device| device.location.clone()),
+    field("physloc", "physloc", 65, |device| device.location.clone()),
     field("parent", "parent", 15, |device| {
         device.parent.as_ref().map(ToString::to_string).unwrap_or_default()
     }),

@@ -1,16 +1,14 @@
 //! `lsmap`: what is served to whom.
 
-use varan_contract::vios::{DeviceQuery, MappingQuery, Select, ViosQuery};
+use varan_contract::vios::{MappingQuery, Select, ViosQuery};
 use varan_model::ids::PartitionId;
-use varan_model::vios::{
-    BackingKind, Device, DeviceKind, FibreChannelMapping, ScsiMapping, TargetMapping, ViosMessage,
-};
+use varan_model::vios::{BackingKind, FibreChannelMapping, ScsiMapping, TargetMapping, ViosMessage};
 
-use super::ViosCommand;
 use super::error::{Ended, refused};
 use super::grammar::{Form, OptionRow, Parsed, Takes, form};
 use super::invocation::{ViosInvocation, answer, selector};
 use super::listing::{Delimiter, delimiter, joined, line};
+use super::{ViosCommand, network};
 
 const OPTIONS: &[OptionRow] = &[
     ("all", Takes::Nothing),
@@ -114,10 +112,10 @@ fn list(invocation: &mut ViosInvocation<'_>, parsed: &Parsed) -> Result<u8, Ende
         return Err(refused(ViosMessage::NotSupported, format!("lsmap -clustername {name}")).into());
     }
     if parsed.has("net") {
-        return networks(invocation, parsed, delimiter.as_ref());
+        return network::networks(invocation, parsed, delimiter.as_ref());
     }
     if parsed.has("vnic") {
-        return virtual_nics(invocation, parsed, delimiter.as_ref());
+        return network::virtual_nics(invocation, parsed, delimiter.as_ref());
     }
     if let Some(name) = parsed.get("vtd") {
         return Err(refused(ViosMessage::NotPagingDevice, name).into());
@@ -324,114 +322,4 @@ fn lines_below(parts: &[&Part<FibreChannelMapping>], row: &FibreChannelMapping) 
         }
     }
     lines
-}
-
-/// Adapters of one kind that `-vadapter`, `-plc` or `-all` mean.
-fn adapters(
-    invocation: &ViosInvocation<'_>,
-    parsed: &Parsed,
-    kind: DeviceKind,
-    other: ViosMessage,
-) -> Result<Vec<std::sync::Arc<Device>>, Ended> {
-    match selector(parsed, "vadapter", "plc") {
-        None => {
-            let mut devices = invocation.devices(DeviceQuery::Virtual)?;
-            devices.retain(|device| device.kind == kind);
-            Ok(devices)
-        }
-        Some(which) => {
-            let device = invocation.device(which)?;
-            if device.kind == kind { Ok(vec![device]) } else { Err(refused(other, &device.name).into()) }
-        }
-    }
-}
-
-/// Fields of `-net`, in the order of `-fmt`.
-const NET: &[&str] = &["svea", "physloc", "sea", "backing", "status", "bdphysloc"];
-
-fn networks(
-    invocation: &mut ViosInvocation<'_>,
-    parsed: &Parsed,
-    delimiter: Option<&Delimiter>,
-) -> Result<u8, Ended> {
-    let wanted = known_fields(parsed, NET)?;
-    let kind = DeviceKind::VirtualEthernetAdapter;
-    for device in adapters(invocation, parsed, kind, ViosMessage::NotEthernetServer)? {
-        if let Some(delimiter) = delimiter {
-            let value = |name: &&str| match *name {
-                "svea" => device.name.to_string(),
-                "physloc" => device.location.clone(),
-                _ => String::new(),
-            };
-            writeln!(invocation.output, "{}", joined(wanted.iter().map(value), delimiter))?;
-            continue;
-        }
-        writeln!(invocation.output, "SVEA   Physloc")?;
-        writeln!(invocation.output, "------ --------------------------------------------")?;
-        writeln!(invocation.output, "{:<6} {}\n", device.name.as_str(), device.location)?;
-        writeln!(invocation.output, "{:<20}NO SHARED ETHERNET ADAPTER FOUND\n", "SEA")?;
-    }
-    Ok(0)
-}
-
-/// Fields of `-vnic`, in the order of `-fmt`.
-const NIC: &[&str] = &[
-    "name",
-    "physloc",
-    "clntid",
-    "clntname",
-    "clntos",
-    "backing",
-    "status",
-    "bdphysloc",
-    "clntdev",
-    "clntphysloc",
-];
-
-fn virtual_nics(
-    invocation: &mut ViosInvocation<'_>,
-    parsed: &Parsed,
-    delimiter: Option<&Delimiter>,
-) -> Result<u8, Ended> {
-    let wanted = known_fields(parsed, NIC)?;
-    let devices = adapters(invocation, parsed, DeviceKind::VirtualNicServer, ViosMessage::NotNicServer)?;
-    let head = "Name          Physloc                            ClntID ClntName       ClntOS ";
-    let dashes = "------------- ---------------------------------- ------ -------------- -------";
-    if devices.is_empty() && delimiter.is_none() {
-        writeln!(invocation.output, "{head}\n{dashes}")?;
-    }
-    for device in devices {
-        if let Some(delimiter) = delimiter {
-            let value = |name: &&str| match *name {
-                "name" => device.name.to_string(),
-                "physloc" => device.location.clone(),
-                _ => "N/A".to_owned(),
-            };
-            writeln!(invocation.output, "{}", joined(wanted.iter().map(value), delimiter))?;
-            continue;
-        }
-        let na = "N/A";
-        writeln!(invocation.output, "{head}\n{dashes}")?;
-        writeln!(
-            invocation.output,
-            "{:<13} {:<34} {na:>6} {na:<14} {na}\n",
-            device.name.as_str(),
-            device.location
-        )?;
-        writeln!(invocation.output, "Backing device:{na}\nStatus:{na}\nPhysloc:{na}")?;
-        writeln!(invocation.output, "Client device name:{na}\nClient device physloc:{na}\n")?;
-    }
-    Ok(0)
-}
-
-fn known_fields<'f>(parsed: &Parsed, fields: &'f [&'f str]) -> Result<Vec<&'f str>, Ended> {
-    let words = parsed.words("field");
-    if words.is_empty() {
-        return Ok(fields.to_vec());
-    }
-    let find = |word: &String| {
-        let found = fields.iter().find(|field| field.eq_ignore_ascii_case(word));
-        found.copied().ok_or_else(|| refused(ViosMessage::FieldUnknown, word).into())
-    };
-    words.iter().map(find).collect()
 }

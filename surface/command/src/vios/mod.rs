@@ -18,6 +18,7 @@ mod invocation;
 mod listing;
 mod mapping;
 mod media;
+mod network;
 mod pools;
 mod server;
 mod targets;
@@ -66,6 +67,23 @@ pub static FAMILIES: &[(&str, &[&ViosCommand])] = &[
             &targets::MAP_PORT,
         ],
     ),
+    (
+        "Network Commands",
+        &[
+            &network::LINKS,
+            &network::NAME_SERVICE,
+            &network::CHANGE,
+            &network::STATISTICS,
+            &server::HOST_NAME,
+            &network::HOSTS,
+            &network::LIST,
+            &network::MAKE,
+            &network::NETSTAT,
+            &network::PING,
+            &network::REMOVE,
+            &network::ACCOUNTING,
+        ],
+    ),
     ("Physical Volume Commands", &[&disks::LIST]),
     (
         "Logical Volume Commands",
@@ -107,10 +125,7 @@ pub static FAMILIES: &[(&str, &[&ViosCommand])] = &[
             &media::UNLOAD,
         ],
     ),
-    (
-        "Maintenance Commands",
-        &[&errors::LIST, &server::HOST_NAME, &server::COMMAND_LOG, &server::PLATFORM, &server::SHUTDOWN],
-    ),
+    ("Maintenance Commands", &[&errors::LIST, &server::COMMAND_LOG, &server::PLATFORM, &server::SHUTDOWN]),
     ("Integrated Virtualization Manager Commands", &[&server::PARTITION]),
 ];
 
@@ -123,47 +138,39 @@ pub fn commands() -> impl Iterator<Item = &'static ViosCommand> {
 pub const LATER: &[&str] = &[
     "alert",
     "backupios",
-    "cfgnamesrv",
     "chedition",
     "chlv",
     "chlang",
     "chrepos",
-    "chtcpip",
     "chuser",
     "clffdc",
     "clstartstop",
     "cluster",
     "cplv",
     "diagmenu",
-    "entstat",
     "failgrp",
     "fcstat",
-    "hostmap",
     "lscluster",
     "lslparutil",
     "lssvc",
     "lssw",
-    "lstcpip",
     "lsuser",
     "lu",
     "migratepv",
     "mirrorios",
     "mklvcopy",
     "mkpath",
-    "mktcpip",
     "mkuser",
-    "netstat",
+    "optimizenet",
     "part",
     "prepdev",
     "pv",
     "restorevgstruct",
     "rmlvcopy",
     "rmpath",
-    "rmtcpip",
     "rmuser",
     "rules",
     "savevgstruct",
-    "seastat",
     "snap",
     "snapshot",
     "startnetsvc",
@@ -180,7 +187,6 @@ pub const LATER: &[&str] = &[
     "viostat",
     "viosupgrade",
     "vmstat",
-    "vnicstat",
 ];
 
 /// The command of that name.

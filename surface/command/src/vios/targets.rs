@@ -3,11 +3,11 @@
 use varan_contract::vios::{NpivPort, ViosChange, ViosQuery};
 use varan_model::vios::ViosMessage;
 
-use super::ViosCommand;
 use super::error::{Ended, refused};
 use super::grammar::{Parsed, Takes, form};
 use super::invocation::{ViosInvocation, answer, confused, selector};
 use super::listing::{Field, chosen, delimiter, field, print};
+use super::{ViosCommand, network};
 
 const ADAPTER: &[&str] = &["vadapter", "aplc"];
 
@@ -57,10 +57,8 @@ mkvdev -vlan TargetAdapter -tagid TagID",
 };
 
 fn make(invocation: &mut ViosInvocation<'_>, parsed: &Parsed) -> Result<u8, Ended> {
-    for network in ["sea", "lnagg", "vlan"] {
-        if parsed.has(network) {
-            return Err(refused(ViosMessage::NotSupported, format!("mkvdev -{network}")).into());
-        }
+    if let Some(status) = network::make(invocation, parsed)? {
+        return Ok(status);
     }
     if let Some(extra) = parsed.words("vadapter").get(1) {
         return Err(refused(ViosMessage::ArgumentUnexpected, extra).into());
@@ -88,8 +86,9 @@ pub(crate) static REMOVE: ViosCommand = ViosCommand {
     name: "rmvdev",
     usage: "rmvdev [-f] {-vdev TargetDevice | -vtd VirtualTargetDevice} [-rmlv]
 rmvdev -sea SEAdevice [-migrate -auto]
-rmvdev -lnagg LnaggDevice [-migrate -auto [-interface TargetInterface]]",
-    summary: "Removes the connection between a physical device and its virtual SCSI adapter.",
+rmvdev -lnagg LnaggDevice [-migrate -auto [-interface TargetInterface]]
+rmvdev -vlan VlanDevice",
+    summary: "Removes the connection between a physical device and its virtual SCSI adapter, or a virtual network device.",
     options: &[
         ("f", Takes::Nothing),
         ("vdev", Takes::One),
@@ -97,6 +96,7 @@ rmvdev -lnagg LnaggDevice [-migrate -auto [-interface TargetInterface]]",
         ("rmlv", Takes::Nothing),
         ("sea", Takes::One),
         ("lnagg", Takes::One),
+        ("vlan", Takes::One),
         ("migrate", Takes::Nothing),
         ("auto", Takes::Nothing),
         ("interface", Takes::One),
@@ -106,16 +106,15 @@ rmvdev -lnagg LnaggDevice [-migrate -auto [-interface TargetInterface]]",
         form(&["vtd"], &[], &["f", "rmlv"]),
         form(&["sea"], &[], &["migrate", "auto"]),
         form(&["lnagg"], &[], &["migrate", "auto", "interface"]),
+        form(&["vlan"], &[], &[]),
     ],
     changes: true,
     run: remove,
 };
 
 fn remove(invocation: &mut ViosInvocation<'_>, parsed: &Parsed) -> Result<u8, Ended> {
-    for network in ["sea", "lnagg"] {
-        if parsed.has(network) {
-            return Err(refused(ViosMessage::NotSupported, format!("rmvdev -{network}")).into());
-        }
+    if let Some(status) = network::remove(invocation, parsed)? {
+        return Ok(status);
     }
     let by_backing = parsed.has("vdev");
     let device = selector(parsed, "vdev", "vdev").or_else(|| selector(parsed, "vtd", "vtd"));

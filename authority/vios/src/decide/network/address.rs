@@ -163,7 +163,7 @@ fn largest_packet(below: &Device) -> u32 {
 }
 
 /// An interface that is up is available; one without anything is defined.
-pub(super) fn settle_interface(interface: &mut Device) {
+pub(in crate::decide) fn settle_interface(interface: &mut Device) {
     if interface.attribute("state") == Some("detach") {
         for name in ["netaddr", "netmask"] {
             interface.attributes.remove(name);

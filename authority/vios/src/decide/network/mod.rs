@@ -33,6 +33,7 @@ use crate::settings::AdapterKind;
 use crate::world::Snapshot;
 
 pub(crate) use address::address_of;
+pub(super) use address::settle_interface;
 pub(super) use initial::install;
 
 pub(super) fn carry_out(draft: &mut Draft, change: &NetworkChange) -> Refused {
@@ -353,7 +354,7 @@ pub(super) fn changed(draft: &mut Draft, before: &Device, next: &mut Device) -> 
         }
         DeviceKind::EthernetInterface | DeviceKind::Ieee8023Interface => {
             address::check_interface(draft, before, &candidate)?;
-            address::settle_interface(next);
+            settle_interface(next);
             Ok(())
         }
         _ => Ok(()),
