@@ -23,6 +23,8 @@ struct Known {
 struct Round {
     result: PingResult,
     count: u32,
+    /// It was reported that it is over.
+    reported: bool,
     /// When its last question is out.
     over: Monotonic,
 }
@@ -185,7 +187,9 @@ impl Host {
 
     /// When [`Host::poll`] has something to do.
     pub fn next_due(&self) -> Option<Monotonic> {
-        self.station.next_due().into_iter().chain(self.rmc.next_due()).min()
+        let rounds = self.rounds.values().filter(|round| !round.reported);
+        let over = rounds.map(|round| round.over.after(LAST_ANSWER));
+        self.station.next_due().into_iter().chain(self.rmc.next_due()).chain(over).min()
     }
 
     /// Stations known by ARP: address, MAC address, interface.
@@ -235,17 +239,43 @@ impl Host {
             EchoRequest { to: to.into(), via: None, count: Some(count.into()), interval, size, ttl: None };
         let id = self.station.echo_start(now, request).ok()?;
         let over = now.after(interval.saturating_mul(count.saturating_sub(1)));
-        self.rounds.insert(id, Round { result: PingResult::default(), count, over });
+        self.rounds.insert(id, Round { result: PingResult::default(), count, reported: false, over });
         Some(id)
+    }
+
+    /// Rounds of pings that are over since it was last asked.
+    pub fn finished(&mut self, now: Monotonic) -> Vec<EchoId> {
+        let running: Vec<EchoId> =
+            self.rounds.iter().filter(|(_, round)| !round.reported).map(|(id, _)| *id).collect();
+        let mut finished = Vec::new();
+        for id in running {
+            if self.update(now, id) == Some(true)
+                && let Some(round) = self.rounds.get_mut(&id)
+            {
+                round.reported = true;
+                finished.push(id);
+            }
+        }
+        finished
     }
 
     /// A round of pings so far, and whether it is over; then it is forgotten.
     pub fn ping_result(&mut self, now: Monotonic, id: EchoId) -> Option<(PingResult, bool)> {
-        let events = self.station.echo_events(id);
-        let sent = self.station.echo_statistics(now, id).map_or(0, |statistics| statistics.sent);
+        let over = self.update(now, id)?;
+        let result = self.rounds.get(&id)?.result.clone();
+        if over {
+            self.rounds.remove(&id);
+            self.station.echo_stop(now, id);
+        }
+        Some((result, over))
+    }
+
+    /// Takes what happened to a round; whether it is over.
+    fn update(&mut self, now: Monotonic, id: EchoId) -> Option<bool> {
         let round = self.rounds.get_mut(&id)?;
-        round.result.sent = u32::try_from(sent).unwrap_or(u32::MAX);
-        for event in events {
+        let sent = self.station.echo_statistics(now, id).map_or(0, |statistics| statistics.sent);
+        round.result.sent = round.result.sent.max(u32::try_from(sent).unwrap_or(u32::MAX));
+        for event in self.station.echo_events(id) {
             match event {
                 EchoEvent::Answer { sequence, ttl, time, duplicate: false, .. } => {
                     let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
@@ -261,12 +291,6 @@ impl Host {
             }
         }
         let answered = round.result.answers.len() >= usize::try_from(round.count).unwrap_or(usize::MAX);
-        let over = answered || now >= round.over.after(LAST_ANSWER);
-        let result = round.result.clone();
-        if over {
-            self.rounds.remove(&id);
-            self.station.echo_stop(now, id);
-        }
-        Some((result, over))
+        Some(answered || now >= round.over.after(LAST_ANSWER))
     }
 }

@@ -6,12 +6,15 @@
 //!          +--------------------+--------------------+--> VLAN devices --> IP interfaces, RMC
 //! ```
 //!
+//! [`ServerHandle`] is a server's place in a driver, as the server's authority uses it.
+//!
 //! A device has one user: an aggregation that it is a link of, a Shared Ethernet Adapter that it belongs to, or VLAN devices
 //! and an interface. What is not used has no carrier towards the other end of its port.
 
 mod aggregation;
 mod configure;
 mod fuzz;
+mod handle;
 mod host;
 pub mod lacp;
 mod node;
@@ -23,6 +26,7 @@ mod simulation;
 mod tests;
 
 pub use fuzz::fuzz_one;
+pub use handle::ServerHandle;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -51,6 +55,8 @@ pub enum ServerEvent {
     Network(ServerNetworkEvent),
     /// The consoles that its RMC daemons have sessions with now.
     Sessions(Vec<String>),
+    /// A round of pings is over: [`ServerFabric::ping_result`] has all of it.
+    PingOver(EchoId),
 }
 
 /// The network of one Virtual I/O Server.

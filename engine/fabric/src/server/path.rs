@@ -219,6 +219,9 @@ impl ServerFabric {
     /// Lets the host do what is due and sends its frames, until nothing more comes of it.
     pub(super) fn work(&mut self, now: Monotonic, out: &mut Outbox) {
         for _ in 0..ROUNDS {
+            for id in self.host.finished(now) {
+                self.events.push(ServerEvent::PingOver(id));
+            }
             if self.host.next_due().is_none_or(|due| due > now) {
                 return;
             }

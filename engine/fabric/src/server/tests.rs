@@ -192,7 +192,7 @@ impl Bench {
     fn events(&mut self) -> Vec<ServerNetworkEvent> {
         let network = |event| match event {
             ServerEvent::Network(event) => Some(event),
-            ServerEvent::Sessions(_) => None,
+            ServerEvent::Sessions(_) | ServerEvent::PingOver(_) => None,
         };
         self.fabric.take_events().into_iter().filter_map(network).collect()
     }
@@ -642,4 +642,37 @@ fn the_corpus_and_what_is_near_it_break_nothing() {
         }
         fuzz_one(&data);
     }
+}
+
+#[test]
+fn an_authority_pings_over_a_driver_with_a_thread() {
+    use varan_contract::network::ServerNetwork;
+
+    let environment: std::sync::Arc<dyn varan_environment::Environment> =
+        std::sync::Arc::new(varan_environment::RealEnvironment::new());
+    let driver = crate::driver::Driver::threaded(environment).expect("a thread");
+    let server = |last: u8| {
+        let fabric = ServerFabric::new(CONTROL, u64::from(last), Identity::default());
+        let handle = ServerHandle::add(&driver, fabric, |_| {});
+        let mut port = physical(REAL);
+        port.mac_address = mac(600 + u32::from(last));
+        let place = port.place.clone();
+        handle.configure(ServerNetworkConfiguration {
+            ports: vec![port],
+            interfaces: vec![interface("ent1", last)],
+            ..ServerNetworkConfiguration::default()
+        });
+        handle.place().tell(move |server, now, out| server.bind(now, place, PortNumber(REAL), out));
+        handle
+    };
+    let servers = [server(1), server(2)];
+    let port = |number: usize| servers[number].place().port(PortNumber(REAL));
+    driver.wiring().link(port(0), port(1));
+    let result = servers[0].ping(Ipv4Addr::new(10, 0, 0, 2), 3, 56, Duration::from_millis(1));
+    assert_eq!((result.sent, result.answers.len(), result.unreachable), (3, 3, false));
+    assert_eq!(servers[0].neighbours(), [(Ipv4Addr::new(10, 0, 0, 2), mac(602), "en1".to_owned())]);
+    assert!(servers[1].interface("en1").is_some_and(|counters| counters.received_frames >= 3));
+    assert!(servers[0].statistics("ent1").is_some_and(|device| device.port.link_up));
+    let unreachable = servers[0].ping(Ipv4Addr::new(192, 168, 9, 9), 1, 56, Duration::from_millis(1));
+    assert!(unreachable.unreachable && unreachable.answers.is_empty(), "{unreachable:?}");
 }
