@@ -201,7 +201,9 @@ impl HypervisorFabric {
         if let Some(index) = self.vnic_servers.remove(&(server, slot)) {
             self.server_priorities.remove(&(server, slot));
             if let Some(Kind::Logical { id, client, .. }) = self.ports.get(index).map(|port| port.kind) {
-                self.logical.remove(&id);
+                if self.logical.get(&id) == Some(&index) {
+                    self.logical.remove(&id);
+                }
                 self.set_active(client, index, NOWHERE);
             }
             self.bind_vnics(now, out);
@@ -364,10 +366,16 @@ impl HypervisorFabric {
         match kind {
             Kind::Vnic { .. } => self.remove_vnic(index, out),
             Kind::Logical { id, .. } => {
-                self.logical.remove(&id);
+                // Another port may have the number by now.
+                if self.logical.get(&id) == Some(&index) {
+                    self.logical.remove(&id);
+                }
             }
-            Kind::Dedicated { .. } => self.physical_mut(&location).owner = None,
-            Kind::Cable => self.physical_mut(&location).cable = NOWHERE,
+            Kind::Dedicated { .. } => {
+                let physical = self.physical_mut(&location);
+                physical.owner = physical.owner.filter(|owner| *owner != index);
+            }
+            Kind::Cable => self.forget_cable(&location, index),
             Kind::Control => self.servers.retain(|_, life| life.control() != index),
             Kind::Ethernet(_) | Kind::Free => {}
         }
@@ -380,6 +388,18 @@ impl HypervisorFabric {
         }
         self.reschedule();
         Some(port)
+    }
+
+    /// A cable goes; the port's owner has nothing any more to send through.
+    fn forget_cable(&mut self, location: &str, index: Index) {
+        let physical = self.physical_mut(location);
+        if physical.cable == index {
+            physical.cable = NOWHERE;
+            let owner = physical.owner;
+            if let Some(owner) = owner.and_then(|owner| self.ports.get_mut(owner)) {
+                owner.kind = Kind::Dedicated { cable: NOWHERE };
+            }
+        }
     }
 
     /// VLANs of a virtual switch in which a server's adapter was and, replaced by `next`, is not any more.

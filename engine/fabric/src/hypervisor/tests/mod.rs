@@ -2,6 +2,7 @@
 
 mod embedded;
 mod nics;
+mod random;
 mod virtual_switch;
 
 use std::time::Duration;
