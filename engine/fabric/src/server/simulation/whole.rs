@@ -16,6 +16,7 @@ use varan_contract::network::{
 use varan_environment::{Environment, Monotonic, WallClock};
 use varan_ethernet::{EthernetAddress, Frame, TYPE_ARP};
 use varan_model::ids::{LogicalPortId, MacAddress, PartitionId, PartitionUuid, VirtualSlot};
+use varan_simulator::Randomness;
 
 use super::world::{GATEWAY, OUTSIDE, Plan, configuration, identity, probe, probe_number};
 use crate::driver::{Driver, PlaceHandle, Sink};
@@ -122,6 +123,8 @@ struct Whole {
     probes: u32,
     events: [Arc<Mutex<Vec<ServerEvent>>>; 2],
     plan: Plan,
+    /// Milliseconds between probes.
+    pace: u64,
 }
 
 fn partition(number: u16) -> PartitionUuid {
@@ -220,6 +223,7 @@ impl Whole {
             probes: 0,
             events: [Arc::default(), Arc::default()],
             plan,
+            pace: 1,
         };
         whole.plug_all();
         let wiring = whole.driver.wiring();
@@ -366,10 +370,10 @@ impl Whole {
         panic!("no rest at {:?}", self.clock.monotonic());
     }
 
-    /// Lets time pass with a probe each millisecond, each way, for each guest.
+    /// Lets time pass with probes each way for each guest.
     fn pass(&mut self, milliseconds: u64) {
         let wiring = self.driver.wiring();
-        for _ in 0..milliseconds {
+        for _ in 0..milliseconds / self.pace {
             self.probes += 1;
             for (port, address) in [(GUEST, guest_address()), (VNIC, vnic_address())] {
                 let mut frames = vec![probe(OUTSIDE, ethernet(address), self.probes)];
@@ -378,7 +382,7 @@ impl Whole {
                 wiring.send(self.outside.port(PortNumber(HOST)), &mut frames);
             }
             self.work();
-            *self.clock.0.lock().expect("clock") += Duration::from_millis(1);
+            *self.clock.0.lock().expect("clock") += Duration::from_millis(self.pace);
             self.work();
         }
     }
@@ -520,4 +524,72 @@ fn an_uplink_lost_behind_a_live_port() {
     whole.set_black(Vec::new());
     whole.pass(200);
     whole.lossless(6_000, "uplink back");
+}
+
+/// Random faults of the whole: who has a way is heard, once; one of each pair is in use.
+#[test]
+fn random_faults_of_the_whole() {
+    for seed in 0..3 {
+        let mut random = Randomness::new(seed);
+        let mut whole = settled(false);
+        whole.pace = 10;
+        let mut hung = [false; 2];
+        // Network ports and SR-IOV ports of the servers.
+        let mut cables = [true; 4];
+        for fault in 0..60 {
+            let server = usize::from(random.below(2) == 1);
+            let what = match random.below(6) {
+                _ if whole.servers[server].is_none() => {
+                    whole.start(server);
+                    "start"
+                }
+                _ if hung[server] => {
+                    whole.hang(server, false);
+                    hung[server] = false;
+                    "go on"
+                }
+                0 => {
+                    whole.kill(server);
+                    "kill"
+                }
+                1 => {
+                    whole.hang(server, true);
+                    hung[server] = true;
+                    "hang"
+                }
+                2 => {
+                    whole.activate(u16::try_from(server).expect("small") + 1);
+                    "activate"
+                }
+                _ => {
+                    let port = usize::try_from(random.below(4)).expect("small");
+                    for _ in 0..=random.below(6) {
+                        cables[port] ^= true;
+                        whole.set_cable(u32::try_from(port).expect("small"), cables[port]);
+                        whole.pass(random.between(1, 20) * 10);
+                    }
+                    "cable"
+                }
+            };
+            whole.pass(5_000);
+            whole.forget();
+            let from = whole.probes + 1;
+            whole.pass(random.between(1, 5) * 500);
+            let place =
+                format!("seed {seed}, fault {fault}: {what} of {server}, cables {cables:?}, hung {hung:?}");
+            let lives = |server: usize| whole.servers[server].is_some() && !hung[server];
+            for nic in [false, true] {
+                let cable = |server: usize| cables[server + if nic { 2 } else { 0 }];
+                if !(0..2).any(|server| lives(server) && cable(server)) {
+                    continue;
+                }
+                for way in whole.ways(nic) {
+                    let numbers: Vec<u32> = way.iter().map(|(number, _)| *number).collect();
+                    let expected: Vec<u32> = (from..=whole.probes).collect();
+                    assert_eq!(numbers, expected, "{place}, virtual NIC: {nic}");
+                }
+            }
+        }
+        println!("seed {seed}: {} probes", whole.probes);
+    }
 }
