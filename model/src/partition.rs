@@ -307,6 +307,9 @@ pub struct OperatingSystem {
     pub address: Option<Ipv4Addr>,
     /// RSCT node id.
     pub rsct_node_id: String,
+    /// Consoles that the RMC daemons have a session with; `None` where the guest cannot say.
+    #[serde(default)]
+    pub rmc_sessions: Option<Vec<String>>,
 }
 
 /// What a partition is doing now. Lost with the frame's power.

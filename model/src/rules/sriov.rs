@@ -418,7 +418,8 @@ fn check_ports(
             return Err(exhausted(place.0, place.1, most));
         }
         if others.capacity + own.capacity > u32::from(Capacity::WHOLE.0) {
-            let taken = Capacity(u16::try_from(others.capacity).unwrap_or(Capacity::WHOLE.0));
+            let present = lookup.port_use(place.0, place.1).capacity;
+            let taken = Capacity(u16::try_from(present).unwrap_or(Capacity::WHOLE.0));
             return Err(refuse(MessageKey::CapacityExceeded).with(taken));
         }
         if own.promiscuous > 0 && others.promiscuous + own.promiscuous > PROMISCUOUS_MAX {

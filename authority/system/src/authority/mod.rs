@@ -334,8 +334,10 @@ impl Authority {
 
     fn rmc_reaches(&mut self, partition: PartitionUuid, generation: u64) {
         let Some(entry) = self.world.by_uuid(partition) else { return };
-        let reachable =
-            entry.runtime.operating_system.as_ref().is_some_and(|system| system.address.is_some());
+        let reachable = entry.runtime.operating_system.as_ref().is_some_and(|system| {
+            // Sessions that the guest reports say more than time that passed.
+            system.address.is_some() && system.rmc_sessions.is_none()
+        });
         if entry.runtime.generation == generation
             && entry.runtime.state == PartitionState::Running
             && reachable

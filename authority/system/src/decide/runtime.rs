@@ -32,6 +32,14 @@ pub fn engine_event(world: &World, event: &EngineEvent, moment: Moment) -> Decis
         EngineEventKind::State(state) => return state_change(world, entry, state, moment),
         EngineEventKind::OperatingSystem(report) => {
             runtime.operating_system = Some(operating_system(world, entry, report));
+            if let Some(sessions) = &report.rmc_sessions {
+                // The guest's daemons reached the console, or did not; nothing is left to wait for.
+                let connected = report.rmc_running && !sessions.is_empty();
+                let running = runtime.state == PartitionState::Running;
+                runtime.rmc = if connected && running { RmcState::Active } else { RmcState::Inactive };
+                let changes = vec![Change::PutRuntime(entry.partition.id, Box::new(runtime))];
+                return Decision { changes, ..Decision::default() };
+            }
             let reachable = report.rmc_running && managed_address(world, entry, report).is_some();
             if reachable && runtime.rmc == RmcState::Inactive {
                 effects.push(Effect::RmcAfterDelay(event.partition, RMC_SECONDS));
@@ -69,6 +77,12 @@ fn managed_address(
     report.addresses.iter().find(|(one, _)| *one == slot).map(|(_, address)| *address)
 }
 
+/// The address of a partition whose session is not over the management VLAN.
+fn reached_at(report: &OperatingSystemReport) -> Option<std::net::Ipv4Addr> {
+    let connected = report.rmc_sessions.as_ref().is_some_and(|sessions| !sessions.is_empty());
+    report.addresses.first().filter(|_| connected).map(|(_, address)| *address)
+}
+
 fn operating_system(
     world: &World,
     entry: &PartitionEntry,
@@ -77,8 +91,9 @@ fn operating_system(
     OperatingSystem {
         version: report.version.clone(),
         hostname: report.hostname.clone(),
-        address: managed_address(world, entry, report),
+        address: managed_address(world, entry, report).or_else(|| reached_at(report)),
         rsct_node_id: report.rsct_node_id.clone(),
+        rmc_sessions: report.rmc_sessions.clone(),
     }
 }
 
@@ -92,6 +107,10 @@ fn state_change(world: &World, entry: &PartitionEntry, state: &GuestState, momen
         GuestState::OpenFirmware if !going_down => runtime.state = PartitionState::OpenFirmware,
         GuestState::Running if !going_down => {
             runtime.state = PartitionState::Running;
+            let sessions = runtime.operating_system.as_ref().and_then(|system| system.rmc_sessions.as_ref());
+            if sessions.is_some_and(|sessions| !sessions.is_empty()) {
+                runtime.rmc = RmcState::Active;
+            }
             // What clients began to need while the server came up.
             let put = |(slot, ..): (VirtualSlot, _, _)| {
                 super::course::put(entry.partition.uuid, AdapterAddress::Virtual(slot))

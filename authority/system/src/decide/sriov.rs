@@ -12,13 +12,14 @@ use varan_contract::system::{ListOperation, Selector};
 use varan_model::codes::MessageKey;
 use varan_model::ids::{LogicalPortId, PhysicalPortId, SriovAdapterId};
 use varan_model::lock::LockedFor;
+use varan_model::partition::PartitionEntry;
 use varan_model::record::Assignment;
 use varan_model::refusal::Refusal;
 use varan_model::rules::edit::{flag, number, only_set, value_invalid};
 use varan_model::rules::profile::check_repeats;
 use varan_model::rules::sriov::{self, PortPlace};
 use varan_model::rules::{PartitionLookup, validity, virtual_io};
-use varan_model::sriov::{SriovAdapterDescription, SriovPortSettings};
+use varan_model::sriov::{LogicalPort, SriovAdapterDescription, SriovPortSettings};
 
 use super::adapter::{self, AdapterPlan, AdapterStep, Doing, Way};
 use super::definition::{check_reachable, settings_change};
@@ -301,14 +302,25 @@ pub(super) fn change_logical_port(
                 }
             }
             virtual_io::add_logical_port(&mut content, record)?;
-            sriov::complete(&mut content, Some(before), world.system(), world).map_err(wrapped)?;
+            // The console moves the port of another partition that is off, without a word.
+            let giver = named(record, "logical_port_id").and_then(|asked| giver(world, entry, asked));
+            let mut held = before.clone();
+            if let Some((_, port)) = &giver {
+                held.ethernet_logical_ports.push(port.clone());
+            }
+            sriov::complete(&mut content, Some(&held), world.system(), world).map_err(wrapped)?;
             validity::check(&content, world.system())?;
             let mut settings = world.system().settings.clone();
             complete_addresses(world, entry.partition.uuid, &mut content, &mut settings)?;
             let known: Vec<LogicalPortId> = sriov::logical_port_ids(before).collect();
             let added = sriov::logical_port_ids(&content).find(|id| !known.contains(id));
             let Some(id) = added else { return Ok(Decision::default()) };
-            let more = settings_change(world, settings).into_iter().collect();
+            let mut more: Vec<Change> = settings_change(world, settings).into_iter().collect();
+            if let Some((giver, _)) = giver {
+                let mut given = current(giver)?.clone();
+                virtual_io::remove_logical_port(&mut given, &giver.partition.name, id)?;
+                more.push(Change::PutPartition(Box::new(adapter::with_adapters(giver, given))));
+            }
             Ok(adapter::add(entry, content, way, plan(id, AdapterStep::Add), more))
         }
         ListOperation::Set => {
@@ -319,6 +331,23 @@ pub(super) fn change_logical_port(
             Ok(Decision { changes, effects, ..Decision::default() })
         }
     }
+}
+
+/// The partition that is off and has the logical port that another one asks for, with the port.
+fn giver<'a>(
+    world: &'a World,
+    taker: &PartitionEntry,
+    asked: &Assignment,
+) -> Option<(&'a PartitionEntry, LogicalPort)> {
+    let id: LogicalPortId = asked.value.parse().ok()?;
+    let entry = world.snapshot.partitions.get(world.logical_port_holder(id)?.0)?;
+    let off = entry.runtime.state.is_off() && entry.runtime.lock.is_none();
+    if entry.partition.id == taker.partition.id || !off {
+        return None;
+    }
+    let content = entry.partition.current.as_ref()?;
+    let port = content.logical_ports().find(|port| port.id == Some(id))?;
+    Some((entry, port.clone()))
 }
 
 /// The console puts a code of its own before what is wrong with a logical port.

@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use varan_contract::engine::*;
+use varan_contract::network::HypervisorNetwork;
 use varan_contract::system::*;
 use varan_environment::{Environment, Monotonic, WallClock};
 use varan_model::hardware::{Hardware, PciFunction, ProcessorFamily, SlotDescription};
-use varan_model::ids::{PartitionUuid, SystemUuid, VirtualSlot};
+use varan_model::ids::{MacAddress, PartitionUuid, SriovAdapterId, SystemUuid, VirtualSlot};
 use varan_model::record::parse_record;
+use varan_model::sriov::{Capacity, SriovAdapterDescription, SriovPortDescription, SriovPortType};
 use varan_model::system::SystemSettings;
 use varan_model::units::ProcessingUnits;
 use varan_system::authority::{Authority, Parts};
@@ -33,6 +35,8 @@ pub struct FakeEngine {
     /// What the next requests to guests are answered with instead of being taken.
     pub refuse_requests: Mutex<Option<EngineError>>,
     pub adopted: Mutex<Vec<AdoptedGuest>>,
+    /// What was admitted last.
+    pub specification: Mutex<Option<GuestSpecification>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +72,7 @@ impl PartitionEngine for FakeEngine {
             hook();
         }
         self.admitted.lock().unwrap().push((specification.partition, specification.generation));
+        *self.specification.lock().unwrap() = Some(specification);
         Ok(())
     }
     fn power_on(&self, partition: PartitionUuid, generation: Generation) -> Result<(), EngineError> {
@@ -208,6 +213,30 @@ pub fn hardware() -> Hardware {
     }
 }
 
+/// Two adapters in shared mode with two ports of four logical ports each.
+fn sriov_adapters() -> Vec<SriovAdapterDescription> {
+    let port = |adapter: u16, port: u8| SriovPortDescription {
+        location: format!("U78C9.001.WZS8141-P1-C{}-T{}", adapter + 4, port + 1),
+        mac_address: MacAddress(0x0090_FA00_0100 + u64::from(adapter) * 16 + u64::from(port)),
+        speed: 10_000,
+        label: String::new(),
+        sub_label: String::new(),
+        kind: SriovPortType::Ethernet,
+        maximum_logical_ports: 4,
+    };
+    let adapter = |adapter: u16| SriovAdapterDescription {
+        adapter: SriovAdapterId(adapter),
+        drc_index: 0x2101_0100 + u32::from(adapter),
+        location: format!("U78C9.001.WZS8141-P1-C{}", adapter + 4),
+        description: "PCIe3 4-Port 10GbE SR Adapter".to_owned(),
+        shared: true,
+        maximum_logical_ports: 6,
+        granularity: Capacity(200),
+        ports: vec![port(adapter, 0), port(adapter, 1)],
+    };
+    vec![adapter(1), adapter(2)]
+}
+
 /// A system whose authority the test steps itself.
 pub struct Bench {
     pub directory: PathBuf,
@@ -248,14 +277,25 @@ impl Bench {
         partitions: &[InitialPartition],
         adopted: Vec<AdoptedGuest>,
     ) -> Result<Self, OpenError> {
-        Self::open_hardware(directory, seed, partitions, adopted, hardware())
+        let nothing = Arc::new(varan_contract::network::NoNetwork);
+        Self::open_hardware(directory, seed, partitions, adopted, (hardware(), nothing))
     }
 
     /// A machine delivered with another firmware level.
     pub fn open_at(directory: &Path, seed: u64, level: &str) -> Self {
         let mut hardware = hardware();
         hardware.deliver(level.parse().unwrap(), level.parse().unwrap(), "FW810.20".to_owned());
-        Self::open_hardware(directory, seed, &[], Vec::new(), hardware).unwrap()
+        let nothing = Arc::new(varan_contract::network::NoNetwork);
+        Self::open_hardware(directory, seed, &[], Vec::new(), (hardware, nothing)).unwrap()
+    }
+
+    /// A machine with SR-IOV adapters, whose network the test plays.
+    pub fn open_network(directory: &Path, seed: u64, network: Arc<dyn HypervisorNetwork>) -> Self {
+        let mut hardware = hardware();
+        let level = "01SV860_056";
+        hardware.deliver(level.parse().unwrap(), level.parse().unwrap(), "FW860.10".to_owned());
+        hardware.sriov_adapters = sriov_adapters();
+        Self::open_hardware(directory, seed, &[], Vec::new(), (hardware, network)).unwrap()
     }
 
     fn open_hardware(
@@ -263,7 +303,7 @@ impl Bench {
         seed: u64,
         partitions: &[InitialPartition],
         adopted: Vec<AdoptedGuest>,
-        hardware: Hardware,
+        (hardware, hypervisor): (Hardware, Arc<dyn HypervisorNetwork>),
     ) -> Result<Self, OpenError> {
         let environment = Arc::new(TestEnvironment::new(seed));
         let hardware = Arc::new(hardware);
@@ -285,13 +325,14 @@ impl Bench {
                     prefix: 16,
                     system_index: 0,
                 }),
-                hypervisor: Arc::new(varan_contract::network::NoNetwork),
+                hypervisor,
             },
             environment: environment.clone(),
             time_scale: 1.0,
             inbox: inbox.clone(),
             subscribers: Arc::default(),
         });
+        authority.set_up_network();
         authority.adopt();
         authority.start_initial(&opened.start);
         Ok(Self {

@@ -24,6 +24,7 @@ mod password_policies;
 mod port_login;
 mod profile_data;
 mod resource_roles;
+mod rmc;
 mod rmsyscfg;
 mod rsthwres;
 mod secret;
@@ -57,6 +58,7 @@ pub(crate) static ALL: &[&CommandDefinition] = &[
     &chsyscfg::COMMAND,
     &connections::PASSWORD,
     &chsysstate::COMMAND,
+    &rmc::DIAGNOSE,
     &shutdown::COMMAND,
     &access::LIST,
     &lshmc::COMMAND,
@@ -69,6 +71,7 @@ pub(crate) static ALL: &[&CommandDefinition] = &[
     &events::SESSIONS,
     &utilization::LIST,
     &port_login::LIST,
+    &rmc::LIST,
     &profile_data::SPACE,
     &password_policies::LIST,
     &lsrefcode::COMMAND,
