@@ -209,7 +209,7 @@ pub fn hardware() -> Hardware {
             ports: Vec::new(),
         }],
         vepa_switches: Vec::new(),
-        sriov_adapters: Vec::new(),
+        sriov_adapters: sriov_adapters(),
     }
 }
 
@@ -294,7 +294,6 @@ impl Bench {
         let mut hardware = hardware();
         let level = "01SV860_056";
         hardware.deliver(level.parse().unwrap(), level.parse().unwrap(), "FW860.10".to_owned());
-        hardware.sriov_adapters = sriov_adapters();
         Self::open_hardware(directory, seed, &[], Vec::new(), (hardware, network)).unwrap()
     }
 
@@ -481,7 +480,7 @@ pub fn memory(name: &str, operation: DynamicOperation, megabytes: u64) -> System
 /// A request of any kind that changes something.
 pub fn random_request(draw: u64, name: &str) -> SystemRequest {
     let partition = named(name);
-    match draw % 11 {
+    match draw % 13 {
         0 | 1 => create(name),
         2 => change(
             name,
@@ -500,6 +499,20 @@ pub fn random_request(draw: u64, name: &str) -> SystemRequest {
         7 => memory(name, DynamicOperation::Add, 256 * (draw >> 8 & 7)),
         8 => memory(name, DynamicOperation::Remove, 256),
         9 => SystemRequest::ApplyProfile { partition, profile: "default_profile".to_owned() },
+        10 => SystemRequest::ChangeLogicalPort {
+            partition,
+            operation: ListOperation::Add,
+            record: parse_record("adapter_id=1,phys_port_id=0,logical_port_type=eth").expect("record"),
+            force: true,
+            wait_minutes: 5,
+        },
+        11 => SystemRequest::ChangeLogicalPort {
+            partition,
+            operation: ListOperation::Remove,
+            record: parse_record("logical_port_id=27004001").expect("record"),
+            force: true,
+            wait_minutes: 5,
+        },
         _ => SystemRequest::ChangeProfile {
             partition,
             profile: "default_profile".to_owned(),

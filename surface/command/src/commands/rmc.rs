@@ -11,7 +11,7 @@ use super::{MANAGED_SYSTEM, PARTITION_ID, PARTITION_NAME};
 use crate::catalog::CommandDefinition;
 use crate::failure::CommandError;
 use crate::form::Form;
-use crate::form::PartOfForm::{AtMostOne, Given, OneOf, Optional, Required};
+use crate::form::PartOfForm::{Given, OneOf, Optional, Required};
 use crate::invocation::{Invocation, selector};
 use crate::options::{HELP, OptionDefinition, OptionValue, ParsedOptions};
 
@@ -31,11 +31,10 @@ pub(crate) static LIST: CommandDefinition = CommandDefinition {
         HELP,
     ],
     forms: &[
-        Form::new(&[Given("-dlpar")]),
-        Form::new(&[Given("-all")]),
-        Form::new(&[Given("-c"), AtMostOne(&["-i", "-ix"])]),
-        Form::new(&[Given("-i")]),
-        Form::new(&[Given("-ix")]),
+        Form::new(&[OneOf(&["-dlpar", "-all"])]),
+        Form::new(&[Given("-c")]),
+        Form::new(&[Given("-i"), Optional("-c")]),
+        Form::new(&[Given("-ix"), Optional("-c")]),
     ],
     filters: &[],
     attributes: &[],
