@@ -68,6 +68,8 @@ impl Frame {
             virtual_switches: vec!["ETHERNET0".to_owned()],
             management_vlan: (1, "ETHERNET0".to_owned()),
             slots: Vec::new(),
+            vepa_switches: Vec::new(),
+            sriov_adapters: Vec::new(),
         };
         Arc::new(Self {
             hardware: Arc::new(hardware),

@@ -179,6 +179,8 @@ impl World {
             virtual_switches: vec!["ETHERNET0".to_owned()],
             management_vlan: (1, "ETHERNET0".to_owned()),
             slots: Vec::new(),
+            vepa_switches: Vec::new(),
+            sriov_adapters: Vec::new(),
         });
         let fake = Arc::new(Fake {
             hardware,

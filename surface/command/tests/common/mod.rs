@@ -66,6 +66,8 @@ pub fn hardware(name: &str, identity: &str, family: ProcessorFamily, firmware: &
         virtual_switches: vec!["ETHERNET0".to_owned(), "vdct".to_owned()],
         management_vlan: (1, "ETHERNET0".to_owned()),
         slots: Vec::new(),
+        vepa_switches: Vec::new(),
+        sriov_adapters: Vec::new(),
     }
 }
 
