@@ -13,6 +13,7 @@
 //! | a partition's boot disk is lost | frame | the disk is back with what it held |
 //! | a disk of the storage network vanishes | world | it is back with what it held |
 //! | a Fibre Channel port loses its link | world | the link is back |
+//! | a cable of an Ethernet port, or of a switch port, is pulled | world | it is plugged in again |
 //! | processors or memory fail | frame; recorded with its settings | the hardware is in use again |
 
 use serde::{Deserialize, Serialize};
@@ -80,9 +81,9 @@ pub enum Fault {
         /// Its name in the site file, or its identifier.
         disk: String,
     },
-    /// A port of a Fibre Channel adapter has no link.
+    /// A port has no link: one of a Fibre Channel or Ethernet adapter, or one of a switch.
     Port {
-        /// Its port name, or its location code.
+        /// Its port name, its location code, or `switch:port`.
         port: String,
     },
     /// Processors failed.
@@ -154,6 +155,13 @@ pub trait StorageFaults: Send + Sync {
     /// # Errors
     /// A text for the person.
     fn set_port(&self, port: &str, up: bool) -> Result<(), String>;
+}
+
+/// The cables of a site's Ethernet, for those who pull them.
+pub trait CableFaults: Send + Sync {
+    /// Pulls the cable of a port, by location code or as `switch:port`, or plugs it in again. False when there is no such
+    /// port.
+    fn set_cable(&self, port: &str, plugged: bool) -> bool;
 }
 
 /// The part of a fault that a managed system carries out itself, or undoes.

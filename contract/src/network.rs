@@ -54,6 +54,10 @@ pub trait GuestNetwork: Send + Sync {
     fn power_off(&self, partition: PartitionUuid, generation: Generation);
     /// The operating system uses its adapters from now on, or does not any more (it ended, or stands still).
     fn listen(&self, partition: PartitionUuid, listening: bool);
+    /// What the operating system calls the device of a port (`ent0`): the server of a virtual NIC shows it.
+    fn name_device(&self, port: GuestPort, device: &str) {
+        let _ = (port, device);
+    }
     /// Sends frames of a guest; `frames` is empty afterwards.
     fn transmit(&self, port: GuestPort, frames: &mut Vec<Frame>);
     /// Counters that the hypervisor keeps of a port; `None` for a port that is not plugged in.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::fault::{self, command::FaultCommand};
+use crate::network::look::Look;
 
 /// Usage text.
 #[must_use]
@@ -23,7 +24,11 @@ varan: an open, PowerVM-compatible virtualization platform
       presses the power button of a console that was shut down
   varan fault [--data DIR] WHAT...
       breaks something of a site that is up and prints the number by which it is cleared:
-{fault}  varan scenario run DIR [--data DIR]
+{fault}  varan network [--data DIR] list SYSTEM
+      lists the network ports of a managed system with what they carried
+  varan network [--data DIR] capture SYSTEM PORT [--file FILE]
+      writes the frames of a port as a capture file (for tcpdump -r), until it is ended
+  varan scenario run DIR [--data DIR]
       plays a directory of timed commands on a site that is up, and compares what they print
   varan scenario simulate DIR [--seed N]
       plays it under virtual time on a simulated site of its own
@@ -76,6 +81,13 @@ pub enum Action {
         data: PathBuf,
         /// What.
         command: FaultCommand,
+    },
+    /// Look at the network of a running site.
+    Network {
+        /// Data directory of the site.
+        data: PathBuf,
+        /// At what.
+        look: Look,
     },
     /// Play a scenario on a running site.
     RunScenario {
@@ -187,6 +199,7 @@ pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Action, Stri
         }
         Some("hmc") => parse_hmc(rest),
         Some("fault") => parse_fault(rest),
+        Some("network") => parse_network(rest),
         Some("scenario") => parse_scenario(rest),
         Some("tour") => match rest.next().as_deref() {
             None => Ok(Action::Tour { plain: false }),
@@ -272,6 +285,26 @@ fn parse_fault(rest: impl Iterator<Item = String>) -> Result<Action, String> {
     let words: Vec<String> = rest.collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     fault::command::parse(&words).map(|command| Action::Fault { data, command })
+}
+
+fn parse_network(mut rest: impl Iterator<Item = String>) -> Result<Action, String> {
+    let (mut data, mut file, mut words) = (Up::default().data, None, Vec::new());
+    while let Some(option) = rest.next() {
+        match option.as_str() {
+            "--data" => data = value(&option, &mut rest)?,
+            "--file" => file = Some(value(&option, &mut rest)?),
+            _ if !option.starts_with('-') => words.push(option),
+            other => return Err(format!("unknown option {other}")),
+        }
+    }
+    let look = match (words.as_slice(), file) {
+        ([word, system], None) if word == "list" => Look::List { system: system.clone() },
+        ([word, system, port], file) if word == "capture" => {
+            Look::Capture { system: system.clone(), port: port.clone(), file }
+        }
+        _ => return Err("network takes `list SYSTEM` or `capture SYSTEM PORT [--file FILE]`".to_owned()),
+    };
+    Ok(Action::Network { data, look })
 }
 
 fn parse_scenario(mut rest: impl Iterator<Item = String>) -> Result<Action, String> {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use varan_contract::engine::{BootDisk, PartitionEngine};
-use varan_contract::network::NoNetwork;
 use varan_environment::Environment;
 use varan_model::configuration::PartitionEnvironment;
 use varan_model::hardware::Hardware;
@@ -22,6 +21,7 @@ use varan_system::{InitialPartition, Opened, Opening, SystemHandle};
 use crate::boot_disks::LosableBootDisks;
 use crate::distance::{self, RemoteServer};
 use crate::engines::RoutedEngine;
+use crate::network::{ServerPlaces, SiteNetwork, look};
 use crate::servers::{
     self, FrameServers, OpenServer, ServedEvents, ServerAuthority, ServingEngine, TerminalConsole,
     VirtualServers,
@@ -240,17 +240,23 @@ pub enum ServerPlace {
 }
 
 impl ServerPlace {
+    /// Names of the servers that have processes of their own.
+    fn apart(&self, system: &ManagedSystemDescription) -> Vec<String> {
+        match self {
+            Self::Here => Vec::new(),
+            Self::Apart(_) => server_partitions(system).map(str::to_owned).collect(),
+        }
+    }
+
     fn opener(
         &self,
         network: &Arc<dyn Network>,
         environment: &Arc<dyn Environment>,
         system: &ManagedSystemDescription,
+        places: Arc<ServerPlaces>,
     ) -> Box<OpenServer> {
         let (network, environment) = (network.clone(), environment.clone());
-        let apart: Vec<String> = match self {
-            Self::Here => Vec::new(),
-            Self::Apart(_) => server_partitions(system).map(str::to_owned).collect(),
-        };
+        let apart = self.apart(system);
         let sockets = match self {
             Self::Here => PathBuf::new(),
             Self::Apart(sockets) => sockets.clone(),
@@ -262,7 +268,8 @@ impl ServerPlace {
                 let remote = RemoteServer::open(&sockets, &process, environment.clone(), settings, gone)?;
                 return Ok(Arc::new(remote) as Arc<dyn ServerAuthority>);
             }
-            servers::open_here(settings, &environment, &network)
+            let place = places.of(settings.partition);
+            servers::open_here(settings, &environment, &network, &place)
         })
     }
 }
@@ -293,6 +300,8 @@ pub struct FrameStart<'a> {
     pub guest_memory: &'a FrameArena,
     /// The storage network.
     pub network: &'a Arc<dyn Network>,
+    /// The Ethernet.
+    pub ethernet: &'a Arc<SiteNetwork>,
 }
 
 /// Opens one system and starts its authority and engine, with its Virtual I/O Servers.
@@ -305,7 +314,7 @@ pub fn start(
     start: &FrameStart<'_>,
     servers_of: &ServerPlace,
 ) -> Result<Frame, String> {
-    let FrameStart { layout, environment, guest_memory, network } = *start;
+    let FrameStart { layout, environment, guest_memory, network, ethernet } = *start;
     let system = &site.managed_systems[index];
     let hardware = Arc::new(hardware(system));
     let hardware_uuid = hardware.uuid;
@@ -321,10 +330,18 @@ pub fn start(
     let opened = varan_system::open(opening).map_err(|error| error.to_string())?;
     let qemu = QemuOptions { directory: directory.join("qemu"), program: qemu_program() };
     let on_qemu = partitions_on_qemu(&opened, &qemu);
+    let sockets = layout.sockets();
+    let (frame_network, places) =
+        ethernet.frame(site, system, (&sockets, servers_of.apart(system)), environment);
+    let ports = look::socket(&sockets, &system.name);
+    if let Err(error) = look::serve(&frame_network, &ports, environment) {
+        // The frame works without anybody who looks on.
+        eprintln!("varan: {}: {error}", ports.display());
+    }
     let guests = GuestSettings {
         boot_disks: Arc::new(LosableBootDisks::new(FileBootDisks { directory: directory.join("disks") })),
         network: Some(management_network(system, index)),
-        hypervisor: Arc::new(NoNetwork),
+        hypervisor: frame_network.clone(),
     };
     let options = EngineOptions {
         time_scale: site.time_scale,
@@ -338,8 +355,9 @@ pub fn start(
         sockets: layout.sockets(),
         environment: environment.clone(),
         network: network.clone(),
-        open: servers_of.opener(network, environment, system),
+        open: servers_of.opener(network, environment, system, places),
         time_scale: site.time_scale,
+        ethernet: frame_network.clone(),
     };
     let servers = VirtualServers::new(site, system, frame_servers);
     let serving = servers.clone();
@@ -348,6 +366,8 @@ pub fn start(
         let embedded = EmbeddedEngine::new(options, guest_memory.clone(), environment.clone(), events)
             .map_err(std::io::Error::other)?;
         embedded.attach_storage(serving.clone());
+        embedded.attach_network(frame_network.clone());
+        frame_network.attach_guests(embedded.ports());
         embedded.attach_console(Arc::new(TerminalConsole::new(&serving, environment)));
         let embedded = ServingEngine::new(Arc::new(embedded), serving);
         let qemu = QemuEngine::new(qemu, environment.clone(), inbox);

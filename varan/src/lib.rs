@@ -15,6 +15,7 @@ pub mod home;
 pub mod inspect;
 pub mod line_socket;
 pub mod machine;
+pub mod network;
 pub mod remote;
 pub mod remote_consoles;
 pub mod rest;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use varan::arguments::{Action, parse, usage};
 use varan::frame::Layout;
 use varan::scenario::{self, Scenario};
-use varan::{control, fault, inspect, tour, up};
+use varan::{control, fault, inspect, network, tour, up};
 
 fn main() -> ExitCode {
     let result = match parse(std::env::args().skip(1)) {
@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Ok(Action::Fault { data, command }) => {
             fault::command::run(&Layout::new(&data).sockets(), &command).map(|text| print!("{text}"))
         }
+        Ok(Action::Network { data, look }) => network::look::run(&Layout::new(&data).sockets(), &look),
         Ok(Action::RunScenario { data, directory }) => Scenario::load(&directory).and_then(|scenario| {
             let sockets = Layout::new(&data).sockets();
             scenario::run(&scenario, &sockets, &mut |part| print!("{part}"))

@@ -17,6 +17,7 @@ use crate::commands::ConsoleHost;
 use crate::frame::{self, Frame, FrameStart, Layout, ServerPlace};
 use crate::home::Home;
 use crate::machine::{HostMachine, Power};
+use crate::network::SiteNetwork;
 use crate::servers::ServerDirectory;
 use crate::vios_shell::{SiteServers, ViosServers};
 use crate::world::{Network, StorageNetwork};
@@ -61,7 +62,9 @@ pub fn start_site(
     let arena = &frame::guest_memory(guest_memory)?;
     let network = StorageNetwork::open(site, &layout.world())?;
     let shared: Arc<dyn Network> = network.clone();
-    let start = FrameStart { layout, environment, guest_memory: arena, network: &shared };
+    let ethernet = &SiteNetwork::here(site, &layout.sockets(), environment)?;
+    network.attach_cables(ethernet.clone());
+    let start = FrameStart { layout, environment, guest_memory: arena, network: &shared, ethernet };
     let frames = std::thread::scope(|scope| {
         let start = |index| scope.spawn(move || frame::start(site, index, &start, &ServerPlace::Here));
         let threads: Vec<_> = (0..site.managed_systems.len()).map(start).collect();

@@ -1,15 +1,15 @@
 //! A server's authority in this process.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use varan_block_engine::Fence;
+use varan_contract::network::ServerNetworkEvents;
 use varan_contract::storage::StorageArray;
 use varan_environment::Environment;
-use varan_vios::{
-    AdapterChange, NoNetwork, ShutdownRequests, ViosAuthority, ViosSettings, ViosSpecification,
-};
+use varan_vios::{AdapterChange, ShutdownRequests, ViosAuthority, ViosSettings, ViosSpecification};
 
 use super::ServerAuthority;
+use crate::network::ServerPlace;
 use crate::world::Network;
 
 /// Opens the authority of a server in this process.
@@ -20,19 +20,17 @@ pub fn open_here(
     settings: ViosSettings,
     environment: &Arc<dyn Environment>,
     network: &Arc<dyn Network>,
+    ethernet: &Arc<ServerPlace>,
 ) -> Result<Arc<dyn ServerAuthority>, String> {
     let array: Arc<dyn StorageArray> = network.clone();
     // Whoever passes a request to stop on has done so before the server hears of it.
     let shutdown = Arc::new(PassedOn);
-    let opened = ViosAuthority::open(
-        &settings,
-        environment.clone(),
-        array,
-        Fence::new(),
-        shutdown,
-        Arc::new(NoNetwork),
-    );
-    opened.map(|authority| Arc::new(authority) as Arc<dyn ServerAuthority>).map_err(|error| error.to_string())
+    let opened =
+        ViosAuthority::open(&settings, environment.clone(), array, Fence::new(), shutdown, ethernet.clone());
+    let authority = Arc::new(opened.map_err(|error| error.to_string())?);
+    let events: Weak<dyn ServerNetworkEvents> = Arc::downgrade(&(authority.clone() as _));
+    ethernet.attach_events(events);
+    Ok(authority)
 }
 
 struct PassedOn;

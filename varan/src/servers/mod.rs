@@ -37,6 +37,7 @@ use varan_model::ids::{PartitionId, PartitionUuid, SystemUuid};
 use varan_model::site::{ManagedSystemDescription, Site};
 use varan_vios::{AdapterChange as ServerChange, ViosSettings, ViosSpecification};
 
+use crate::network::FrameNetwork;
 use crate::world::Network;
 
 pub use engine::{ServedEvents, ServingEngine};
@@ -108,6 +109,8 @@ pub struct FrameServers {
     pub open: Box<OpenServer>,
     /// Real waits are divided by this.
     pub time_scale: f64,
+    /// The frame's network.
+    pub ethernet: Arc<FrameNetwork>,
 }
 
 /// The Virtual I/O Servers of a frame.
@@ -214,7 +217,7 @@ impl VirtualServers {
             platform_level: platform_level(&level).to_owned(),
             level,
             time_scale: self.frame.time_scale,
-            initial_network: None,
+            initial_network: self.site.initial_network(specification),
         };
         let myself = self.myself.clone();
         let gone = move || {
@@ -315,8 +318,14 @@ impl VirtualServers {
     fn broken(&self, partition: PartitionUuid, fault: GuestFault) {
         let Some(server) = self.server(partition) else { return };
         match fault {
-            GuestFault::Hang => server.pause.stand_still(),
-            GuestFault::Resume if server.pause.alive() => server.pause.go_on(),
+            GuestFault::Hang => {
+                server.pause.stand_still();
+                self.frame.ethernet.pause_server(partition, true);
+            }
+            GuestFault::Resume if server.pause.alive() => {
+                server.pause.go_on();
+                self.frame.ethernet.pause_server(partition, false);
+            }
             GuestFault::Resume | GuestFault::Crash => {}
         }
     }

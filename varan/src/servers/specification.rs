@@ -1,5 +1,7 @@
 //! What a Virtual I/O Server is told at its start, from what the hypervisor gives its partition and what the site says.
 
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use varan_contract::engine::{
@@ -8,8 +10,11 @@ use varan_contract::engine::{
 };
 use varan_model::hardware::{Hardware, SlotDescription};
 use varan_model::ids::VirtualSlot;
-use varan_model::site::{ManagedSystemDescription, Site};
-use varan_vios::{AdapterChange as ServerChange, AdapterKind, LocalDisk, ServerAdapter, ViosSpecification};
+use varan_model::site::{InitialBridge as SiteBridge, ManagedSystemDescription, Site};
+use varan_vios::{
+    AdapterChange as ServerChange, AdapterKind, InitialBridge, InitialNetwork, LocalDisk, ServerAdapter,
+    ViosSpecification,
+};
 
 /// Size in MB of the disk that a server boots from where the site gives none.
 const BOOT_DISK_MEGABYTES: u64 = 139_264;
@@ -23,6 +28,10 @@ pub(super) struct FrameSite {
     pub(super) hardware: Hardware,
     /// Disks inside the machine: location, adapter's slot, size, identifier.
     pub(super) local_disks: Vec<varan_model::site::LocalDisk>,
+    /// Way out of the management network.
+    pub(super) gateway: Ipv4Addr,
+    /// Shared Ethernet Adapters that servers are installed with, by partition name; the others have the usual one.
+    pub(super) bridges: HashMap<String, Vec<SiteBridge>>,
     /// Names of SAN disks: partition name (`None`: all), identifier, name.
     pub(super) disk_names: Vec<(Option<String>, String, String)>,
 }
@@ -39,7 +48,44 @@ impl FrameSite {
                 disk_names.push((None, udid, name.clone()));
             }
         }
-        Self { hardware: crate::frame::hardware(system), local_disks: system.local_disks.clone(), disk_names }
+        let stated = system.partitions.iter();
+        let stated = stated.filter_map(|one| Some((one.name.clone(), one.bridges.clone()?)));
+        Self {
+            hardware: crate::frame::hardware(system),
+            local_disks: system.local_disks.clone(),
+            gateway: Site::gateway_address(system),
+            bridges: stated.collect(),
+            disk_names,
+        }
+    }
+
+    /// The network that a server is installed with: what the site file says, else one Shared Ethernet Adapter over its first
+    /// Ethernet port and its trunk adapters of the management switch.
+    pub(super) fn initial_network(&self, guest: &GuestSpecification) -> Option<InitialNetwork> {
+        let bridges = match self.bridges.get(&guest.name) {
+            Some(stated) => stated.iter().map(|bridge| stated_bridge(guest, bridge)).collect(),
+            None => vec![self.usual_bridge(guest)?],
+        };
+        Some(InitialNetwork { bridges, gateway: Some(self.gateway) })
+    }
+
+    fn usual_bridge(&self, guest: &GuestSpecification) -> Option<InitialBridge> {
+        let (vlan, switch) = &self.hardware.management_vlan;
+        let trunk = |adapter: &&GuestNetworkAdapter| {
+            adapter.trunk_priority.is_some() && adapter.virtual_switch == *switch
+        };
+        let trunks: Vec<&GuestNetworkAdapter> = guest.network_adapters.iter().filter(trunk).collect();
+        let default = trunks.iter().find(|adapter| adapter.port_vlan_id == *vlan)?;
+        let port = guest.io_slots.iter().flat_map(|slot| &slot.ethernet_ports).next()?;
+        Some(InitialBridge {
+            real: vec![port.location.clone()],
+            trunks: trunks.iter().map(|adapter| adapter.slot).collect(),
+            default: default.slot,
+            control_channel: None,
+            mode: Some("auto".to_owned()),
+            attributes: Vec::new(),
+            address: guest.installation.address.or(default.offered_address),
+        })
     }
 
     /// Names of SAN disks on one server; its own come before those for all.
@@ -146,6 +192,24 @@ impl FrameSite {
             // A server is no client of a virtual NIC.
             AdapterChange::Put(GuestAdapter::Vnic(_)) | AdapterChange::Withdraw(_) => return None,
         })
+    }
+}
+
+/// A Shared Ethernet Adapter of the site file. The address of the server goes to the first one.
+fn stated_bridge(guest: &GuestSpecification, bridge: &SiteBridge) -> InitialBridge {
+    let default = bridge.trunks[0];
+    let adapter = guest.network_adapters.iter().find(|adapter| adapter.slot == default);
+    let offered = adapter.and_then(|adapter| adapter.offered_address);
+    let mut attributes = bridge.attributes.clone();
+    let mode = attributes.iter().position(|(name, _)| name == "ha_mode").map(|at| attributes.remove(at).1);
+    InitialBridge {
+        real: vec![bridge.real.clone()],
+        trunks: bridge.trunks.clone(),
+        default,
+        control_channel: bridge.control_channel,
+        mode,
+        attributes,
+        address: offered.and(guest.installation.address).or(offered),
     }
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 use varan_contract::system::SystemLink;
 use varan_environment::{Environment, RealEnvironment};
 use varan_model::site::Site;
+use varan_vios::ViosSettings;
 
 use super::console::{ConsoleStart, Introduction};
 use super::{introduce, runtime, serve_faults, wait_for_end};
@@ -22,6 +23,7 @@ use crate::distance::{self, RemoteNetwork};
 use crate::fault::Faults;
 use crate::fault::links::{ConsoleLinks, RemoteLinks};
 use crate::frame::{FrameStart, Layout, ServerPlace};
+use crate::network::{ServerProcessNetwork, SiteNetwork};
 use crate::remote::{self, RemoteSystem};
 use crate::servers::ServerDirectory;
 use crate::sites;
@@ -61,8 +63,14 @@ pub fn frame_process(options: &Up, system: &str) -> Result<(), String> {
     let sockets = layout.sockets();
     let network: Arc<dyn Network> = Arc::new(RemoteNetwork::new(&sockets, environment.clone()));
     let place = ServerPlace::Apart(sockets.clone());
-    let start =
-        FrameStart { layout: &layout, environment: &environment, guest_memory: &arena, network: &network };
+    let ethernet = SiteNetwork::of_frame(&sockets, &environment)?;
+    let start = FrameStart {
+        layout: &layout,
+        environment: &environment,
+        guest_memory: &arena,
+        network: &network,
+        ethernet: &ethernet,
+    };
     let frame = crate::frame::start(&site, index, &start, &place)?;
     remote::serve(&frame.handle, &sockets, system, &environment, None).map_err(|error| error.to_string())?;
     let servers: Arc<dyn ServerDirectory> = frame.servers.clone();
@@ -79,7 +87,9 @@ pub fn world_process(options: &Up) -> Result<(), String> {
     let site = sites::load(&options.site)?;
     let layout = Layout::new(&options.data);
     let environment: Arc<dyn Environment> = Arc::new(RealEnvironment::new());
-    let network: Arc<dyn Network> = StorageNetwork::open(&site, &layout.world())?;
+    let storage = StorageNetwork::open(&site, &layout.world())?;
+    storage.attach_cables(SiteNetwork::of_world(&site, &layout.sockets(), &environment)?);
+    let network: Arc<dyn Network> = storage;
     distance::serve_network(&network, &layout.sockets(), &environment).map_err(|error| error.to_string())?;
     serve_until_told(|| {})
 }
@@ -90,12 +100,17 @@ pub fn world_process(options: &Up) -> Result<(), String> {
 /// A text for the person.
 pub fn server_process(options: &Up, name: &str) -> Result<(), String> {
     die_with_parent()?;
+    let site = sites::load(&options.site)?;
     let layout = Layout::new(&options.data);
     let environment: Arc<dyn Environment> = Arc::new(RealEnvironment::new());
     let sockets = layout.sockets();
     let network: Arc<dyn Network> = Arc::new(RemoteNetwork::new(&sockets, environment.clone()));
     let making = environment.clone();
-    let make = move |settings| crate::servers::open_here(settings, &making, &network);
+    let ethernet = ServerProcessNetwork::new(&site, name, &sockets, &environment)?;
+    let make = move |settings: ViosSettings| {
+        let place = ethernet.place(settings.partition);
+        crate::servers::open_here(settings, &making, &network, &place)
+    };
     distance::serve_server(make, &sockets, name, &environment).map_err(|error| error.to_string())?;
     serve_until_told(|| {})
 }

@@ -9,7 +9,7 @@ mod unit;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use varan_block_engine::{
     LeaseDatabase, LogicalUnitNumber as ArrayNumber, ReservePolicy, San, SanDevice, SanError, SanPath,
@@ -18,7 +18,7 @@ use varan_contract::block::{
     BlockDevice, BlockError, BlockRequest, Completion, Epoch, Geometry, LeaseStore, Nexus, OwnershipChange,
     OwnershipOutcome, PathGeneration, QueueFull, Udid,
 };
-use varan_contract::fault::StorageFaults;
+use varan_contract::fault::{CableFaults, StorageFaults};
 use varan_contract::storage::{FabricUnit, Reservation, StorageArray, StorageError};
 use varan_model::ids::{PartitionUuid, SystemUuid, WorldWidePortName};
 use varan_model::site::{LogicalUnitNumber, ManagedSystemDescription, SanDisk, Site};
@@ -44,6 +44,8 @@ pub struct StorageNetwork {
     /// Ports of adapters by location code.
     ports: HashMap<String, WorldWidePortName>,
     state: Mutex<State>,
+    /// The Ethernet outside the frames, once it is there.
+    cables: OnceLock<Arc<dyn CableFaults>>,
 }
 
 struct KnownUnit {
@@ -120,9 +122,16 @@ impl StorageNetwork {
         let names = site.san_disks.iter().map(|disk| Ok((disk.name.clone(), identifier(disk)?)));
         let names = names.collect::<Result<_, String>>()?;
         let ports = site.managed_systems.iter().flat_map(located_ports).collect();
-        let network = Self { san, units, names, ports, state: Mutex::default() };
+        let state = Mutex::default();
+        let network = Self { san, units, names, ports, state, cables: OnceLock::new() };
         network.zone(site)?;
         Ok(Arc::new(network))
+    }
+
+    /// Says where the cables of the Ethernet are.
+    pub fn attach_cables(&self, cables: Arc<dyn CableFaults>) {
+        // Once for each site: the first stays.
+        let _ = self.cables.set(cables);
     }
 
     fn zone(&self, site: &Site) -> Result<(), String> {
@@ -261,15 +270,15 @@ impl StorageFaults for StorageNetwork {
     }
 
     fn set_port(&self, port: &str, up: bool) -> Result<(), String> {
-        let place = match self.ports.get(port) {
-            Some(place) => *place,
-            None => port.parse().map_err(|_| format!("the site has no Fibre Channel port {port}"))?,
-        };
-        if !self.ports.values().any(|known| *known == place) {
-            return Err(format!("the site has no Fibre Channel port {port}"));
+        let named = self.ports.get(port).copied().or_else(|| port.parse().ok());
+        if let Some(place) = named.filter(|place| self.ports.values().any(|known| known == place)) {
+            self.set_link(place, up);
+            return Ok(());
         }
-        self.set_link(place, up);
-        Ok(())
+        match self.cables.get() {
+            Some(cables) if cables.set_cable(port, up) => Ok(()),
+            _ => Err(format!("the site has no port {port}")),
+        }
     }
 }
 

@@ -40,6 +40,8 @@ use super::shell::Reply;
 use super::{Effect, Guest, Moment};
 pub(super) use foreground::Foreground;
 
+/// Least pause between attempts to reach a console, whatever the time scale.
+const LEAST_RMC_PAUSE: Duration = Duration::from_millis(250);
 /// How often the hypervisor is asked for the consoles.
 const CONSOLES_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -212,7 +214,7 @@ impl Guest {
             station.set_answer_hops(255);
         }
         let mut client = Client::new(self.rmc_identity());
-        client.set_pause(self.scaled(station_rmc::PAUSE));
+        client.set_pause(self.scaled(station_rmc::PAUSE).max(LEAST_RMC_PAUSE));
         client.set_running(now.monotonic, &mut station, true);
         let ip = Ip {
             station,
