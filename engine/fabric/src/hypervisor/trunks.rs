@@ -36,8 +36,9 @@ impl HypervisorFabric {
                 let silent = usable().filter(|(_, trunk)| trunk.said.is_none());
                 active.extend(silent.min_by_key(|(_, trunk)| trunk.priority).map(|(index, _)| index));
             }
-            let watched = || usable().filter(|(index, _)| active.contains(index));
-            let lost = !active.is_empty() && watched().all(|(_, trunk)| trunk.uplink == Some(false));
+            // Where none bridges because all uplinks are lost, that is so for the clients, too.
+            let watched = || usable().filter(|(index, _)| active.is_empty() || active.contains(index));
+            let lost = watched().next().is_some() && watched().all(|(_, trunk)| trunk.uplink == Some(false));
             if self.switch_mut(switch).is_some_and(|known| known.set_uplinks(vlan, active, lost)) {
                 let inside = |port: &super::port::Port| {
                     port.switch == switch && port.rule.port_vlan == vlan && port.trunk().is_none()

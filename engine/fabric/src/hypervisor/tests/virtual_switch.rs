@@ -290,6 +290,11 @@ fn a_lost_uplink_is_the_clients_lost_link() {
     bench.server(8, 10, &[20], Some(2));
     bench.say(8, true);
     assert_eq!(bench.fabric.take_events(), [link(1, true), link(2, true)], "another one works");
+    bench.say_uplink(9, false, Some(false));
+    bench.say_uplink(8, false, Some(true));
+    assert_eq!(bench.fabric.take_events(), [], "one of them could bridge");
+    bench.say_uplink(8, false, Some(false));
+    assert_eq!(bench.fabric.take_events(), [link(1, false), link(2, false)], "none can");
 }
 
 #[test]
