@@ -145,11 +145,6 @@ impl FrameNetwork {
         }
     }
 
-    /// What sees the frames of a physical port: for people who look on.
-    pub(crate) fn hypervisor(&self) -> &PlaceHandle<HypervisorFabric> {
-        &self.hypervisor
-    }
-
     /// The port of an adapter.
     pub(crate) fn number(&self, port: GuestPort) -> Option<PortNumber> {
         let state = lock(&self.state);

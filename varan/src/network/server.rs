@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use varan_contract::network::{
@@ -30,8 +30,8 @@ use super::frame::ServerEnd;
 
 /// Name of the line on which a server gives signs of life.
 const CONTROL: &str = "control";
-/// How often it is looked whether a ping is over.
-const PING_LOOK: Duration = Duration::from_millis(20);
+/// How long one waits for a round of pings before one looks whether its server is still there.
+const PING_LOOK: Duration = Duration::from_secs(1);
 /// Pause before a connection that ended is tried again.
 const RETRY: Duration = Duration::from_millis(50);
 
@@ -117,11 +117,36 @@ pub(crate) fn connect(path: PathBuf, lines: &Arc<Lines>) -> io::Result<()> {
     Ok(())
 }
 
+/// Rounds of pings that are over, for those who wait for one.
+#[derive(Default)]
+struct Pings {
+    over: Mutex<u64>,
+    another: Condvar,
+}
+
+impl Pings {
+    fn one_is_over(&self) {
+        *lock(&self.over) += 1;
+        self.another.notify_all();
+    }
+
+    fn over(&self) -> u64 {
+        *lock(&self.over)
+    }
+
+    /// Waits until another round is over, but not for ever: the place may be gone.
+    fn wait_after(&self, seen: u64) {
+        let waits = |over: &mut u64| *over == seen;
+        drop(self.another.wait_timeout_while(lock(&self.over), PING_LOOK, waits));
+    }
+}
+
 /// The network of a server in this process.
 pub struct ServerPlace {
     place: PlaceHandle<ServerFabric>,
     wiring: Wiring,
     control: PortNumber,
+    pings: Arc<Pings>,
     events: Arc<OnceLock<Weak<dyn ServerNetworkEvents>>>,
     ports: Mutex<Ports>,
     /// Lines to the frame's process, where the server has a process of its own.
@@ -150,7 +175,10 @@ impl ServerPlace {
         // Its node id is its own as long as the partition is.
         let identity = Identity { node_id: partition.0 as u64, ..Identity::default() };
         let fabric = ServerFabric::new(control, environment.random(), identity);
+        let pings: Arc<Pings> = Arc::default();
+        let over = pings.clone();
         let place = driver.add(fabric, move |event| match event {
+            ServerEvent::PingOver(_) => over.one_is_over(),
             ServerEvent::Sessions(names) => sessions(names),
             ServerEvent::Network(event) => {
                 if let Some(events) = told.get().and_then(Weak::upgrade) {
@@ -171,6 +199,7 @@ impl ServerPlace {
             wiring: driver.wiring(),
             events,
             control,
+            pings,
             ports: Mutex::new(Ports { numbers, by_place: HashMap::new() }),
             lines,
         };
@@ -288,9 +317,10 @@ impl ServerNetwork for ServerPlace {
             return PingResult { unreachable: true, ..PingResult::default() };
         };
         loop {
+            let seen = self.pings.over();
             match self.place.ask(|server, now, _| server.ping_result(now, ping)).flatten() {
                 Some((result, true)) => return result,
-                Some((_, false)) => std::thread::sleep(PING_LOOK),
+                Some((_, false)) => self.pings.wait_after(seen),
                 None => return PingResult::default(),
             }
         }
