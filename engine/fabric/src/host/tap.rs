@@ -1,13 +1,13 @@
 //! TAP devices: a port whose other end is an interface of the host.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use varan_ethernet::{Frame, FramePool, LARGE_SEND_BYTES, Offload, TAG_BYTES};
+use varan_ethernet::{Frame, FramePool, LARGE_SEND_BYTES, Offload, TAG_BYTES, TYPE_VLAN};
 
 use super::tap_device;
 use crate::driver::{Endpoint, Sink, Wiring};
@@ -69,8 +69,14 @@ impl TapDevice {
         bytes.clear();
         bytes.resize(HEADER, 0);
         write_header(bytes, frame);
-        frame.write_tagged(bytes);
-        match (&self.file).write(bytes) {
+        // The payload goes from where it is: a large frame is not copied once more.
+        let (addresses, rest) = frame.bytes().split_at(frame.bytes().len().min(12));
+        bytes.extend_from_slice(addresses);
+        if let Some(tag) = frame.tag {
+            bytes.extend_from_slice(&TYPE_VLAN.to_be_bytes());
+            bytes.extend_from_slice(&tag.bits().to_be_bytes());
+        }
+        match (&self.file).write_vectored(&[IoSlice::new(bytes), IoSlice::new(rest)]) {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
             Err(error) => Err(error),
