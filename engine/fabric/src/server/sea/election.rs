@@ -126,6 +126,8 @@ pub struct Election {
     trunks: Vec<Trunk>,
     /// When it began to listen; `None` afterwards.
     listening: Option<Monotonic>,
+    /// It listens because it stood still: the other one need not wait for it.
+    stood_still: bool,
     channel: bool,
     link: bool,
     answered: bool,
@@ -170,6 +172,7 @@ impl Election {
             state: if setup.mode.is_some() { BridgeState::Init } else { BridgeState::Primary },
             setup,
             trunks,
+            stood_still: false,
             channel: false,
             link: false,
             answered: true,
@@ -485,6 +488,11 @@ impl Election {
         }
     }
 
+    /// Its level as the other one is told: one that stood still for a moment bridges nothing for now.
+    fn told_level(&self) -> u8 {
+        if self.stood_still { 0 } else { self.level() }
+    }
+
     /// The lower, the better.
     fn rank(&self) -> (u8, bool, u8, EthernetAddress) {
         let standby = self.setup.mode == Some(Mode::Standby);
@@ -503,6 +511,7 @@ impl Election {
     /// Leaves everything and listens again, after [`Election::lapsed`].
     pub fn listen_again(&mut self, now: Monotonic, deeds: &mut Vec<Deed>) {
         self.listening = Some(now);
+        self.stood_still = true;
         self.next_keep_alive = now;
         self.said = None;
         if let Some(peer) = &mut self.peer {
@@ -557,6 +566,7 @@ impl Election {
     fn let_time_pass(&mut self, now: Monotonic, deeds: &mut Vec<Deed>) {
         if self.listened_at().is_some_and(|at| at <= now) {
             self.listening = None;
+            self.stood_still = false;
         }
         if self.blocked.is_some_and(|until| until <= now) {
             self.blocked = None;
@@ -689,7 +699,7 @@ impl Election {
             return;
         };
         let said = Said {
-            level: self.level(),
+            level: self.told_level(),
             listening: self.listening.is_some(),
             mode,
             priority: self.setup.priority,
@@ -700,7 +710,7 @@ impl Election {
         if !due && self.said == Some(said) {
             return;
         }
-        let lost = said.level == 0 && self.said.is_some_and(|before| before.level != 0);
+        let lost = self.level() == 0 && self.said.is_some_and(|before| before.level != 0);
         self.said = Some(said);
         self.next_keep_alive = now.after(KEEP_ALIVE);
         self.last_sent = now;
@@ -755,7 +765,7 @@ impl Election {
         Packet {
             kind,
             mode: self.setup.mode.unwrap_or(Mode::Auto),
-            level: self.level(),
+            level: self.told_level(),
             priority: self.setup.priority,
             starting: self.listening.is_some(),
             sender: self.setup.name,

@@ -89,6 +89,20 @@ fn a_hung_server_is_replaced_within_a_second_and_makes_no_loop_when_it_goes_on()
 }
 
 #[test]
+fn two_that_stood_still_together_go_on_at_once() {
+    for (number, order) in [[0, 1], [1, 0]].into_iter().enumerate() {
+        let mut world = settled(Plan::auto());
+        world.hang(0, true);
+        world.hang(1, true);
+        world.pass(Duration::from_secs(2 + number as u64));
+        order.into_iter().for_each(|server| world.hang(server, false));
+        outage_of(&mut world, "both go on", Duration::from_millis(20));
+        lossless(&mut world, Duration::from_secs(20), "both went on");
+        assert_eq!(world.state(0), Some(BridgeState::Primary));
+    }
+}
+
+#[test]
 fn an_uplink_lost_behind_a_live_port_is_left_within_three_pings() {
     let mut world = settled(Plan { ping: true, ..Plan::auto() });
     world.servers[0].reaches = false;
