@@ -17,7 +17,7 @@ use crate::packet::{ICMPV6, Packet, control_message, ipv4_at, ipv6_at, word};
 use crate::station::{Timer, is_unicast};
 use crate::{InterfaceId, Station, is_link_local, multicast_address, solicited_node};
 
-/// Neighbours of one station at most; the oldest one gives way.
+/// Neighbours of one station at most.
 const MOST: usize = 16_384;
 /// Packets that wait for one neighbour at most; the oldest one gives way.
 const WAITING: usize = 16;
@@ -114,7 +114,7 @@ impl Station {
                 waiting.push(packet);
             }
             _ => {
-                self.make_room();
+                self.make_room(key);
                 self.neighbours.known.insert(key, State::Asking { asked: 0, waiting: vec![packet] });
                 self.neighbour_due(now, id, hop);
             }
@@ -161,15 +161,14 @@ impl Station {
         matches!(self.neighbours.known.get(&(id, address)), Some(State::Known { .. }))
     }
 
-    fn make_room(&mut self) {
+    /// Makes room for one more: whoever follows it in the table gives way, so that a flood of addresses costs no search.
+    fn make_room(&mut self, for_key: (InterfaceId, IpAddr)) {
         if self.neighbours.known.len() < MOST {
             return;
         }
-        let oldest = self.neighbours.known.iter().min_by_key(|(_, state)| match state {
-            State::Known { since, .. } => *since,
-            State::Asking { .. } => Monotonic(Duration::MAX),
-        });
-        if let Some(key) = oldest.map(|(key, _)| *key) {
+        let next =
+            self.neighbours.known.range(for_key..).next().or_else(|| self.neighbours.known.iter().next());
+        if let Some(key) = next.map(|(key, _)| *key) {
             self.neighbours.known.remove(&key);
         }
     }
@@ -190,7 +189,7 @@ impl Station {
             if !new {
                 return;
             }
-            self.make_room();
+            self.make_room((id, address));
         }
         let before = self.neighbours.known.insert((id, address), State::Known { ethernet, since: now });
         if let Some(State::Asking { waiting, .. }) = before {

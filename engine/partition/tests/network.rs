@@ -9,9 +9,9 @@ use std::time::Duration;
 use common::{disk, reports, specification};
 use switch::Site;
 use varan_contract::engine::{
-    AdapterAddress, AdapterChange, AllowedAddresses, AllowedVlans, Generation, GuestAdapter, GuestFault,
-    GuestNetworkAdapter, GuestSpecification, GuestTerminal, GuestVnicAdapter, PartitionEngine, Personality,
-    StopRequest,
+    AdapterAddress, AdapterChange, AllowedAddresses, AllowedVlans, Generation, GuestAdapter,
+    GuestEthernetPort, GuestFault, GuestIoSlot, GuestLogicalPort, GuestNetworkAdapter, GuestSpecification,
+    GuestTerminal, GuestVnicAdapter, PartitionEngine, Personality, StopRequest,
 };
 use varan_contract::network::GuestPort;
 use varan_model::ids::{MacAddress, VirtualSlot};
@@ -608,4 +608,154 @@ fn an_idle_guest_needs_little_memory_and_few_wake_ups() {
     let now = varan_environment::Environment::monotonic(&*site.world.environment);
     let next = site.world.engine.next_due().expect("a timer");
     assert!(next.since(now) > Duration::from_millis(1));
+}
+
+#[test]
+fn ports_of_physical_adapters_and_logical_ports_are_devices() {
+    let mut site = Site::new(14);
+    let mut aix = guest(5, Personality::Aix);
+    let port = |number: u64| GuestEthernetPort {
+        location: format!("U78C9.001.WZS8141-P1-C2-T{number}"),
+        mac_address: MacAddress(0x98BE_9400_0000 + number),
+    };
+    aix.io_slots.push(GuestIoSlot {
+        drc_index: 0x2101_0010,
+        location: "U78C9.001.WZS8141-P1-C2".to_owned(),
+        description: "PCIe2 2-port 10GbE SR Adapter".to_owned(),
+        occupied: true,
+        ethernet_ports: vec![port(1), port(2)],
+    });
+    aix.logical_ports.push(GuestLogicalPort {
+        id: "27004002".parse().expect("a number"),
+        location: "U78CA.001.CSS08ZN-P1-C3-C1-T2-S5".to_owned(),
+        physical_port: "U78CA.001.CSS08ZN-P1-C3-C1-T2".to_owned(),
+        description: "PCIe3 4-Port 10GbE SR Adapter".to_owned(),
+        mac_address: MacAddress(0x2E84_0000_0001),
+        port_vlan_id: 153,
+        port_vlan_priority: 0,
+        allowed_vlans: AllowedVlans::None,
+        allowed_addresses: AllowedAddresses::All,
+        promiscuous: false,
+        capacity: 200,
+        maximum_capacity: 10_000,
+        offered_address: None,
+    });
+    start(&mut site, &aix);
+    assert_eq!(site.plugged(), 4);
+    let terminal = login(&mut site, &aix);
+    for (line, expected) in [
+        (
+            "lsdev -Cc adapter",
+            "ent0 Available   Virtual I/O Ethernet Adapter (l-lan)\n\
+             ent1 Available   PCIe3 4-Port 10GbE SR Adapter\n\
+             ent2 Available   PCIe2 2-port 10GbE SR Adapter\n\
+             ent3 Available   PCIe2 2-port 10GbE SR Adapter\n",
+        ),
+        (
+            "lscfg -l ent3",
+            "  ent3             U78C9.001.WZS8141-P1-C2-T2      PCIe2 2-port 10GbE SR Adapter\n",
+        ),
+        ("lscfg -vl ent1 | grep Network", "        Network Address.............2E8400000001\n"),
+        (
+            "lscfg -l ent1",
+            "  ent1             U78CA.001.CSS08ZN-P1-C3-C1-T2-S5  PCIe3 4-Port 10GbE SR Adapter\n",
+        ),
+        ("entstat -d ent1 | grep \"Port VLAN\"", "Port VLAN (Priority:ID): 0:0153\n"),
+        ("chdev -l en3 -a netaddr=10.3.3.5 -a netmask=255.255.0.0", "en3 changed\n"),
+        ("ifconfig en3 | grep inet", "        inet 10.3.3.5 netmask 0xffff0000 broadcast 10.3.255.255\n"),
+        ("chdev -l en3 -a netmask=255.0.255.0 | head -1", "Method error (/usr/lib/methods/chgen3):\n"),
+        ("lsattr -El en3 -a netaddr", "netaddr 10.3.3.5 Internet Address True\n"),
+    ] {
+        assert_eq!(command(&mut site, &*terminal, line, SHORT), expected, "{line}");
+    }
+    // All is there again after a restart.
+    terminal.write(b"shutdown -Fr\r");
+    site.seconds(60);
+    drop(terminal);
+    let mut again = aix.clone();
+    again.generation = Generation(2);
+    start(&mut site, &again);
+    let terminal = login(&mut site, &again);
+    assert_eq!(command(&mut site, &*terminal, "ifconfig en3 | grep -c 10.3.3.5", SHORT), "1\n");
+    assert_eq!(site.plugged(), 4);
+}
+
+#[test]
+fn an_adapter_that_is_added_while_aix_runs_waits_for_cfgmgr() {
+    let mut site = Site::new(15);
+    let (aix, linux) = (guest(5, Personality::Aix), guest(6, Personality::Linux));
+    start(&mut site, &aix);
+    start(&mut site, &linux);
+    let (one, two) = (login(&mut site, &aix), login(&mut site, &linux));
+    for (number, guest) in [(5, &aix), (6, &linux)] {
+        let adapter = GuestNetworkAdapter::untagged(
+            VirtualSlot(9),
+            MacAddress(0xFACC_0000_0000 + number),
+            "ETHERNET0",
+            20,
+        );
+        let change = AdapterChange::Put(GuestAdapter::Network(adapter));
+        site.world.engine.change_adapter(guest.partition, change, 1).expect("on");
+    }
+    site.seconds(1);
+    assert_eq!(site.plugged(), 4);
+    assert!(
+        command(&mut site, &*one, "chdev -l en1 -a netaddr=10.20.0.5", SHORT).contains("en1 was not found")
+    );
+    assert_eq!(
+        command(&mut site, &*one, "cfgmgr; chdev -l en1 -a netaddr=10.20.0.5", SHORT),
+        "en1 changed\n"
+    );
+    assert_eq!(command(&mut site, &*two, "ip addr add 10.20.0.6/24 dev eth1", SHORT), "");
+    let shown = command(&mut site, &*one, "ping -c 1 10.20.0.6 | grep -c icmp_seq", Duration::from_secs(2));
+    assert_eq!(shown, "1\n");
+    // It is in use, and then it is not.
+    let change = AdapterChange::Remove(AdapterAddress::Virtual(VirtualSlot(9)));
+    site.world.take_events();
+    site.world.engine.change_adapter(aix.partition, change.clone(), 2).expect("on");
+    site.seconds(1);
+    assert_eq!(site.plugged(), 4);
+    assert_eq!(command(&mut site, &*one, "ifconfig en1 detach; rmdev -dl ent1", SHORT), "ent1 deleted\n");
+    site.world.engine.change_adapter(aix.partition, change.clone(), 3).expect("on");
+    site.world.engine.change_adapter(linux.partition, change, 4).expect("on");
+    site.seconds(1);
+    assert_eq!(site.plugged(), 2);
+    assert_eq!(command(&mut site, &*two, "ip link show eth1", SHORT), "Device \"eth1\" does not exist.\n");
+}
+
+#[test]
+fn a_virtual_io_server_plugs_in_and_others_speak_for_it() {
+    let mut site = Site::new(16);
+    let server = guest(1, Personality::VirtualIoServer);
+    start(&mut site, &server);
+    assert!(site.is_listening(server.partition));
+    assert_eq!(site.plugged(), 1);
+    assert_eq!(sessions(&site), [Some(vec![])]);
+    site.ports.server_sessions(server.partition, &["hmc1".to_owned()]);
+    site.ports.server_sessions(server.partition, &["hmc1".to_owned()]);
+    site.seconds(1);
+    assert_eq!(sessions(&site), [Some(vec!["hmc1".to_owned()])]);
+    site.world.engine.fault(server.partition, GuestFault::Crash).expect("on");
+    site.seconds(1);
+    assert_eq!(site.plugged(), 0);
+    assert!(!site.is_listening(server.partition));
+}
+
+#[test]
+fn frames_for_which_a_guest_has_no_room_are_dropped_and_counted() {
+    let mut site = Site::new(17);
+    site.add(1, "10.1.1.250/24", "ETHERNET0", 1);
+    let aix = guest(5, Personality::Aix);
+    start(&mut site, &aix);
+    let terminal = login(&mut site, &aix);
+    let port =
+        GuestPort { partition: aix.partition, adapter: AdapterAddress::Virtual(VirtualSlot(2)), index: 0 };
+    let mut bytes = vec![0xFF; 6];
+    bytes.extend([2, 0, 0, 0, 0, 1, 0x12, 0x34]);
+    let mut frames = vec![varan_ethernet::Frame::new(bytes).expect("a frame"); 5_000];
+    site.ports.receive(port, &mut frames);
+    assert!(frames.is_empty());
+    site.run(SHORT);
+    let shown = command(&mut site, &*terminal, "entstat ent0 | grep -c 'No Resource Errors: 3976'", SHORT);
+    assert_eq!(shown, "1\n");
 }
