@@ -271,6 +271,17 @@ fn a_virtual_nic_configures_itself_and_logs_its_link() {
     );
     let shown = command(&mut site, &*terminal, "errpt -aj F655DA07", SHORT);
     assert!(shown.contains("56FB 2DB8 A406\nphysical link: DOWN   logical link: DOWN\n"), "{shown}");
+    // It goes by itself too, unless an interface is on it.
+    let remove = AdapterChange::Remove(AdapterAddress::Virtual(VirtualSlot(6)));
+    command(&mut site, &*terminal, "ifconfig en1 10.5.5.5 netmask 255.255.255.0", SHORT);
+    site.world.engine.change_adapter(aix.partition, remove.clone(), 2).expect("on");
+    site.seconds(1);
+    assert_eq!(site.plugged(), 2);
+    command(&mut site, &*terminal, "ifconfig en1 detach", SHORT);
+    site.world.engine.change_adapter(aix.partition, remove, 3).expect("on");
+    site.seconds(1);
+    assert_eq!(site.plugged(), 1);
+    assert_eq!(command(&mut site, &*terminal, "lsdev -Cc adapter | grep -c ent", SHORT), "1\n");
 }
 
 #[test]

@@ -367,9 +367,17 @@ impl Guest {
             self.report();
             return Vec::new();
         }
+        let itself = matches!(self.adapter_at(address, 0), Some(Adapter::Vnic(_)));
+        let uses = |device: &Device| device.available && !(itself && self.is_idle(&device.name));
         let busy: Vec<String> =
-            users.into_iter().filter(|device| device.available).map(|device| device.name).collect();
+            users.iter().filter(|device| uses(device)).map(|device| device.name.clone()).collect();
         if busy.is_empty() {
+            if itself {
+                // A virtual NIC that configured itself goes with its device, as long as no interface is on it.
+                let names: Vec<String> = users.into_iter().map(|device| device.name).collect();
+                self.delete_devices(&names);
+                self.save();
+            }
             self.take_away(address);
             self.unplug(address);
             self.attach_interfaces(now);
@@ -392,6 +400,13 @@ impl Guest {
         lines.extend(busy.iter().map(|name| format!("\t{name}")));
         lines.push("The OS return code is 3.".to_owned());
         lines
+    }
+
+    /// Whether no interface is in use over an Ethernet device.
+    fn is_idle(&self, device: &str) -> bool {
+        let primary = self.address().is_some()
+            && self.primary_adapter().is_some_and(|(_, _, primary)| primary == device);
+        !self.is_attached(device).unwrap_or(primary)
     }
 
     /// Forgets devices.
