@@ -297,10 +297,7 @@ fn wrong_changes_are_refused_before_a_system_is_asked() {
         ("chhwres -r virtualio -m p814-1 -o r -p lpar1", "are -s."),
         ("chhwres -r virtualio -m p814-1 -o a -p lpar1 --rsubtype eth -s x", "are -s."),
         ("chhwres -r virtualio -m p814-1 -o a -p lpar1 --rsubtype ethernet", "are --rsubtype."),
-        (
-            "chhwres -r virtualio -m p814-1 -o a -p lpar1 --rsubtype vnic",
-            "chhwres -r virtualio --rsubtype vnic is not supported at this level.",
-        ),
+        ("chhwres -r virtualio -m p814-1 -o d -p lpar1 --rsubtype vnic", "are -s."),
         (
             "chhwres -r mem -m p814-1 -o s -a pend_mem_region_size",
             "The format of the configuration data is invalid.",

@@ -196,7 +196,7 @@ fn wrong_listings_are_refused() {
         ("lshwres -r virtualio --rsubtype serial -m p814-1", "are --level."),
         ("lshwres -r pmem -m p814-1", "The managed system does not support persistent memory volumes."),
         ("lshwres -r hea -m p814-1", "The managed system does not support Host Ethernet Adapters."),
-        ("lshwres -r sriov -m p814-1", "lshwres -r sriov is not supported at this level."),
+        ("lshwres -r sriov -m p814-1", "are --rsubtype."),
         ("lshwres -r virtualio -m p814-1", "are --rsubtype."),
         ("lshwres -r virtualio --rsubtype eth -m p814-1", "are --level."),
         ("lshwres -r virtualio --rsubtype eth -m p814-1 --level slot", "are --level."),
