@@ -41,6 +41,7 @@ impl NetworkWork {
             NetworkEffect::Plug(plug) => network.plug(&plug.0, &plug.1),
             NetworkEffect::Unplug(address) => network.unplug(slot.partition, address),
             NetworkEffect::Listen(listening) => network.listen(slot.partition, listening),
+            NetworkEffect::Name(port, device) => network.name_device(port, &device),
             NetworkEffect::Transmit(port, mut frames) => network.transmit(port, &mut frames),
             NetworkEffect::AskConsoles => {
                 shared.post(slot, shared.now(), Input::Consoles(network.consoles()));

@@ -3,12 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use varan_contract::engine::Personality;
+use varan_contract::network::GuestPort;
 use varan_ethernet::EthernetAddress;
 use varan_model::ids::MacAddress;
 use varan_station::{InterfaceSetup, Prefix, Route};
 
 use super::super::{Guest, Moment};
-use super::Port;
+use super::{NetworkEffect, Port};
 
 /// Bytes of an address as frames have it.
 pub(super) fn ethernet_address(address: MacAddress) -> EthernetAddress {
@@ -63,7 +64,7 @@ impl Guest {
             })
             .collect();
         let linux = self.personality() == Personality::Linux;
-        let mut added = Vec::new();
+        let (mut added, mut named) = (Vec::new(), Vec::new());
         let names: Vec<String> = wanted.iter().map(|wanted| self.interface_name(&wanted.device)).collect();
         let Some(network) = self.network.as_deref_mut() else { return };
         let (links, Some(ip)) = (&network.links, network.ip.as_deref_mut()) else { return };
@@ -90,6 +91,9 @@ impl Guest {
             let carrier = links.get(&wanted.at).is_none_or(|(_, logical)| *logical);
             ip.station.set_carrier(now.monotonic, id, carrier);
             let (device, at, virtual_nic) = (wanted.device, wanted.at, wanted.virtual_nic);
+            if virtual_nic {
+                named.push((at, device.clone()));
+            }
             added.push(device.clone());
             ip.ports.push(Port { device, name, at, id, attached, virtual_nic });
         }
@@ -98,6 +102,11 @@ impl Guest {
         }
         for device in added {
             self.apply_configuration(now, &device);
+        }
+        let partition = self.specification.partition;
+        for ((adapter, index), device) in named {
+            let port = GuestPort { partition, adapter, index };
+            self.network_effect(NetworkEffect::Name(port, device));
         }
     }
 

@@ -54,6 +54,8 @@ pub enum NetworkEffect {
     Unplug(AdapterAddress),
     /// Frames are taken from now on, or not any more.
     Listen(bool),
+    /// The operating system calls the device of a port so.
+    Name(GuestPort, String),
     /// Send frames, and leave none.
     Transmit(GuestPort, Vec<Frame>),
     /// Ask for the consoles; answered by [`super::Input::Consoles`].
