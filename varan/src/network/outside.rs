@@ -273,6 +273,12 @@ impl Outside {
             })
         });
         let place = driver.add(fabric, |_| {});
+        let consoles: Vec<String> = site.consoles.iter().map(|console| console.name.clone()).collect();
+        place.tell(move |outside, now, out| {
+            for console in &consoles {
+                outside.set_console_running(now, console, true, out);
+            }
+        });
         let mut outside = Self { place, taps: Vec::new(), sockets: Vec::new(), lines: None };
         let mut ends = HashMap::new();
         for (end, number) in numbered {
