@@ -38,6 +38,8 @@ pub struct Host {
     sessions: Vec<String>,
     rounds: BTreeMap<EchoId, Round>,
     outgoing: Vec<(InterfaceId, Frame)>,
+    /// Something came in since the last poll.
+    fresh: bool,
 }
 
 impl Host {
@@ -51,6 +53,7 @@ impl Host {
             sessions: Vec::new(),
             rounds: BTreeMap::new(),
             outgoing: Vec::new(),
+            fresh: false,
         }
     }
 
@@ -159,11 +162,18 @@ impl Host {
     pub fn receive(&mut self, now: Monotonic, device: &str, frame: &Frame) {
         if let Some(known) = self.known.iter().find(|known| known.setup.device == device) {
             self.station.receive(now, known.id, frame);
+            self.fresh = true;
         }
+    }
+
+    /// Whether [`Host::poll`] has something to do now: something came in, or is due.
+    pub fn wants_poll(&self, now: Monotonic) -> bool {
+        self.fresh || self.next_due().is_some_and(|due| due <= now)
     }
 
     /// Does what is due; frames to send with the devices that they go over, and the sessions with consoles if they changed.
     pub fn poll(&mut self, now: Monotonic, frames: &mut Vec<(String, Frame)>) -> Option<Vec<String>> {
+        self.fresh = false;
         // What RMC does wakes the station, and what the station received wakes RMC; both come to rest.
         for _ in 0..8 {
             self.station.poll(now, &mut self.outgoing);

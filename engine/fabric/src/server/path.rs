@@ -222,7 +222,7 @@ impl ServerFabric {
             for id in self.host.finished(now) {
                 self.events.push(ServerEvent::PingOver(id));
             }
-            if self.host.next_due().is_none_or(|due| due > now) {
+            if !self.host.wants_poll(now) {
                 return;
             }
             let mut frames = std::mem::take(&mut self.outgoing);
