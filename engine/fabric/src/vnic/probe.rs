@@ -9,14 +9,20 @@ use varan_ethernet::{EthernetAddress, Frame, TYPE_ARP};
 /// The address that probes of a device come from: locally administered, one of eight for each virtual NIC.
 pub(crate) fn probe_address(client: EthernetAddress, mark: u8) -> EthernetAddress {
     let mut bytes = client.0;
-    bytes[0] = 0xE2 | (mark & 7) << 2;
+    bytes[0] = first_byte(client) | (mark & 7) << 2;
     EthernetAddress(bytes)
+}
+
+/// What the first byte of probe addresses has besides the mark. The hypervisor's own addresses often begin with `fa`, which
+/// must not look like a mark.
+fn first_byte(client: EthernetAddress) -> u8 {
+    if client.0[0] & 0xE3 == 0xE2 { 0xC2 } else { 0xE2 }
 }
 
 /// Whether an address has the form of those that probes of a virtual NIC come from.
 #[must_use]
 pub fn is_probe_address(address: EthernetAddress, client: EthernetAddress) -> bool {
-    address.0[0] & 0xE3 == 0xE2 && address.0[1..] == client.0[1..]
+    address.0[0] & 0xE3 == first_byte(client) && address.0[1..] == client.0[1..]
 }
 
 /// Writes a probe for `target` into an empty frame, without tag.
@@ -44,4 +50,21 @@ pub(super) fn answered_target(frame: &Frame) -> Option<std::net::Ipv4Addr> {
         return None;
     }
     Some(std::net::Ipv4Addr::new(payload[14], payload[15], payload[16], payload[17]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_clients_own_address_looks_like_one_of_its_probes() {
+        for first in (0..=255_u8).filter(|first| first & 1 == 0) {
+            let client = EthernetAddress([first, 0x47, 0x90, 0x40, 0x00, 0x13]);
+            assert!(!is_probe_address(client, client), "{client}");
+            for mark in 0..8 {
+                let probe = probe_address(client, mark);
+                assert!(is_probe_address(probe, client) && probe != client && !probe.is_group());
+            }
+        }
+    }
 }
