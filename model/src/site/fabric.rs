@@ -59,6 +59,8 @@ pub enum CableEnd {
     Tap(String),
     /// A program of that host that connects to a socket, by the socket's name in `run` of the data directory.
     Socket(String),
+    /// The hypervisor of a managed system without Virtual I/O Servers, by the system's name. No file says it.
+    Hypervisor(String),
 }
 
 /// A host outside the managed systems: a router, an installation server.

@@ -6,6 +6,7 @@ use super::fabric::{CableEnd, Switch, SwitchPort, all_vlans};
 use super::identifiers::LocationCode;
 use super::io::Adapter;
 use super::{ManagedSystemDescription, Site};
+use crate::configuration::PartitionEnvironment;
 
 /// Name of the switch of a site whose file has none.
 const ONLY_SWITCH: &str = "switch-1";
@@ -42,6 +43,13 @@ pub fn ethernet_ports(system: &ManagedSystemDescription) -> impl Iterator<Item =
             Adapter::FibreChannel { .. } | Adapter::Sas { .. } => Vec::new(),
         }
     })
+}
+
+/// Whether the file gives a system no Virtual I/O Server. The management VLAN of such a system's management switch then leads
+/// to the first switch by itself, so that its partitions reach consoles.
+#[must_use]
+pub fn has_no_server(system: &ManagedSystemDescription) -> bool {
+    !system.partitions.iter().any(|one| one.environment == PartitionEnvironment::VirtualIoServer)
 }
 
 fn port(name: String, peer: CableEnd, tagged_vlans: Vec<u16>) -> SwitchPort {
@@ -86,6 +94,10 @@ impl Site {
                 };
                 switches[0].ports.push(port(name, host.end.clone(), Vec::new()));
             }
+        }
+        for system in self.managed_systems.iter().filter(|system| has_no_server(system)) {
+            let end = CableEnd::Hypervisor(system.name.clone());
+            switches[0].ports.push(port(format!("hypervisor-{}", system.name), end, Vec::new()));
         }
         Topology { switches, hosts }
     }

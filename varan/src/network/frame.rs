@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use varan_contract::engine::{AdapterAddress, Generation, GuestAdapter, Personality};
+use varan_contract::engine::{AdapterAddress, Generation, GuestAdapter, GuestNetworkAdapter, Personality};
 use varan_contract::network::{
     BackingDeviceState, ConsoleAddress, GuestNetwork, GuestPort, GuestPorts, HypervisorNetwork, NetworkGuest,
     PhysicalPortSetup, PhysicalPortState, PortPlace, PortStatistics, VirtualSwitchMode,
@@ -13,7 +13,7 @@ use varan_fabric::PortNumber;
 use varan_fabric::control::{ClientSystem, VnicClient};
 use varan_fabric::driver::{Driver, Endpoint, PlaceHandle, Sink, Wiring};
 use varan_fabric::hypervisor::{Capture, Heartbeat, HypervisorEvent, HypervisorFabric, PortEnd, PortOwner};
-use varan_model::ids::{LogicalPortId, PartitionId, PartitionUuid, VirtualSlot};
+use varan_model::ids::{LogicalPortId, MacAddress, PartitionId, PartitionUuid, VirtualSlot};
 
 use super::numbers::Numbers;
 
@@ -129,6 +129,20 @@ impl FrameNetwork {
             make_server_end,
             state: Mutex::new(state),
         })
+    }
+
+    /// Makes the hypervisor itself the way out of a VLAN of a switch, where no Virtual I/O Server is; returns the port of the
+    /// cable.
+    pub(crate) fn uplink(&self, vlan: u16, switch: &str) -> Endpoint {
+        let number = lock(&self.state).numbers.take();
+        let adapter = GuestNetworkAdapter {
+            trunk_priority: Some(UPLINK_PRIORITY),
+            ..GuestNetworkAdapter::untagged(VirtualSlot(0), UPLINK_ADDRESS, switch, vlan)
+        };
+        let owner = PortOwner { partition: PartitionUuid(0), id: PartitionId(0), end: PortEnd::Link };
+        self.hypervisor
+            .tell(move |hypervisor, now, out| hypervisor.plug_ethernet(now, number, owner, &adapter, out));
+        self.hypervisor.port(number)
     }
 
     /// Says who runs the guests. Until then their frames are dropped.
@@ -268,6 +282,11 @@ impl FrameNetwork {
         end
     }
 }
+
+/// Any adapter of a Virtual I/O Server that is added later has a better one.
+const UPLINK_PRIORITY: u8 = 15;
+/// Address of the hypervisor's own port; nobody sends to it.
+const UPLINK_ADDRESS: MacAddress = MacAddress(0x0256_4856_0000);
 
 /// How a guest's port is named for people who look on.
 fn port_name(guest: &str, address: AdapterAddress, place: Option<&PortPlace>) -> String {

@@ -13,7 +13,7 @@ use varan_fabric::driver::{Driver, Endpoint, Lines, PlaceHandle};
 use varan_fabric::host::{SocketPeer, TapDevice, TapPeer, attach_socket, attach_tap};
 use varan_fabric::outside::OutsideFabric;
 use varan_model::ids::PartitionUuid;
-use varan_model::site::topology::ethernet_ports;
+use varan_model::site::topology::{ethernet_ports, has_no_server};
 use varan_model::site::{CableEnd, ManagedSystemDescription, Site};
 
 use super::frame::{FrameNetwork, Guests, ServerEnd};
@@ -112,6 +112,11 @@ impl SiteNetwork {
             Box::new(make_end),
             &mut |location, hypervisor| self.cable(location, hypervisor),
         );
+        if has_no_server(system) {
+            let management = &system.management;
+            let uplink = frame.uplink(management.vlan, &management.virtual_switch);
+            self.cable(&uplink_of(&system.name), uplink);
+        }
         (frame, places)
     }
 
@@ -126,6 +131,11 @@ impl SiteNetwork {
             Cables::Apart(lines) => lines.bind(location, hypervisor),
         }
     }
+}
+
+/// Name of the cable of a hypervisor itself.
+fn uplink_of(system: &str) -> String {
+    format!("hypervisor {system}")
 }
 
 fn tell_sessions(guests: &Guests, partition: PartitionUuid, consoles: &[String]) {
@@ -265,7 +275,10 @@ impl Outside {
         let mut numbers = Numbers::default();
         let mut numbered: Vec<(CableEnd, PortNumber)> = Vec::new();
         let fabric = OutsideFabric::new(&site.topology(), environment.random(), |end| {
-            let leads_out = matches!(end, CableEnd::AdapterPort(_) | CableEnd::Tap(_) | CableEnd::Socket(_));
+            let leads_out = matches!(
+                end,
+                CableEnd::AdapterPort(_) | CableEnd::Tap(_) | CableEnd::Socket(_) | CableEnd::Hypervisor(_)
+            );
             leads_out.then(|| {
                 let number = numbers.take();
                 numbered.push((end.clone(), number));
@@ -297,6 +310,9 @@ impl Outside {
                     let peer = varan_environment::make_directory(sockets)
                         .and_then(|()| attach_socket(&driver.wiring(), port, &path));
                     outside.sockets.push(peer.map_err(|error| format!("{}: {error}", path.display()))?);
+                }
+                CableEnd::Hypervisor(system) => {
+                    ends.insert(uplink_of(&system), port);
                 }
                 CableEnd::OutsideHost(_) | CableEnd::Console(_) | CableEnd::SwitchPort { .. } => {}
             }

@@ -91,7 +91,8 @@ impl OutsideFabric {
             CableEnd::OutsideHost(name)
             | CableEnd::Console(name)
             | CableEnd::Tap(name)
-            | CableEnd::Socket(name) => name == cable,
+            | CableEnd::Socket(name)
+            | CableEnd::Hypervisor(name) => name == cable,
             CableEnd::SwitchPort { .. } => false,
         };
         let by_end = self.ends.iter().find(|(end, _)| leads_there(end)).map(|(_, index)| *index);
