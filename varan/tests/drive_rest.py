@@ -60,6 +60,12 @@ def hmc(line):
     return done.stdout
 
 
+def reached(partition):
+    """Waits until the console has a session with the partition's RMC."""
+    while hmc(f"lssyscfg -r lpar -m p814-1 --filter lpar_names={partition} -F rmc_state").strip() != "active":
+        time.sleep(0.1)
+
+
 # Log on: the right shape of the answer, cookies, wrong passwords and bodies.
 answer, text = logon()
 assert answer.status == 200 and text.startswith("<?xml"), text
@@ -197,6 +203,8 @@ assert answer.headers["Content-Type"] == "application/vnd.ibm.powervm.uom+xml; t
 assert ask("GET", "/rest/api/web/schema/ManagedSystem.xsd", token=token)[1].startswith("<xs:schema")
 
 # A server's document changes with its clients, and so does its tag.
+reached("vios1")
+reached("lpar1")
 hmc("chhwres -r virtualio --rsubtype scsi -m p814-1 -o a -p vios1 -s 31 -a adapter_type=server,remote_lpar_name=lpar1,remote_slot_num=7")
 answer, text = get("VirtualIOServer/" + server)
 tag, clients = answer.headers["ETag"], text.count("<ClientAdapter")
