@@ -16,6 +16,7 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("toolkit", include_str!("../../sites/toolkit.toml")),
     ("two-consoles", include_str!("../../sites/two-consoles.toml")),
     ("storage", include_str!("../../sites/storage.toml")),
+    ("bridges", include_str!("../../sites/bridges.toml")),
     ("large", include_str!("../../sites/large.toml")),
 ];
 

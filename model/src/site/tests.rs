@@ -26,6 +26,7 @@ const SHIPPED: &[(&str, &str)] = shipped!(
     "toolkit",
     "two-consoles",
     "storage",
+    "bridges",
     "large"
 );
 
