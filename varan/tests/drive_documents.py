@@ -5,7 +5,9 @@ of recorded elements.
 """
 import http.client
 import ssl
+import subprocess
 import sys
+import time
 import xml.etree.ElementTree as tree
 from urllib.parse import urlsplit
 
@@ -14,6 +16,19 @@ UOM = "{http://www.ibm.com/xmlns/systems/power/firmware/uom/mc/2012_10/}"
 WEB = "{http://www.ibm.com/xmlns/systems/power/firmware/web/mc/2012_10/}"
 ATOM = "{http://www.w3.org/2005/Atom}"
 GROUPS = ["Advanced", "Hypervisor", "SystemNetwork", "ViosFCMapping", "ViosNetwork", "ViosSCSIMapping", "ViosStorage", "VNIC"]
+
+
+def hmc(line):
+    done = subprocess.run([varan, "hmc", "--data", data, line], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def settled():
+    """Waits until the console has sessions with the partitions that run: what follows from that changes no document then."""
+    for system in hmc("lssyscfg -r sys -F name").split():
+        while "Running,inactive" in hmc(f"lssyscfg -r lpar -m {system} -F state,rmc_state"):
+            time.sleep(0.1)
 
 
 def recorded_types():
@@ -33,6 +48,7 @@ def recorded_types():
     return types
 
 
+settled()
 TYPES = recorded_types()
 seen = {kind: set() for kind in TYPES}
 

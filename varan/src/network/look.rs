@@ -111,7 +111,7 @@ fn stream_capture(
             }
             Err(RecvTimeoutError::Timeout) => {
                 stream.set_nonblocking(true)?;
-                let gone = matches!((&*stream).read(&mut closed), Ok(0));
+                let gone = matches!(stream.read(&mut closed), Ok(0));
                 stream.set_nonblocking(false)?;
                 if gone {
                     return Ok(());

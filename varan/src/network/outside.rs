@@ -12,9 +12,9 @@ use varan_fabric::PortNumber;
 use varan_fabric::driver::{Driver, Endpoint, Lines, PlaceHandle};
 use varan_fabric::host::{SocketPeer, TapDevice, TapPeer, attach_socket, attach_tap};
 use varan_fabric::outside::OutsideFabric;
-use varan_model::ids::PartitionUuid;
+use varan_model::ids::{PartitionId, PartitionUuid};
 use varan_model::site::topology::{ethernet_ports, has_no_server};
-use varan_model::site::{CableEnd, ManagedSystemDescription, Site};
+use varan_model::site::{CableEnd, InitialPartition, ManagedSystemDescription, Site};
 
 use super::frame::{FrameNetwork, Guests, ServerEnd};
 use super::numbers::Numbers;
@@ -92,7 +92,7 @@ impl SiteNetwork {
         let make_end = move |guest: &NetworkGuest| -> Arc<dyn ServerEnd> {
             if !apart.contains(&guest.name) {
                 let place = here.of(guest.partition);
-                place.identify(guest, &system_name);
+                place.identify(guest.partition, (guest.id, &guest.name), &system_name);
                 return place;
             }
             let process = distance::server_name(&system_name, &guest.name);
@@ -163,6 +163,8 @@ pub struct ServerProcessNetwork {
     driver: Driver,
     environment: Arc<dyn Environment>,
     consoles: Vec<ConsoleAddress>,
+    /// Number and name of the partition, name of its system.
+    identity: Option<(PartitionId, String, String)>,
     lines: Arc<Lines>,
     pause: Duration,
 }
@@ -182,14 +184,14 @@ impl ServerProcessNetwork {
         let driver = Driver::threaded(environment.clone()).map_err(host)?;
         let lines = Arc::new(Lines::new(driver.wiring()));
         connect(server_socket(sockets, process), &lines).map_err(host)?;
-        let of = |system: &&ManagedSystemDescription| {
-            crate::frame::server_partitions(system)
-                .any(|partition| distance::server_name(&system.name, partition) == process)
-        };
-        let system = site.managed_systems.iter().find(of);
-        let consoles = system.map(|system| consoles_of(site, system)).unwrap_or_default();
+        let named = site.managed_systems.iter().find_map(|system| {
+            let is = |one: &&InitialPartition| distance::server_name(&system.name, &one.name) == process;
+            Some((system, system.partitions.iter().find(is)?))
+        });
+        let consoles = named.map(|(system, _)| consoles_of(site, system)).unwrap_or_default();
+        let identity = named.map(|(system, one)| (one.id, one.name.clone(), system.name.clone()));
         let (environment, pause) = (environment.clone(), rmc_pause(site.time_scale));
-        Ok(Arc::new(Self { driver, environment, consoles, lines, pause }))
+        Ok(Arc::new(Self { driver, environment, consoles, identity, lines, pause }))
     }
 
     /// The network of the server.
@@ -200,7 +202,12 @@ impl ServerProcessNetwork {
         let sessions = move |established: Vec<String>| said.say(&established);
         let of = (partition, self.consoles.as_slice());
         let lines = Some(self.lines.clone());
-        ServerPlace::new(&self.driver, &self.environment, of, lines, (self.pause, Box::new(sessions)))
+        let place =
+            ServerPlace::new(&self.driver, &self.environment, of, lines, (self.pause, Box::new(sessions)));
+        if let Some((id, name, system)) = &self.identity {
+            place.identify(partition, (*id, name), system);
+        }
+        place
     }
 }
 

@@ -14,14 +14,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use varan_contract::network::{
-    ClientStatistics, ConsoleAddress, NetworkDeviceStatistics, NetworkGuest, PingResult, PortPlace,
-    PortStatistics, ServerNetwork, ServerNetworkConfiguration, ServerNetworkEvents, VnicServerState,
+    ClientStatistics, ConsoleAddress, NetworkDeviceStatistics, PingResult, PortPlace, PortStatistics,
+    ServerNetwork, ServerNetworkConfiguration, ServerNetworkEvents, VnicServerState,
 };
 use varan_environment::Environment;
 use varan_fabric::PortNumber;
 use varan_fabric::driver::{Driver, Endpoint, Lines, PlaceHandle, Wiring};
 use varan_fabric::server::{ServerEvent, ServerFabric};
-use varan_model::ids::{MacAddress, PartitionUuid, VirtualSlot};
+use varan_model::ids::{MacAddress, PartitionId, PartitionUuid, VirtualSlot};
 use varan_station::rmc::Identity;
 
 use super::numbers::Numbers;
@@ -117,6 +117,9 @@ pub(crate) fn connect(path: PathBuf, lines: &Arc<Lines>) -> io::Result<()> {
     Ok(())
 }
 
+/// Takes the names of the consoles that a server has RMC sessions with.
+pub(crate) type TellSessions = Box<dyn Fn(Vec<String>) + Send>;
+
 /// Rounds of pings that are over, for those who wait for one.
 #[derive(Default)]
 struct Pings {
@@ -166,7 +169,7 @@ impl ServerPlace {
         environment: &Arc<dyn Environment>,
         (partition, consoles): (PartitionUuid, &[ConsoleAddress]),
         lines: Option<Arc<Lines>>,
-        (pause, sessions): (Duration, Box<dyn Fn(Vec<String>) + Send>),
+        (pause, sessions): (Duration, TellSessions),
     ) -> Arc<Self> {
         let events: Arc<OnceLock<Weak<dyn ServerNetworkEvents>>> = Arc::default();
         let told = events.clone();
@@ -210,11 +213,12 @@ impl ServerPlace {
     }
 
     /// Says whose network it is.
-    pub(crate) fn identify(&self, guest: &NetworkGuest, system: &str) {
+    pub(crate) fn identify(&self, partition: PartitionUuid, (id, name): (PartitionId, &str), system: &str) {
         let identity = Identity {
-            node_id: guest.partition.0 as u64,
-            partition: guest.id.0,
-            name: guest.name.clone(),
+            // The upper half of a random UUID: the lower one has fixed bits.
+            node_id: (partition.0 >> 64) as u64 ^ partition.0 as u64,
+            partition: id.0,
+            name: name.to_owned(),
             system: system.to_owned(),
             operating_system: "VIOS".to_owned(),
         };
