@@ -415,8 +415,8 @@ fn random_changes_keep_every_port_with_one_owner() {
         bench.authority.world().check_invariants();
         let current = |name: &str| bench.entry(name).partition.current.clone().expect("current");
         let contents = [current("client"), current("second")];
-        let mut ports: Vec<LogicalPortId> = contents.iter().flat_map(|one| logical_port_ids(one)).collect();
-        let mut slots: Vec<_> = contents.iter().flat_map(|one| server_slots(one)).collect();
+        let mut ports: Vec<LogicalPortId> = contents.iter().flat_map(logical_port_ids).collect();
+        let mut slots: Vec<_> = contents.iter().flat_map(server_slots).collect();
         let (count, hosted) = (ports.len(), slots.len());
         ports.sort_unstable();
         ports.dedup();
